@@ -1,0 +1,33 @@
+"""Renew the pins: exact versions with hashes for every platform, and no address of where they come from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+UV = Path(sys.executable).with_name("uv")
+OPTIONS = (
+    "--universal",
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--upgrade",
+    "--no-annotate",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--custom-compile-command=make pins",
+    "--quiet",
+)
+
+
+def renew(name: str, *sources: str) -> None:
+    """Write `<name>.txt` from requirement files and options."""
+    subprocess.run([UV, "pip", "compile", *OPTIONS, *sources, f"--output-file={HERE / name}.txt"], check=True)  # noqa: S603
+
+
+if __name__ == "__main__":
+    project = str(HERE.parent / "pyproject.toml")
+    renew("runtime", project)
+    renew("build", str(HERE / "build.in"))
+    renew("dev", project, "--extra=dev", f"--constraint={HERE / 'runtime.txt'}")

@@ -1,0 +1,50 @@
+# Everything runs in .venv, made from PYTHON and the hash-checked pins in .constraints.
+PYTHON ?= python3
+BIN := .venv/bin
+RUNTIME := .venv/runtime.stamp
+DEV := .venv/dev.stamp
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help serve test check format pins clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(RUNTIME) ## Set up, migrate and serve on 127.0.0.1:8080
+	$(BIN)/modelyard serve $(ARGS)
+
+test: $(DEV) ## Set up and run all tests, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: $(DEV) ## Check format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV) ## Format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+pins: $(DEV) ## Renew the pinned versions
+	$(BIN)/python .constraints/renew.py
+
+clean: ## Remove the environment and all that was built, but no data
+	rm -rf .venv build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "modelyard needs Python 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(RUNTIME): .venv/bin/python .constraints/runtime.txt .constraints/build.txt pyproject.toml
+	$(INSTALL) --require-hashes -r .constraints/runtime.txt -r .constraints/build.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME) .constraints/dev.txt
+	$(INSTALL) --require-hashes -r .constraints/dev.txt
+	@touch $@

@@ -1,0 +1,117 @@
+"""File operations that finish what one system call may leave half done, and the errors they raise."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+
+from modelyard.blobs.store import BlobError, BlobMissing, Digest, StoreFull, StoreUnavailable
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+COPY_STEP = 1 << 20
+
+# POSIX promises 16 (_XOPEN_IOV_MAX); sysconf gives -1 where the system knows no limit.
+IOV_MAX = max(os.sysconf("SC_IOV_MAX"), 16)
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SYNC_FILE_RANGE_WRITE = 2
+
+
+@contextmanager
+def blob_errors(missing: Digest | None = None) -> Iterator[None]:
+    """Raise a BlobError for every OSError inside; "no such file" is BlobMissing where `missing` is the blob."""
+    try:
+        yield
+    except OSError as error:
+        raise _translated(error, missing) from error
+
+
+def _translated(error: OSError, missing: Digest | None) -> BlobError:
+    if missing is not None and error.errno == errno.ENOENT:
+        return BlobMissing(missing)
+    return StoreFull(str(error)) if error.errno in _NO_ROOM else StoreUnavailable(str(error))
+
+
+def write_all(descriptor: int, chunks: Sequence[memoryview]) -> int:
+    """Write every byte of the chunks, and return how many that were."""
+    pending = deque(chunk for chunk in chunks if chunk)
+    total = 0
+    while pending:
+        written = os.writev(descriptor, list(islice(pending, IOV_MAX)))
+        total += written
+        while pending and written >= len(pending[0]):
+            written -= len(pending.popleft())
+        if written:
+            pending[0] = pending[0][written:]
+    return total
+
+
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """The `length` bytes from `offset` on, fewer only where the file ends."""
+    parts: list[bytes] = []
+    while length and (part := os.pread(descriptor, length, offset)):
+        parts.append(part)
+        offset += len(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def copy_all(source: int, target: int) -> None:
+    """Append the whole file `source` to `target`."""
+    offset = 0
+    while chunk := os.pread(source, COPY_STEP, offset):
+        offset += write_all(target, [memoryview(chunk)])
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the entries of a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory unless it is there, and make its entry in its parent durable.
+
+    The parent is synced also when the directory was there: another writer may have made it and not synced it yet.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(path, DIRECTORY_MODE)
+    fsync_directory(path.parent)
+
+
+def make_directories(path: Path) -> None:
+    """Create an absolute path's directory with its missing parents, each one durable."""
+    if not path.is_dir():
+        make_directories(path.parent)
+        make_directory(path)
+
+
+def find_writeback(name: str = "sync_file_range") -> Callable[[int, int, int, int], int] | None:
+    """The C function `int name(int, off64_t, off64_t, unsigned)`, or None: only Linux has `sync_file_range`."""
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    try:
+        return prototype((name, ctypes.CDLL(None)))
+    except AttributeError:
+        return None
+
+
+_writeback = find_writeback()
+
+
+def start_writeback(descriptor: int, offset: int, length: int) -> None:
+    """Ask for the range to be written to disk soon, without waiting, so that the fsync at the end has little to do.
+
+    Failure is ignored: a page that cannot be written makes the fsync fail.
+    """
+    if _writeback is not None:
+        _writeback(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)

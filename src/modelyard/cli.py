@@ -1,0 +1,174 @@
+"""The commands. Results go to standard output, errors to standard error in one line without a traceback."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TypeVar
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from modelyard import __version__, logs
+from modelyard.access.identity import Identity
+from modelyard.blobs.local import LocalBlobStore
+from modelyard.blobs.store import BlobError
+from modelyard.errors import ApiError
+from modelyard.registry.engine import Database
+from modelyard.registry.repository import Registry
+from modelyard.registry.schema import is_current
+from modelyard.services import accounts, credentials, projects, upkeep
+from modelyard.services.setup import prepare
+from modelyard.settings import Settings, SettingsError, load_settings
+
+T = TypeVar("T")
+
+# Whoever can run commands beside the database owns everything in it.
+OPERATOR = Identity(username="operator", admin=True, may_write=True)
+
+
+@click.group()
+@click.version_option(__version__, prog_name="modelyard")
+def cli() -> None:
+    """A self-hosted model registry that speaks GitLab's model registry API."""
+
+
+@cli.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="TCP port to listen on.")
+@click.option("--workers", type=int, help="Server processes.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Migrate the database, then serve; the first start makes the administrator `root`."""
+    from modelyard.server import serve as run  # noqa: PLC0415 - no other command needs the web stack
+
+    settings = load_settings(host=host, port=port, workers=workers)
+    logs.configure(settings.log_level, settings.log_format)
+    prepare(settings)
+    click.echo(f"modelyard {__version__} serves on http://{settings.host}:{settings.port}")
+    if settings.root_token_path.exists():
+        click.echo(f"The administrator's first token is in {settings.root_token_path.absolute()}")
+    run(settings)
+
+
+@cli.command()
+def migrate() -> None:
+    """Migrate the database and exit."""
+    settings = load_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    prepare(settings)
+
+
+@cli.group()
+def user() -> None:
+    """Manage accounts."""
+
+
+@user.command("create")
+@click.argument("name")
+@click.option("--admin", is_flag=True, help="Let the user administer everything.")
+def create_user(name: str, admin: bool) -> None:
+    """Make a user and print the new id."""
+    click.echo(_change(lambda registry: accounts.create(registry, OPERATOR, accounts.NewUser(name, admin=admin)).id))
+
+
+@cli.group()
+def project() -> None:
+    """Manage projects."""
+
+
+@project.command("create")
+@click.argument("path", metavar="NAMESPACE/NAME")
+@click.option("--visibility", type=click.Choice(["private", "internal", "public"]), default="private")
+def create_project(path: str, visibility: str) -> None:
+    """Make a project and print the new id; a user whose name is the namespace owns it."""
+    namespace, _, name = path.rpartition("/")
+    new = projects.NewProject(name=name, path=name, namespace_path=namespace, visibility=visibility)
+    click.echo(_change(lambda registry: projects.create(registry, OPERATOR, new)[0].id))
+
+
+@cli.group()
+def token() -> None:
+    """Manage access tokens."""
+
+
+@token.command("create")
+@click.option("--user", "username", required=True, help="Whom the token acts for.")
+@click.option("--name", required=True, help="What the token is for.")
+@click.option("--scopes", default="api", help="api, read_api or both, separated by commas.")
+@click.option("--expires-at", type=click.DateTime(["%Y-%m-%d"]), help="Day on which the token stops working.")
+def create_token(username: str, name: str, scopes: str, expires_at: datetime | None) -> None:
+    """Make a personal access token and print it alone; it is shown this once."""
+    day: date | None = expires_at.date() if expires_at else None
+    wanted = credentials.NewToken(name, tuple(scopes.split(",")), expires_on=day)
+    click.echo(_change(lambda registry: credentials.create_personal(registry, OPERATOR, username, wanted)[1]))
+
+
+@cli.command()
+@click.option("--read", is_flag=True, help="Read and hash every blob again.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(read: bool, as_json: bool) -> None:
+    """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise."""
+    with _opened() as (_settings, database, store):
+        findings = list(upkeep.check(database, store, read=read))
+    _print(findings, as_json, lambda f: f"{f.fault}\t{f.sha256}\t{f.files} file(s)")
+    if findings:
+        sys.exit(1)
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def gc(dry_run: bool, as_json: bool) -> None:
+    """Remove what nothing refers to and is older than the grace period; safe beside a running server."""
+    with _opened() as (settings, database, store):
+        garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run))
+    _print(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Settings, Database, LocalBlobStore]]:
+    settings = load_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    database = Database(settings.effective_database_url)
+    try:
+        if not is_current(database.engine):
+            raise click.ClickException("the database is not migrated; run `modelyard migrate` first")
+        yield settings, database, LocalBlobStore(settings.blob_root)
+    finally:
+        database.close()
+
+
+def _change(work: Callable[[Registry], T]) -> T:
+    with _opened() as (_settings, database, _store), database.writing() as registry:
+        return work(registry)
+
+
+def _print(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> None:
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(item) for item in items]))  # type: ignore[call-overload]
+        return
+    for item in items:
+        click.echo(line(item))
+
+
+def main() -> None:
+    """The console script: a mistake is one line on standard error and exit status 2 for bad settings, else 1."""
+    try:
+        cli()
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except ApiError as error:
+        _fail(json.dumps(error.body.get("message", error.body.get("error"))).strip('"'), 1)
+    except (BlobError, OSError) as error:
+        _fail(str(error), 1)
+    except OperationalError as error:
+        _fail(f"database: {error.orig}", 1)
+
+
+def _fail(sentence: str, status: int) -> None:
+    click.echo(f"modelyard: {sentence}", err=True)
+    sys.exit(status)

@@ -1,0 +1,225 @@
+"""The error catalogue: every refusal that modelyard answers with, in the envelope that GitLab uses for it.
+
+ApiError
+├── MessageError            {"message": "404 Not Found"}         GitLab's own errors
+│   ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
+│   ├── Conflict 409, PreconditionFailed 412, BodyTooLarge 413, RangeNotSatisfiable 416
+│   └── InternalError 500, Unavailable 503, InsufficientStorage 507
+├── InvalidFields 400       {"message": {"path": ["has already been taken"]}}   a record that fails its rules
+├── ParameterError 400      {"error": "file_name is invalid"}    parameters, routing
+│   ├── UnknownRoute 404, MethodNotAllowed 405
+├── TokenError              {"error": "invalid_token", "error_description": "…"}   OAuth (RFC 6750)
+│   ├── TokenExpired 401, TokenRevoked 401, InsufficientScope 403
+└── MLflowError             {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "…"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CHALLENGE = 'Bearer realm="modelyard"'
+
+
+class ApiError(Exception):
+    """A refusal: HTTP status, JSON body and extra response headers."""
+
+    status: int = 500
+
+    def __init__(self, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(str(body))
+        self.body = dict(body)
+        self.headers = dict(headers or {})
+
+
+class MessageError(ApiError):
+    """GitLab's usual envelope: one `message` that repeats the status and may add a reason."""
+
+    default: str = "500 Internal Server Error"
+
+    def __init__(self, reason: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__({"message": f"{self.default} - {reason}" if reason else self.default}, headers)
+
+
+class BadRequest(MessageError):
+    """400 with a reason."""
+
+    status = 400
+    default = "400 Bad request"
+
+
+class Unauthorized(MessageError):
+    """401: no credential where one is needed, or an unknown one."""
+
+    status = 401
+    default = "401 Unauthorized"
+
+    def __init__(self) -> None:
+        # RFC 9110 section 11.6.1 wants a challenge with every 401; Basic would open a browser's login window.
+        super().__init__(headers={"WWW-Authenticate": CHALLENGE})
+
+
+class Forbidden(MessageError):
+    """403: the caller is known and may see the resource, but may not do this."""
+
+    status = 403
+    default = "403 Forbidden"
+
+
+class NotFound(MessageError):
+    """404 `404 Not Found`, or `404 <what> Not Found` when the kind of resource is named."""
+
+    status = 404
+
+    def __init__(self, what: str | None = None) -> None:
+        self.default = f"404 {what} Not Found" if what else "404 Not Found"
+        super().__init__()
+
+
+class ProjectNotFound(NotFound):
+    """404 for a project that is absent or invisible to the caller: the two are never told apart."""
+
+    def __init__(self) -> None:
+        super().__init__("Project")
+
+
+class FileNotFound(MessageError):
+    """404 for a file that the version does not have; GitLab writes this one with a lower-case f."""
+
+    status = 404
+    default = "404 Not found"
+
+
+class Conflict(MessageError):
+    """409 with GitLab's bare sentence as message."""
+
+    status = 409
+
+    def __init__(self, sentence: str) -> None:
+        self.default = sentence
+        super().__init__()
+
+
+class PreconditionFailed(MessageError):
+    """412 (RFC 9110 section 13)."""
+
+    status = 412
+    default = "412 Precondition Failed"
+
+
+class BodyTooLarge(MessageError):
+    """413: a request body, other than a file, that is larger than any legitimate one."""
+
+    status = 413
+    default = "413 Request Entity Too Large"
+
+
+class RangeNotSatisfiable(MessageError):
+    """416 with the size of the file in `Content-Range` (RFC 9110 section 15.5.17)."""
+
+    status = 416
+    default = "416 Range Not Satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"})
+
+
+class InternalError(MessageError):
+    """500: a fault of the server or of its disk."""
+
+
+class Unavailable(MessageError):
+    """503: database or blob store cannot be used at the moment; worth a retry."""
+
+    status = 503
+    default = "503 Service Unavailable"
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason, headers={"Retry-After": "5"})
+
+
+class InsufficientStorage(MessageError):
+    """507: no room left for the bytes or for their record."""
+
+    status = 507
+    default = "507 Insufficient Storage"
+
+
+class InvalidFields(ApiError):
+    """400 in the shape of a failed record: field names with the reasons against them."""
+
+    status = 400
+
+    def __init__(self, **reasons: str) -> None:
+        super().__init__({"message": {field: [reason] for field, reason in reasons.items()}})
+
+
+class ParameterError(ApiError):
+    """400 `{"error": "name is missing"}`: a parameter that fails its declaration."""
+
+    status = 400
+
+    def __init__(self, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__({"error": sentence}, headers)
+
+
+class UnknownRoute(ParameterError):
+    """404 for a path that is no endpoint."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("404 Not Found")
+
+
+class MethodNotAllowed(ParameterError):
+    """405 for an endpoint that does not know the method; `Allow` lists those that it knows."""
+
+    status = 405
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__("405 Not Allowed", {"Allow": allowed})
+
+
+class TokenError(ApiError):
+    """OAuth's envelope for a credential that is recognised and refused (RFC 6750 section 3.1)."""
+
+    code: str = "invalid_token"
+    description: str
+
+    def __init__(self, **extra: str) -> None:
+        challenge = f'{CHALLENGE}, error="{self.code}", error_description="{self.description}"'
+        headers = {"WWW-Authenticate": challenge} if self.status == Unauthorized.status else {}
+        super().__init__({"error": self.code, "error_description": self.description, **extra}, headers)
+
+
+class TokenExpired(TokenError):
+    """401 for a token past its date."""
+
+    status = 401
+    description = "Token is expired. You can either do re-authorization or token refresh."
+
+
+class TokenRevoked(TokenError):
+    """401 for a token that its owner or an administrator revoked."""
+
+    status = 401
+    description = "Token was revoked. You have to re-authorize from the user."
+
+
+class InsufficientScope(TokenError):
+    """403 for a valid token whose scopes do not cover the request."""
+
+    status = 403
+    code = "insufficient_scope"
+    description = "The request requires higher privileges than provided by the access token."
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(scope=scope)
+
+
+class MLflowError(ApiError):
+    """MLflow's envelope; the client acts on `error_code` alone."""
+
+    def __init__(self, error_code: str, message: str, status: int = 400) -> None:
+        super().__init__({"error_code": error_code, "message": message})
+        self.status = status

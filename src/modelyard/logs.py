@@ -1,0 +1,53 @@
+"""Structured log lines on standard error, one a line, for our own events and those of the libraries beneath."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+Event = MutableMapping[str, Any]
+
+
+def configure(level: str, form: str | None) -> None:
+    """Log events of at least `level`, as `text` or `json`; None: text on a terminal, else json."""
+    text = form == "text" or (form is None and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        if text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    _capture_library_logs(level, shared, last)
+
+
+def _capture_library_logs(level: str, shared: list[Any], last: list[Any]) -> None:
+    """Give the lines of uvicorn, Alembic and others the same form."""
+    processors = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    formatter = structlog.stdlib.ProcessorFormatter(processors=processors, foreign_pre_chain=[*shared, _add_logger])
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(getattr(logging, level.upper()), logging.INFO))
+
+
+def _add_logger(_logger: object, _method: str, event: Event) -> Event:
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord):
+        event["logger"] = record.name
+    return event

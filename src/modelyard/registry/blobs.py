@@ -1,0 +1,47 @@
+"""Which content is known, and whether any file refers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import ColumnElement, delete, exists, func, select
+
+from modelyard.registry.base import Repository
+from modelyard.registry.tables import Blob, PackageFile
+
+BATCH = 1000
+_IN_USE = exists().where(PackageFile.sha256 == Blob.sha256)
+
+
+class BlobRepository(Repository):
+    """The records of content; the bytes themselves lie in the blob store."""
+
+    def ensure(self, sha256: str, size: int) -> None:
+        """Know a blob from now on."""
+        if self.session.get(Blob, sha256) is None:
+            self.session.add(Blob(sha256=sha256, size=size))
+            self.session.flush()
+
+    def references(self, sha256: str) -> int:
+        """How many files point at the blob."""
+        return self.session.scalar(select(func.count()).where(PackageFile.sha256 == sha256)) or 0
+
+    def forget(self, sha256: str) -> None:
+        """Drop the record of a blob that nothing refers to."""
+        self.session.execute(delete(Blob).where(Blob.sha256 == sha256))
+
+    def referenced(self) -> Iterator[tuple[str, int]]:
+        """Digest and size of every blob that a file points at, in the order of digests."""
+        return self._walk(_IN_USE)
+
+    def unreferenced(self) -> Iterator[tuple[str, int]]:
+        """Digest and size of every blob that no file points at, in the order of digests."""
+        return self._walk(~_IN_USE)
+
+    def _walk(self, condition: ColumnElement[bool]) -> Iterator[tuple[str, int]]:
+        last = ""
+        while rows := self.session.execute(
+            select(Blob.sha256, Blob.size).where(condition, Blob.sha256 > last).order_by(Blob.sha256).limit(BATCH)
+        ).all():
+            yield from rows
+            last = rows[-1].sha256

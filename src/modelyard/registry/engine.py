@@ -1,0 +1,105 @@
+"""The database: one synchronous engine, one thread hop for all that a request asks of it.
+
+A synchronous engine behind a thread hop answers 2.5 times as many requests as an async session. SQLite allows one
+writer at a time, so writers queue here, on one thread of their own, and never make readers wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from modelyard.registry.repository import Registry
+
+T = TypeVar("T")
+
+READER_THREADS = 8
+BUSY_TIMEOUT_SECONDS = 30
+
+
+class Database:
+    """Transactions on the registry, from worker threads (`read`, `write`) or directly (`reading`, `writing`)."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._write_lock = threading.Lock()
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="registry-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="registry-write")
+
+    @contextmanager
+    def reading(self) -> Iterator[Registry]:
+        """One consistent view of the registry; nothing that is changed in it is kept."""
+        with Session(self.engine) as session:
+            yield Registry(session)
+
+    @contextmanager
+    def writing(self) -> Iterator[Registry]:
+        """One transaction, committed durably at the end and rolled back by an exception."""
+        engine = self.engine.execution_options(writing=True)
+        with self._write_lock, Session(engine, expire_on_commit=False) as session, session.begin():
+            yield Registry(session)
+
+    async def read(self, work: Callable[[Registry], T]) -> T:
+        """Run `work` on a reader thread, inside `reading`."""
+        return await self._hop(self._readers, self._read_now, work)
+
+    async def write(self, work: Callable[[Registry], T]) -> T:
+        """Run `work` on the writer thread, inside `writing`."""
+        return await self._hop(self._writer, self._write_now, work)
+
+    def probe(self) -> None:
+        """Ask the database anything; raises SQLAlchemyError when it cannot answer."""
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Let running transactions end and give every connection back."""
+        self._readers.shutdown()
+        self._writer.shutdown()
+        self.engine.dispose()
+
+    def _read_now(self, work: Callable[[Registry], T]) -> T:
+        with self.reading() as registry:
+            return work(registry)
+
+    def _write_now(self, work: Callable[[Registry], T]) -> T:
+        with self.writing() as registry:
+            return work(registry)
+
+    @staticmethod
+    async def _hop(
+        executor: ThreadPoolExecutor, run: Callable[[Callable[[Registry], T]], T], work: Callable[[Registry], T]
+    ) -> T:
+        context = copy_context()  # log lines keep their request id in the other thread
+        return await asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(run, work))
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for a `sqlite:///` URL, with every connection set up as the registry needs it."""
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # The driver must not begin transactions by its own rules: `_begin_sqlite` does, and covers DDL too.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.cursor().execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that will write takes the lock at once; taking it later can fail without any waiting.
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,0 +1,138 @@
+"""Projects, and who sees which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+
+from modelyard.access.identity import Identity
+from modelyard.access.policy import ProjectFacts, Role, Visibility
+from modelyard.clock import now
+from modelyard.registry.base import Repository, contains, storable
+from modelyard.registry.tables import Member, Project
+from modelyard.wire.paging import Page, PageRequest
+from modelyard.wire.paths import ProjectRef
+
+ORDERS = {
+    "id": Project.id,
+    "name": Project.name,
+    "path": Project.path,
+    "created_at": Project.created_at,
+    "updated_at": Project.updated_at,
+    "last_activity_at": Project.updated_at,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFilter:
+    """How a listing of projects is narrowed and ordered."""
+
+    search: str | None = None
+    visibility: str | None = None
+    membership: bool = False
+    owned: bool = False
+    order_by: str = "created_at"
+    descending: bool = True
+
+
+class ProjectRepository(Repository):
+    """Projects by id or path, with the caller's role in them."""
+
+    def by_id(self, project_id: int) -> Project | None:
+        """The project of that id."""
+        return self.session.get(Project, storable(project_id))
+
+    def by_path(self, path: str) -> Project | None:
+        """The project of that full path, whatever its case."""
+        return self.session.scalar(select(Project).where(Project.path_key == path.lower()))
+
+    def find(self, ref: ProjectRef, user_id: int | None) -> tuple[Project, ProjectFacts] | None:
+        """A project and what the policy must know of it for that user, in one statement."""
+        wanted = Project.id == storable(ref) if isinstance(ref, int) else Project.path_key == ref.lower()
+        statement = select(Project, Member.access_level).outerjoin(Member, current_membership(user_id)).where(wanted)
+        row = self.session.execute(statement).one_or_none()
+        return _with_facts(row) if row else None
+
+    def visible(self, identity: Identity, narrowed: ProjectFilter, request: PageRequest) -> Page[Project]:
+        """A page of the projects that the caller sees."""
+        statement = _narrow(_seen_by(identity), narrowed)
+        column = ORDERS[narrowed.order_by]
+        orders = (column.desc(), Project.id.desc()) if narrowed.descending else (column.asc(), Project.id.asc())
+        return self.page(statement.order_by(*orders), request)
+
+    def in_namespace(self, root: str) -> bool:
+        """Whether any project lies in the namespace `root` or below it."""
+        return self.session.scalar(select(Project.id).where(_below(root)).limit(1)) is not None
+
+    def owns_in_namespace(self, root: str, user_id: int) -> bool:
+        """Whether a user owns a project in the namespace `root` or below it."""
+        mine = and_(current_membership(user_id), Member.access_level >= Role.OWNER)
+        return self.session.scalar(select(Project.id).join(Member, mine).where(_below(root)).limit(1)) is not None
+
+    def add(self, project: Project) -> Project:
+        """Insert a project; its path must be free."""
+        self.session.add(project)
+        self.session.flush()
+        return project
+
+    def delete(self, project: Project) -> None:
+        """Remove a project with all that it holds; the bytes stay until the next garbage collection."""
+        self.session.delete(project)
+        self.session.flush()
+
+    def next_experiment_iid(self, project_id: int) -> int:
+        """Count on: the next free experiment iid of a project, 1 at first."""
+        return self._count_on(project_id, Project.last_experiment_iid)
+
+    def next_candidate_iid(self, project_id: int) -> int:
+        """Count on: the next free candidate iid of a project, 1 at first."""
+        return self._count_on(project_id, Project.last_candidate_iid)
+
+    def _count_on(self, project_id: int, counter: InstrumentedAttribute[int]) -> int:
+        # `updated_at` is named so that counting does not pass for a change of the project.
+        values = {counter: counter + 1, Project.updated_at: Project.updated_at}
+        counted = update(Project).where(Project.id == project_id).values(values).returning(counter)
+        return self.session.execute(counted).scalar_one()
+
+
+def current_membership(user_id: int | None) -> ColumnElement[bool]:
+    """The condition that joins a project to the user's membership, if that has not expired."""
+    in_time = Member.expires_at.is_(None) | (Member.expires_at > now())
+    return and_(Member.project_id == Project.id, Member.user_id == user_id, in_time)
+
+
+def _seen_by(identity: Identity) -> Select[Project]:
+    """The statement form of `policy.sees`."""
+    statement = select(Project).outerjoin(Member, current_membership(identity.user_id))
+    if identity.job_project_id is not None:
+        statement = statement.where(Project.id == identity.job_project_id)
+    if identity.admin:
+        return statement
+    open_to = [Visibility.PUBLIC] if identity.anonymous or identity.bot else [Visibility.PUBLIC, Visibility.INTERNAL]
+    return statement.where(or_(Project.visibility.in_(open_to), Member.access_level.is_not(None)))
+
+
+def _narrow(statement: Select[Project], narrowed: ProjectFilter) -> Select[Project]:
+    if narrowed.search:
+        pattern = contains(narrowed.search)
+        texts = (Project.name, Project.path_key, Project.description)
+        statement = statement.where(or_(*(column.ilike(pattern, escape="\\") for column in texts)))
+    if narrowed.visibility:
+        statement = statement.where(Project.visibility == narrowed.visibility)
+    if narrowed.membership:
+        statement = statement.where(Member.access_level.is_not(None))
+    if narrowed.owned:
+        statement = statement.where(Member.access_level >= Role.OWNER)
+    return statement
+
+
+def _below(root: str) -> ColumnElement[bool]:
+    prefix = f"{root.lower()}/"
+    return Project.path_key.startswith(prefix, autoescape=True)
+
+
+def _with_facts(row: Row[Project, int]) -> tuple[Project, ProjectFacts]:
+    project, role = row
+    return project, ProjectFacts(project.id, project.full_path, project.visibility, role)

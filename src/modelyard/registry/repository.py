@@ -1,0 +1,69 @@
+"""One transaction's view of everything that is known, a repository for each subject."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from sqlalchemy.orm import Session
+
+from modelyard.registry.blobs import BlobRepository
+from modelyard.registry.experiments import ExperimentRepository
+from modelyard.registry.locations import LocationRepository
+from modelyard.registry.members import MemberRepository
+from modelyard.registry.models import ModelRepository
+from modelyard.registry.packages import PackageRepository
+from modelyard.registry.projects import ProjectRepository
+from modelyard.registry.tokens import TokenRepository
+from modelyard.registry.users import UserRepository
+
+
+class Registry:
+    """The repositories, all in one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @cached_property
+    def users(self) -> UserRepository:
+        """Accounts."""
+        return UserRepository(self.session)
+
+    @cached_property
+    def tokens(self) -> TokenRepository:
+        """Credentials."""
+        return TokenRepository(self.session)
+
+    @cached_property
+    def projects(self) -> ProjectRepository:
+        """Projects."""
+        return ProjectRepository(self.session)
+
+    @cached_property
+    def members(self) -> MemberRepository:
+        """Roles of users in projects."""
+        return MemberRepository(self.session)
+
+    @cached_property
+    def experiments(self) -> ExperimentRepository:
+        """Experiments and their candidates."""
+        return ExperimentRepository(self.session)
+
+    @cached_property
+    def models(self) -> ModelRepository:
+        """Models and their versions."""
+        return ModelRepository(self.session)
+
+    @cached_property
+    def packages(self) -> PackageRepository:
+        """Packages and their files."""
+        return PackageRepository(self.session)
+
+    @cached_property
+    def blobs(self) -> BlobRepository:
+        """Which content is known and referred to."""
+        return BlobRepository(self.session)
+
+    @cached_property
+    def locations(self) -> LocationRepository:
+        """The hot lookup behind authorize, upload and download."""
+        return LocationRepository(self.session)

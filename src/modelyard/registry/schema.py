@@ -1,0 +1,40 @@
+"""The schema's history: Alembic's revisions, applied under the database's own write lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def migrations_folder() -> Path:
+    """Where the revisions lie: inside an installed package, or at the top of the repository."""
+    packaged = PACKAGE / "migrations"
+    return packaged if packaged.is_dir() else PACKAGE.parent.parent / "migrations"
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to the newest revision. Processes that do so at once wait for each other."""
+    with engine.execution_options(writing=True).begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database is at the newest revision."""
+    with engine.connect() as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    return revision == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    return config

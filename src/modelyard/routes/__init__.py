@@ -1,0 +1,1 @@
+"""FastAPI routers: read the request, ask one service, write the answer."""

@@ -1,0 +1,114 @@
+"""Every way in which a request can fail, turned into an answer in GitLab's shape, in one place."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
+
+from modelyard.blobs.store import BlobMissing, StoreFull, StoreUnavailable
+from modelyard.errors import (
+    ApiError,
+    InsufficientStorage,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    ParameterError,
+    Unavailable,
+    UnknownRoute,
+)
+
+log = structlog.get_logger()
+
+MLFLOW_PATH = "/ml/mlflow/"
+# GitLab-shaped refusals on MLflow's routes carry an `error_code` as well, since its client looks for one.
+MLFLOW_CODES = {
+    400: "INVALID_PARAMETER_VALUE",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    409: "RESOURCE_CONFLICT",
+    413: "INVALID_PARAMETER_VALUE",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Register a handler for every kind of failure."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(HTTPException, _routing)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(OperationalError, _database)
+    app.add_exception_handler(StoreFull, _store_full)
+    app.add_exception_handler(StoreUnavailable, _store_unavailable)
+    app.add_exception_handler(BlobMissing, _blob_missing)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
+
+
+def answer(request: Request, error: ApiError) -> Response:
+    """The response for a refusal."""
+    body, headers = dict(error.body), dict(error.headers)
+    if MLFLOW_PATH in request.scope["path"]:
+        code = (
+            "ENDPOINT_NOT_FOUND"
+            if isinstance(error, UnknownRoute)
+            else MLFLOW_CODES.get(error.status, "INTERNAL_ERROR")
+        )
+        body.setdefault("error_code", code)
+        body.setdefault("message", body.get("error_description") or body.get("error") or code)
+    if request.headers.get("expect", "").lower() == "100-continue":
+        # The client still holds its body back; on a kept connection it would have to send it (RFC 9110 section 10.1.1).
+        headers["Connection"] = "close"
+    return JSONResponse(body, error.status, headers)
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    return answer(request, error if isinstance(error, ApiError) else InternalError())
+
+
+async def _routing(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return answer(
+        request, MethodNotAllowed(_allowed_methods(request)) if status == MethodNotAllowed.status else UnknownRoute()
+    )
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    details = error.errors() if isinstance(error, RequestValidationError) else []
+    return answer(request, ParameterError(", ".join(f"{detail['loc'][-1]} is invalid" for detail in details)))
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    log.error("database failure", error=str(error).splitlines()[0], advice="check disk space and locks of the database")
+    return answer(request, InsufficientStorage() if "full" in str(error) else Unavailable())
+
+
+async def _store_full(request: Request, error: Exception) -> Response:
+    log.error("blob store full", error=str(error), advice="free space, or run modelyard gc")
+    return answer(request, InsufficientStorage())
+
+
+async def _store_unavailable(request: Request, error: Exception) -> Response:
+    log.error("blob store unavailable", error=str(error), advice="check the disk and the folder's permissions")
+    return answer(request, Unavailable())
+
+
+async def _blob_missing(request: Request, _error: Exception) -> Response:
+    return answer(request, NotFound())
+
+
+async def _disconnected(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+def _allowed_methods(request: Request) -> str:
+    """All methods that the path knows; Starlette names only those of the first route that it tried."""
+    methods: set[str] = set()
+    for route in request.app.state.routes:
+        if route.matches({**request.scope, "method": "GET"})[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods))

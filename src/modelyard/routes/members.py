@@ -1,0 +1,103 @@
+"""GitLab's members API."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from modelyard.access.policy import Role
+from modelyard.clock import iso, iso_date
+from modelyard.registry.members import Membership
+from modelyard.routes.call import ApiCall
+from modelyard.routes.listing import PageQuery, listing
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.urls import base_url
+from modelyard.routes.users import public_fields
+from modelyard.services import members
+from modelyard.wire.paths import parse_id, parse_project
+
+router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"])
+
+
+class MemberQuery(PageQuery):
+    """How a listing of members is narrowed."""
+
+    query: str | None = Field(None, description="Found in user name or name.")
+
+
+class UpdateMember(BaseModel):
+    """Parameters of a changed membership."""
+
+    access_level: Role
+    expires_at: date | None = Field(None, description="Day on which the membership ends, at midnight UTC.")
+
+
+class CreateMember(UpdateMember):
+    """Parameters of a new membership: a user's id or name, and the role."""
+
+    user_id: int | None = None
+    username: str | None = None
+
+
+def member_fields(membership: Membership, base: str) -> dict[str, object]:
+    """A member as GitLab shows it."""
+    member, user = membership
+    return public_fields(user, base) | {
+        "access_level": member.access_level,
+        "created_at": iso(member.created_at),
+        "expires_at": iso_date(member.expires_at),
+        "membership_state": "active",
+    }
+
+
+@router.get("", summary="List members", openapi_extra=query_documented(MemberQuery))
+async def list_members(
+    request: Request, call: ApiCall, project: str, query: MemberQuery = parameters(MemberQuery)
+) -> Response:
+    """For the project's members."""
+    ref = parse_project(project)
+    page = await call.read(lambda registry, caller: members.page(registry, caller, ref, query.request, query.query))
+    return listing(request, page, lambda membership: member_fields(membership, base_url(request)))
+
+
+@router.post("", status_code=201, summary="Add a member", openapi_extra=documented(CreateMember))
+async def add_member(
+    request: Request, call: ApiCall, project: str, new: CreateMember = parameters(CreateMember)
+) -> dict[str, object]:
+    """For maintainers, with a role up to their own."""
+    ref = parse_project(project)
+    wanted = members.NewMember(new.access_level, new.user_id, new.username, new.expires_at)
+    membership = await call.write(lambda registry, caller: members.add(registry, caller, ref, wanted))
+    return member_fields(membership, base_url(request))
+
+
+@router.get("/{user_id}", summary="Show a member")
+async def show_member(request: Request, call: ApiCall, project: str, user_id: str) -> dict[str, object]:
+    """For the project's members."""
+    ref = parse_project(project)
+    membership = await call.read(lambda registry, caller: members.show(registry, caller, ref, parse_id(user_id)))
+    return member_fields(membership, base_url(request))
+
+
+@router.put("/{user_id}", summary="Change a member", openapi_extra=documented(UpdateMember))
+async def update_member(
+    request: Request, call: ApiCall, project: str, user_id: str, change: UpdateMember = parameters(UpdateMember)
+) -> dict[str, object]:
+    """For maintainers; it counts from the next request on."""
+    ref = parse_project(project)
+    membership = await call.write(
+        lambda registry, caller: members.update(
+            registry, caller, ref, parse_id(user_id), change.access_level, change.expires_at
+        )
+    )
+    return member_fields(membership, base_url(request))
+
+
+@router.delete("/{user_id}", status_code=204, summary="Remove a member")
+async def remove_member(call: ApiCall, project: str, user_id: str) -> Response:
+    """For maintainers, and for members who leave."""
+    ref = parse_project(project)
+    await call.write(lambda registry, caller: members.remove(registry, caller, ref, parse_id(user_id)))
+    return Response(status_code=204)

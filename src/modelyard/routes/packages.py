@@ -1,0 +1,128 @@
+"""GitLab's packages API: what was uploaded, to list and to delete."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from modelyard.clock import iso
+from modelyard.registry.packages import PackageFilter
+from modelyard.registry.tables import Package, PackageFile
+from modelyard.routes.call import ApiCall
+from modelyard.routes.listing import PageQuery, listing
+from modelyard.routes.params import parameters, query_documented
+from modelyard.services import packages
+from modelyard.wire.paths import parse_id, parse_project, stored_form
+
+router = APIRouter(prefix="/api/v4/projects/{project}/packages", tags=["packages"])
+
+PACKAGE_TYPE = "ml_model"
+
+
+class PackageQuery(PageQuery):
+    """How a listing of packages is narrowed and ordered."""
+
+    package_type: str = Field(PACKAGE_TYPE, description="Only packages of models exist here.")
+    package_name: str | None = Field(None, description="Found anywhere in the name.")
+    package_version: str | None = Field(None, description="Exactly this version.")
+    status: Literal["default", "hidden"] = "default"
+    order_by: Literal["created_at", "name", "version", "type"] = "created_at"
+    sort: Literal["asc", "desc"] = "asc"
+
+
+class FileQuery(PageQuery):
+    """How a listing of files is ordered."""
+
+    order_by: Literal["id", "created_at", "file_name"] = "id"
+    sort: Literal["asc", "desc"] = "asc"
+
+
+def package_fields(package: Package) -> dict[str, object]:
+    """A package as GitLab shows it."""
+    own = f"/api/v4/projects/{package.project_id}/packages/{package.id}"
+    return {
+        "id": package.id,
+        "name": package.name,
+        "version": package.version,
+        "package_type": PACKAGE_TYPE,
+        "status": package.status,
+        "_links": {"web_path": own, "delete_api_path": own},
+        "created_at": iso(package.created_at),
+        "last_downloaded_at": None,
+        "tags": [],
+        "pipelines": [],
+    }
+
+
+def file_fields(file: PackageFile) -> dict[str, object]:
+    """A file as GitLab shows it: its name percent-encoded as one component."""
+    return {
+        "id": file.id,
+        "package_id": file.package_id,
+        "created_at": iso(file.created_at),
+        "file_name": stored_form(file.name),
+        "size": file.size,
+        "file_md5": None,
+        "file_sha1": None,
+        "file_sha256": file.sha256,
+        "pipelines": [],
+    }
+
+
+@router.get("", summary="List packages", openapi_extra=query_documented(PackageQuery))
+async def list_packages(
+    request: Request, call: ApiCall, project: str, query: PackageQuery = parameters(PackageQuery)
+) -> Response:
+    """One package for each version and for each candidate that has files."""
+    ref = parse_project(project)
+    narrowed = PackageFilter(
+        query.package_name, query.package_version, query.status, query.order_by, query.sort == "desc"
+    )
+    none = query.package_type != PACKAGE_TYPE
+    page = await call.read_public(
+        lambda registry, caller: packages.page(registry, caller, ref, narrowed, query.request, none=none)
+    )
+    return listing(request, page, package_fields)
+
+
+@router.get("/{package_id}", summary="Show a package")
+async def show_package(call: ApiCall, project: str, package_id: str) -> dict[str, object]:
+    """For whoever may read the project."""
+    ref = parse_project(project)
+    return package_fields(
+        await call.read_public(lambda registry, caller: packages.show(registry, caller, ref, parse_id(package_id)))
+    )
+
+
+@router.delete("/{package_id}", status_code=204, summary="Delete a package")
+async def delete_package(call: ApiCall, project: str, package_id: str) -> Response:
+    """With all its files; its version or candidate stays."""
+    ref = parse_project(project)
+    await call.write(lambda registry, caller: packages.delete(registry, caller, ref, parse_id(package_id)))
+    return Response(status_code=204)
+
+
+@router.get("/{package_id}/package_files", summary="List a package's files", openapi_extra=query_documented(FileQuery))
+async def list_files(
+    request: Request, call: ApiCall, project: str, package_id: str, query: FileQuery = parameters(FileQuery)
+) -> Response:
+    """All of them, also those that a newer file of the same name hides."""
+    ref = parse_project(project)
+    page = await call.read_public(
+        lambda registry, caller: packages.page_of_files(
+            registry, caller, ref, parse_id(package_id), query.request, query.order_by, descending=query.sort == "desc"
+        )
+    )
+    return listing(request, page, file_fields)
+
+
+@router.delete("/{package_id}/package_files/{file_id}", status_code=204, summary="Delete a file")
+async def delete_file(call: ApiCall, project: str, package_id: str, file_id: str) -> Response:
+    """The file before it of the same name is served again."""
+    ref = parse_project(project)
+    await call.write(
+        lambda registry, caller: packages.delete_file(registry, caller, ref, parse_id(package_id), parse_id(file_id))
+    )
+    return Response(status_code=204)

@@ -1,0 +1,122 @@
+"""Parameters as GitLab's clients send them: a query, a urlencoded or multipart form, or JSON, all merged."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from starlette.exceptions import HTTPException
+
+from modelyard.errors import BodyTooLarge, ParameterError
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def parameters(model: type[M]) -> Any:  # noqa: ANN401 - stands as a default value, as FastAPI's own Depends does
+    """A dependency that reads a request's parameters into `model`; ParameterError names each field that fails."""
+
+    async def read(request: Request) -> M:
+        return validate(model, await read_parameters(request))
+
+    return Depends(read)
+
+
+def documented(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a route that takes `parameters(model)` in its body."""
+    content = {"schema": model.model_json_schema()}
+    return {"requestBody": {"content": {"application/json": content, FORM_TYPES[0]: content}}}
+
+
+def query_documented(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a route that takes `parameters(model)` in its query."""
+    schema = model.model_json_schema()
+    required = schema.get("required", ())
+    fields = schema.get("properties", {}).items()
+    return {
+        "parameters": [{"name": n, "in": "query", "required": n in required, "schema": field} for n, field in fields]
+    }
+
+
+def validate(model: type[M], values: dict[str, Any]) -> M:
+    """`values` as a `model`; raises ParameterError in the words of GitLab's parameter checks."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ParameterError(", ".join(_sentence(detail) for detail in error.errors())) from error
+
+
+async def read_parameters(request: Request) -> dict[str, Any]:
+    """The merged parameters of a request; the body wins over the query. Repeated names become lists with `[]`."""
+    return read_query(request) | await _read_body(request)
+
+
+def read_query(request: Request) -> dict[str, Any]:
+    """The parameters in a request's query."""
+    values: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        _collect(values, name, value)
+    return values
+
+
+async def _read_body(request: Request) -> dict[str, Any]:
+    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    body = await _bounded_body(request)
+    if not body.strip():
+        return {}
+    if content_type in FORM_TYPES:
+        return await _read_form(request)
+    return _read_json(body)
+
+
+async def _bounded_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge
+    request._body = bytes(body)
+    return request._body
+
+
+async def _read_form(request: Request) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    try:
+        async with request.form() as form:
+            for name, value in form.multi_items():
+                if isinstance(value, str):
+                    _collect(values, name, value)
+    except HTTPException as error:
+        raise ParameterError("The form is malformed") from error
+    return values
+
+
+def _read_json(body: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ParameterError("The request body is not valid JSON") from error
+    if not isinstance(values, dict):
+        raise ParameterError("The request body is not a JSON object")
+    return values
+
+
+def _collect(values: dict[str, Any], name: str, value: str) -> None:
+    if name.endswith("[]"):
+        values.setdefault(name[:-2], []).append(value)
+    else:
+        values[name] = value
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    name = str(detail["loc"][0]) if detail["loc"] else "request"
+    if detail["type"] == "missing":
+        return f"{name} is missing"
+    return (
+        f"{name} does not have a valid value" if detail["type"] in {"enum", "literal_error"} else f"{name} is invalid"
+    )

@@ -1,0 +1,108 @@
+"""Accounts: who exists, and whether they may come in. Administrators manage them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from modelyard.access.identity import Identity, UserState
+from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import User
+from modelyard.services.authentication import require_admin
+from modelyard.services.names import is_path_segment
+from modelyard.wire.paging import Page, PageRequest
+
+MAX_NAME = 255  # characters
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """An account to be made."""
+
+    username: str
+    name: str | None = None
+    email: str = ""
+    admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What is to be changed of an account; None leaves a field as it is."""
+
+    name: str | None = None
+    email: str | None = None
+    admin: bool | None = None
+
+
+def create(registry: Registry, caller: Identity, new: NewUser) -> User:
+    """Make an account. Raises Forbidden, InvalidFields, and Conflict for a name that a user or namespace has."""
+    require_admin(caller)
+    if not is_path_segment(new.username) or new.username.isdigit():
+        raise InvalidFields(username="can contain only letters, digits, '_', '-' and '.', and not only digits")
+    _check(new.name, new.email)
+    if registry.users.by_username(new.username) or registry.projects.in_namespace(new.username):
+        raise Conflict("Username has already been taken")
+    return registry.users.add(new.username, name=new.name, email=new.email, admin=new.admin)
+
+
+def find(registry: Registry, user_id: int) -> User:
+    """The account of that id. Raises NotFound, also for the bots of projects."""
+    user = registry.users.by_id(user_id)
+    if user is None or user.bot:
+        raise NotFound("User")
+    return user
+
+
+def page(
+    registry: Registry, caller: Identity, request: PageRequest, *, username: str | None, text: str | None
+) -> Page[User]:
+    """A page of accounts, for administrators."""
+    require_admin(caller)
+    return registry.users.search(request, username=username, text=text)
+
+
+def update(registry: Registry, caller: Identity, user_id: int, change: UserChange) -> User:
+    """Change an account. Raises Forbidden, NotFound, InvalidFields, and BadRequest for the last administrator."""
+    require_admin(caller)
+    user = find(registry, user_id)
+    _check(change.name, change.email)
+    if change.admin is False:
+        _keep_an_admin(registry, user)
+    user.name = user.name if change.name is None else change.name
+    user.email = user.email if change.email is None else change.email
+    user.admin = user.admin if change.admin is None else change.admin
+    return user
+
+
+def delete(registry: Registry, caller: Identity, user_id: int) -> None:
+    """Remove an account with its tokens and memberships. Raises as `update` does."""
+    user = _somebody_else(registry, caller, user_id)
+    registry.users.delete(user)
+
+
+def set_state(registry: Registry, caller: Identity, user_id: int, state: UserState) -> None:
+    """Block an account, or let it in again; its tokens follow with the next request. Raises as `update` does."""
+    _somebody_else(registry, caller, user_id).state = state
+
+
+def _somebody_else(registry: Registry, caller: Identity, user_id: int) -> User:
+    require_admin(caller)
+    user = find(registry, user_id)
+    if user.id == caller.user_id:
+        raise Forbidden("You cannot do this to your own account")
+    _keep_an_admin(registry, user)
+    return user
+
+
+def _keep_an_admin(registry: Registry, user: User) -> None:
+    if user.admin and user.state == UserState.ACTIVE and registry.users.active_admins() == 1:
+        raise BadRequest("The last administrator must stay")
+
+
+def _check(name: str | None, email: str | None) -> None:
+    if name is not None and not 0 < len(name.strip()) <= MAX_NAME:
+        raise InvalidFields(name=f"must have 1 to {MAX_NAME} characters")
+    if email and not _EMAIL.fullmatch(email):
+        raise InvalidFields(email="is invalid")

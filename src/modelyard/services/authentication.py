@@ -1,0 +1,37 @@
+"""From a presented credential to who is asking, and to the project that they ask for."""
+
+from __future__ import annotations
+
+from modelyard.access.identity import ANONYMOUS, Identity, identify
+from modelyard.access.policy import Action, ProjectFacts, require
+from modelyard.access.tokens import digest_of
+from modelyard.clock import now
+from modelyard.errors import Forbidden, ProjectNotFound
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import Project
+from modelyard.wire.paths import ProjectRef
+
+
+def authenticate(registry: Registry, credential: str | None) -> Identity:
+    """Who holds the credential; ANONYMOUS without one.
+
+    Raises what `identity.identify` raises: a credential that is present must be valid.
+    """
+    if credential is None:
+        return ANONYMOUS
+    return identify(registry.tokens.facts(digest_of(credential)), now())
+
+
+def open_project(registry: Registry, caller: Identity, ref: ProjectRef, action: Action) -> tuple[Project, ProjectFacts]:
+    """The project that `ref` names, if the caller may do `action` there; else what `policy.require` raises."""
+    found = registry.projects.find(ref, caller.user_id)
+    require(caller, found[1] if found else None, action)
+    if found is None:
+        raise ProjectNotFound
+    return found
+
+
+def require_admin(caller: Identity) -> None:
+    """Refuse everybody but administrators, and administrators' job tokens."""
+    if not caller.admin or caller.job_project_id is not None:
+        raise Forbidden

@@ -1,0 +1,187 @@
+"""Tokens: making, listing, rotating and revoking them. The secret is shown once and kept as SHA-256 only."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import date
+
+from modelyard.access.identity import Identity
+from modelyard.access.policy import Action, ProjectFacts, Role, effective_role
+from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
+from modelyard.clock import DAY, Milliseconds, now, start_of
+from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import Token
+from modelyard.services.authentication import open_project, require_admin
+from modelyard.wire.paging import Page, PageRequest
+from modelyard.wire.paths import ProjectRef
+
+MAX_NAME = 255  # characters
+ROTATED_FOR = 7 * DAY  # how long a rotated token lives when nobody says, as in GitLab
+
+Made = tuple[Token, str]  # a token and its secret
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token to be made."""
+
+    name: str
+    scopes: tuple[str, ...]
+    expires_on: date | None = None  # it stops working when this day begins, in UTC
+    description: str = ""
+
+
+def create_personal(registry: Registry, caller: Identity, user: int | str, new: NewToken) -> Made:
+    """Make a token for a user, by id or name; administrators only. Raises Forbidden, NotFound and what is invalid."""
+    require_admin(caller)
+    owner = registry.users.by_username(user) if isinstance(user, str) else registry.users.by_id(user)
+    if owner is None or owner.bot:
+        raise NotFound("User")
+    return _add(registry, owner.id, TokenKind.PERSONAL, new)
+
+
+def page_personal(
+    registry: Registry, caller: Identity, request: PageRequest, *, user_id: int | None, active: bool | None
+) -> Page[Token]:
+    """A page of one's own personal tokens; for administrators of anybody's."""
+    _refuse_job(caller)
+    if not caller.admin:
+        if user_id is not None and user_id != caller.user_id:
+            raise Forbidden
+        user_id = caller.user_id
+    return registry.tokens.page_of_user(user_id, request, active=active)
+
+
+def find_personal(registry: Registry, caller: Identity, token_id: int | None) -> Token:
+    """A token that is the caller's own, or anybody's for an administrator; None: the one that was presented.
+
+    Raises NotFound, Forbidden for job tokens.
+    """
+    _refuse_job(caller)
+    token = registry.tokens.by_id(token_id if token_id is not None else caller.token_id or -1)
+    mine = token is not None and (token.user_id == caller.user_id or caller.admin)
+    if token is None or not mine or token.kind == TokenKind.JOB:
+        raise NotFound
+    return token
+
+
+def revoke_personal(registry: Registry, caller: Identity, token_id: int | None) -> None:
+    """End a token; it is refused from the next request on. Raises as `find_personal` does."""
+    _revoke(find_personal(registry, caller, token_id))
+
+
+def rotate_personal(registry: Registry, caller: Identity, token_id: int | None, expires_on: date | None) -> Made:
+    """Replace a token by a new one of the same name and scopes. Raises as `find_personal`; Forbidden if it is dead."""
+    old = find_personal(registry, caller, token_id)
+    if not is_active(old):
+        raise Forbidden("The token is not active")
+    expires_at = _expiry(expires_on) or now() + ROTATED_FOR
+    _revoke(old)
+    fresh = Token(
+        user_id=old.user_id,
+        project_id=old.project_id,
+        kind=old.kind,
+        name=old.name,
+        description=old.description,
+        scopes=old.scopes,
+        expires_at=expires_at - expires_at % DAY,
+    )
+    return _store(registry, fresh)
+
+
+def create_for_project(registry: Registry, caller: Identity, ref: ProjectRef, new: NewToken, level: int) -> Made:
+    """Make a project access token, which is a bot with that role. Raises Forbidden for a role above the caller's."""
+    project, facts = _manage(registry, caller, ref)
+    if level > effective_role(caller, facts):
+        raise Forbidden("The access level is above your own")
+    bot = registry.users.add(f"project_{project}_bot_{secrets.token_hex(16)}", name=new.name, bot=True)
+    registry.members.add(project, bot.id, Role(level))
+    return _add(registry, bot.id, TokenKind.PROJECT, new, project_id=project)
+
+
+def page_of_project(
+    registry: Registry, caller: Identity, ref: ProjectRef, request: PageRequest
+) -> Page[tuple[Token, int | None]]:
+    """A page of a project's access tokens that still work, each with its bot's access level."""
+    project, _facts = _manage(registry, caller, ref)
+    page = registry.tokens.page_of_project(project, request)
+    roles = registry.members.levels(project, [token.user_id for token in page.items])
+    return Page([(token, roles.get(token.user_id)) for token in page.items], page.total, request)
+
+
+def revoke_of_project(registry: Registry, caller: Identity, ref: ProjectRef, token_id: int) -> None:
+    """End a project access token, and its bot's membership with it. Raises NotFound."""
+    project, _facts = _manage(registry, caller, ref)
+    token = registry.tokens.by_id(token_id)
+    if token is None or token.project_id != project or token.kind != TokenKind.PROJECT:
+        raise NotFound
+    _revoke(token)
+    if membership := registry.members.find(project, token.user_id):
+        registry.members.delete(membership[0])
+
+
+def create_for_job(registry: Registry, caller: Identity, ref: ProjectRef, lifetime: Milliseconds) -> Made:
+    """Make a token that acts for the caller in that one project, for a while."""
+    project, _facts = open_project(registry, caller, ref, Action.MAKE_JOB_TOKEN)
+    token = Token(
+        user_id=caller.user_id,
+        project_id=project.id,
+        kind=TokenKind.JOB,
+        name="job",
+        # It never opens more than what it was made with, and only tokens with this scope can make it.
+        scopes=Scope.API,
+        expires_at=now() + lifetime,
+    )
+    return _store(registry, token)
+
+
+def is_active(token: Token) -> bool:
+    """Whether a token works at the moment, its user aside."""
+    return token.revoked_at is None and (token.expires_at is None or token.expires_at > now())
+
+
+def _manage(registry: Registry, caller: Identity, ref: ProjectRef) -> tuple[int, ProjectFacts]:
+    project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    return project.id, facts
+
+
+def _refuse_job(caller: Identity) -> None:
+    if caller.job_project_id is not None:
+        raise Forbidden
+
+
+def _revoke(token: Token) -> None:
+    token.revoked_at = token.revoked_at or now()
+
+
+def _expiry(day: date | None) -> Milliseconds | None:
+    if day is None:
+        return None
+    if start_of(day) <= now():
+        raise InvalidFields(expires_at="must be in the future")
+    return start_of(day)
+
+
+def _add(registry: Registry, user_id: int, kind: TokenKind, new: NewToken, project_id: int | None = None) -> Made:
+    if not 0 < len(new.name.strip()) <= MAX_NAME:
+        raise InvalidFields(name=f"must have 1 to {MAX_NAME} characters")
+    if not new.scopes or not set(new.scopes) <= set(Scope):
+        raise ParameterError("scopes does not have a valid value")
+    token = Token(
+        user_id=user_id,
+        project_id=project_id,
+        kind=kind,
+        name=new.name,
+        description=new.description,
+        scopes=" ".join(dict.fromkeys(new.scopes)),
+        expires_at=_expiry(new.expires_on),
+    )
+    return _store(registry, token)
+
+
+def _store(registry: Registry, token: Token) -> Made:
+    secret = new_token()
+    token.digest = digest_of(secret)
+    return registry.tokens.add(token), secret

@@ -1,0 +1,174 @@
+"""The three operations of the file API: authorize, upload, download."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+
+from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
+from modelyard.access.policy import Action, require
+from modelyard.access.tokens import digest_of
+from modelyard.blobs.store import BlobMissing, BlobReader, BlobStore
+from modelyard.clock import now
+from modelyard.errors import FileNotFound, InternalError, NotFound
+from modelyard.registry.engine import Database
+from modelyard.registry.locations import Location, StoredFile
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import PackageFile
+from modelyard.services import packages
+from modelyard.services.ingest import Expectations, FileTooLarge, Ingest, Piece
+from modelyard.wire.paths import OwnerRef, ProjectRef
+
+log = structlog.get_logger()
+
+IO_THREADS = 16
+SMALL_FILE_BYTES = 128 * 1024  # read within the lookup's own thread hop
+
+Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A file in the API: `/projects/:id/packages/ml_models/:model_version_id/files/(*path/):file_name`, decoded."""
+
+    project: ProjectRef
+    owner: OwnerRef
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that is open for reading; whoever takes it closes `reader`."""
+
+    file: StoredFile
+    reader: BlobReader
+    content: bytes | None  # all of a small file
+
+
+class BlobSource:
+    """A blob reader whose blocks are read on the service's threads."""
+
+    def __init__(self, reader: BlobReader, executor: ThreadPoolExecutor) -> None:
+        self._reader = reader
+        self._executor = executor
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset` on."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._reader.read, offset, length)
+
+    async def close(self) -> None:
+        """Close the reader; quick, as nothing is flushed."""
+        self._reader.close()
+
+
+class FileService:
+    """Moves files between clients and the blob store, under the registry's rules."""
+
+    def __init__(self, database: Database, store: BlobStore, max_file_size: int) -> None:
+        self.database = database
+        self.store = store
+        self.max_file_size = max_file_size
+        self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
+
+    def close(self) -> None:
+        """Let running reads and writes end."""
+        self.executor.shutdown()
+
+    async def authorize(self, credential: str | None, address: Address, size: int | None) -> StoredFile | None:
+        """Check all that an upload of `size` bytes would check before its body; the current file or None.
+
+        Raises TokenError, Unauthorized, ProjectNotFound, Forbidden, NotFound and FileTooLarge, in the order of checks.
+        """
+        location = await self.database.read(lambda registry: _locate(registry, credential, address, Action.WRITE)[0])
+        if size is not None and self.max_file_size and size > self.max_file_size:
+            raise FileTooLarge
+        return location.file
+
+    async def upload(
+        self,
+        credential: str | None,
+        address: Address,
+        pieces: AsyncIterator[Piece],
+        expectations: Expectations,
+        precondition: Precondition,
+        status: str | None,
+    ) -> StoredFile:
+        """Keep a file whose request was authorized. It is durable, and its record committed, when this returns.
+
+        All permissions are checked again in the transaction that records it: a token may be revoked, or a version
+        deleted, while the bytes are on their way.
+        """
+        ingest = Ingest(self.store, self.executor, expectations)
+        try:
+            sha256 = await ingest.receive(pieces)
+
+            def record(registry: Registry) -> StoredFile:
+                location, caller = _locate(registry, credential, address, Action.WRITE)
+                precondition(location.file)
+                if self.store.stat(sha256) is None:
+                    ingest.publish_again()
+                return _record(registry, location, caller, address, sha256, ingest.size, status)
+
+            return await self.database.write(record)
+        finally:
+            await ingest.close()
+
+    async def download(self, credential: str | None, address: Address) -> Download:
+        """Open a file for whoever may read it. Raises as `authorize` does, and FileNotFound."""
+        return await self.database.read(lambda registry: self._open(registry, credential, address))
+
+    def source(self, reader: BlobReader) -> BlobSource:
+        """The reader, for use on the event loop."""
+        return BlobSource(reader, self.executor)
+
+    def _open(self, registry: Registry, credential: str | None, address: Address) -> Download:
+        file = _locate(registry, credential, address, Action.READ)[0].file
+        if file is None:
+            raise FileNotFound
+        try:
+            reader = self.store.open(file.sha256)
+        except BlobMissing as error:
+            log.error("blob missing", sha256=file.sha256, file_id=file.id, advice="run modelyard check")
+            raise NotFound from error
+        if reader.size != file.size:
+            reader.close()
+            log.error("blob damaged", sha256=file.sha256, file_id=file.id, advice="run modelyard check --read")
+            raise InternalError
+        return Download(file, reader, reader.read(0, file.size) if file.size <= SMALL_FILE_BYTES else None)
+
+
+def _locate(registry: Registry, credential: str | None, address: Address, action: Action) -> tuple[Location, Identity]:
+    """What lies at the address, if the holder of the credential may do `action` there; else the refusal that is due."""
+    digest = digest_of(credential) if credential is not None else None
+    location = registry.locations.find(digest, address.project, address.owner, address.name)
+    caller = identify(location.token, now()) if credential is not None else ANONYMOUS
+    require_scope(caller, writing=action is not Action.READ)
+    require(caller, location.project, action)
+    if location.owner_id is None:
+        raise NotFound
+    return location, caller
+
+
+def _record(
+    registry: Registry,
+    location: Location,
+    caller: Identity,
+    address: Address,
+    sha256: str,
+    size: int,
+    status: str | None,
+) -> StoredFile:
+    package = packages.ensure(registry, location, address.owner, caller)
+    if status is not None:
+        package.status = status
+    if location.file is not None and location.file.sha256 == sha256:
+        return location.file
+    registry.blobs.ensure(sha256, size)
+    file = registry.packages.add_file(
+        PackageFile(package_id=package.id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
+    )
+    return StoredFile(file.id, file.name, sha256, size, file.created_at)

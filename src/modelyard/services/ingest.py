@@ -1,0 +1,132 @@
+"""Bytes on their way into the blob store: gathered into batches, one thread hop a batch, one batch in flight.
+
+The hop hashes and writes, while the loop receives the next batch. A small file takes a single hop for everything, from
+opening to fsync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import TypeVar
+
+from modelyard.blobs.store import BlobStore, BlobWriter
+from modelyard.errors import BadRequest
+from modelyard.wire.digests import DigestCheck
+
+T = TypeVar("T")
+Piece = bytes | memoryview
+
+BATCH_BYTES = 1024 * 1024
+
+
+class FileTooLarge(BadRequest):
+    """400 for a file over the limit, in GitLab's words."""
+
+    def __init__(self) -> None:
+        super().__init__("Artifact file is too large")
+
+
+class DigestMismatch(BadRequest):
+    """400 for bytes that are not the ones that their sender announced."""
+
+    def __init__(self) -> None:
+        super().__init__("The content does not match its digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What must hold of the bytes before they are kept."""
+
+    max_size: int  # bytes; 0 = no limit
+    representation: Mapping[str, bytes]  # Repr-Digest: digests of the file
+    content: Mapping[str, bytes]  # Content-Digest: digests of the request body, or of the file in it
+    body: DigestCheck | None  # has seen the whole body, where that is more than the file
+
+
+class Ingest:
+    """One file on its way into the store. Always `close()` it; nothing stays unless `publish()` was reached."""
+
+    def __init__(self, store: BlobStore, executor: Executor, expectations: Expectations) -> None:
+        self.size = 0
+        self._store = store
+        self._executor = executor
+        self._expected = expectations
+        self._checks = [DigestCheck(expected) for expected in (expectations.representation, expectations.content)]
+        self._writer: BlobWriter | None = None
+        self._batch: list[Piece] = []
+        self._batched = 0
+        self._in_flight: Future[None] | None = None
+
+    async def receive(self, pieces: AsyncIterator[Piece]) -> str:
+        """Take the whole file, verify it and make it durable; the answer is its SHA-256.
+
+        Raises FileTooLarge as soon as the limit is passed, DigestMismatch, BlobError, and whatever `pieces` raises.
+        """
+        async for piece in pieces:
+            self._take(piece)
+            if self._batched >= BATCH_BYTES:
+                await self._landed()
+                self._in_flight = self._executor.submit(self._write, self._next_batch())
+        await self._landed()
+        return await self._run(self._finish)
+
+    def publish_again(self) -> None:
+        """Put the bytes back into the store if they were collected as garbage since; blocks."""
+        self._open().publish()
+
+    async def close(self) -> None:
+        """Let go of everything; waits for a write in flight, also when the request is being cancelled."""
+        await asyncio.shield(asyncio.wrap_future(self._executor.submit(self._close)))
+
+    def _take(self, piece: Piece) -> None:
+        self.size += len(piece)
+        if self._expected.max_size and self.size > self._expected.max_size:
+            raise FileTooLarge
+        self._batch.append(piece)
+        self._batched += len(piece)
+
+    def _next_batch(self) -> list[Piece]:
+        batch, self._batch, self._batched = self._batch, [], 0
+        return batch
+
+    async def _landed(self) -> None:
+        if self._in_flight is not None:
+            await asyncio.wrap_future(self._in_flight)
+            self._in_flight = None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _open(self) -> BlobWriter:
+        if self._writer is None:
+            self._writer = self._store.begin()
+        return self._writer
+
+    def _write(self, batch: list[Piece]) -> None:
+        self._open().write(batch)
+        for check in self._checks:
+            for piece in batch if check.algorithms else ():
+                check.update(piece)
+
+    def _finish(self) -> str:
+        self._write(self._next_batch())
+        writer = self._open()
+        sha256 = writer.digest()
+        self._verify(sha256)
+        writer.publish()
+        return sha256
+
+    def _verify(self, sha256: str) -> None:
+        representation, content = self._checks
+        body = self._expected.body
+        # Content-Digest covers a form as a whole (RFC 9530 section 2); people send their file's digest and mean it.
+        # Either proves that the file arrived whole.
+        if not representation.matches(sha256) or not (content.matches(sha256) or (body and body.matches())):
+            raise DigestMismatch
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()

@@ -1,0 +1,108 @@
+"""Members: who has which role in a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from modelyard.access.identity import Identity
+from modelyard.access.policy import Action, ProjectFacts, Role, effective_role, require
+from modelyard.clock import Milliseconds, now, start_of
+from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound, ParameterError
+from modelyard.registry.members import Membership
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import User
+from modelyard.services.authentication import open_project
+from modelyard.wire.paging import Page, PageRequest
+from modelyard.wire.paths import ProjectRef
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    """A user, by id or name, who is to get a role until a day, or for good."""
+
+    access_level: Role
+    user_id: int | None = None
+    username: str | None = None
+    expires_on: date | None = None
+
+
+def page(
+    registry: Registry, caller: Identity, ref: ProjectRef, request: PageRequest, text: str | None
+) -> Page[Membership]:
+    """A page of a project's members, for its members."""
+    project, _facts = open_project(registry, caller, ref, Action.READ_MEMBERS)
+    return registry.members.page_of_project(project.id, request, text)
+
+
+def show(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int) -> Membership:
+    """One member, for the project's members. Raises NotFound."""
+    project, _facts = open_project(registry, caller, ref, Action.READ_MEMBERS)
+    return _find(registry, project.id, user_id)
+
+
+def add(registry: Registry, caller: Identity, ref: ProjectRef, new: NewMember) -> Membership:
+    """Give a user a role that is not above one's own. Raises Forbidden, NotFound, and Conflict for a member."""
+    project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    _refuse_above(caller, facts, new.access_level)
+    user = _user(registry, new)
+    if registry.members.find(project.id, user.id) is not None:
+        raise Conflict("Member already exists")
+    return registry.members.add(project.id, user.id, new.access_level, _expiry(new.expires_on)), user
+
+
+def update(
+    registry: Registry, caller: Identity, ref: ProjectRef, user_id: int, level: Role, expires_on: date | None
+) -> Membership:
+    """Change a role that is not above one's own; it counts from the next request on. Raises as `add`; BadRequest."""
+    project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    member, user = _find(registry, project.id, user_id)
+    _refuse_above(caller, facts, max(level, member.access_level))
+    if level < Role.OWNER or expires_on is not None:
+        _keep_an_owner(registry, project.id, member.access_level)
+    member.access_level, member.expires_at = level, _expiry(expires_on)
+    return member, user
+
+
+def remove(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int) -> None:
+    """End a membership: one's own, or as a maintainer one that is not above one's own. Raises as `update`."""
+    project, facts = open_project(registry, caller, ref, Action.READ_MEMBERS)
+    member, _user = _find(registry, project.id, user_id)
+    if user_id != caller.user_id:
+        require(caller, facts, Action.MANAGE)
+        _refuse_above(caller, facts, member.access_level)
+    _keep_an_owner(registry, project.id, member.access_level)
+    registry.members.delete(member)
+
+
+def _find(registry: Registry, project_id: int, user_id: int) -> Membership:
+    found = registry.members.find(project_id, user_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _user(registry: Registry, new: NewMember) -> User:
+    if new.user_id is None and new.username is None:
+        raise ParameterError("user_id, username are missing, at least one parameter must be provided")
+    by_id = registry.users.by_id(new.user_id) if new.user_id is not None else None
+    user = by_id if new.user_id is not None else registry.users.by_username(new.username or "")
+    if user is None or user.bot:
+        raise NotFound("User")
+    return user
+
+
+def _refuse_above(caller: Identity, facts: ProjectFacts, level: int) -> None:
+    if level > effective_role(caller, facts):
+        raise Forbidden("The access level is above your own")
+
+
+def _keep_an_owner(registry: Registry, project_id: int, level: int) -> None:
+    if level >= Role.OWNER and registry.members.owners(project_id) <= 1:
+        raise BadRequest("The last owner must stay")
+
+
+def _expiry(day: date | None) -> Milliseconds | None:
+    if day is not None and start_of(day) <= now():
+        raise InvalidFields(expires_at="cannot be a date in the past")
+    return start_of(day) if day is not None else None

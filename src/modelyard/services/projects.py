@@ -1,0 +1,140 @@
+"""Projects: making, showing, changing and deleting them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelyard.access.identity import Identity
+from modelyard.access.policy import Action, ProjectFacts, Role, Visibility, require
+from modelyard.errors import Forbidden, InvalidFields, ParameterError
+from modelyard.registry.projects import ProjectFilter
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import Project
+from modelyard.services.authentication import open_project
+from modelyard.services.names import is_path_segment, slug
+from modelyard.wire.paging import Page, PageRequest
+from modelyard.wire.paths import ProjectRef
+
+MAX_NAME = 255  # characters
+MAX_DESCRIPTION = 2000
+PATH_RULE = (
+    "can contain only letters, digits, '_', '-' and '.', must not begin with '-' or '.' or end in '.git' or '.atom'"
+)
+
+Seen = tuple[Project, ProjectFacts]  # a project, and what its viewer is to it
+
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """A project to be made; at least one of name and path is given."""
+
+    name: str | None = None
+    path: str | None = None
+    namespace_path: str | None = None  # default: the caller's user name
+    visibility: str = Visibility.PRIVATE
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectChange:
+    """What is to be changed of a project; None leaves a field as it is."""
+
+    name: str | None = None
+    path: str | None = None
+    visibility: str | None = None
+    description: str | None = None
+
+
+def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
+    """Make a project whose owner is the caller, or the user whose namespace it is in.
+
+    Raises Forbidden for bots, jobs and somebody else's namespace; InvalidFields; ParameterError without any name.
+    """
+    if caller.bot or caller.job_project_id is not None:
+        raise Forbidden
+    name, path = new.name or new.path, new.path or slug(new.name or "")
+    if name is None:
+        raise ParameterError("name, path are missing, at least one parameter must be provided")
+    namespace = new.namespace_path or caller.username
+    _check(name, path, new.description)
+    _check_namespace(registry, caller, namespace)
+    project = Project(
+        name=name,
+        path=path,
+        namespace_path=namespace,
+        path_key=_free_path(registry, namespace, path),
+        visibility=new.visibility,
+        description=new.description,
+        creator_id=caller.user_id,
+    )
+    registry.projects.add(project)
+    _add_owner(registry, caller, project)
+    return project, ProjectFacts(project.id, project.full_path, project.visibility, Role.OWNER)
+
+
+def show(registry: Registry, caller: Identity, ref: ProjectRef) -> Seen:
+    """A project that the caller sees. Raises ProjectNotFound."""
+    return open_project(registry, caller, ref, Action.READ)
+
+
+def page(registry: Registry, caller: Identity, narrowed: ProjectFilter, request: PageRequest) -> Page[Project]:
+    """A page of the projects that the caller sees."""
+    return registry.projects.visible(caller, narrowed, request)
+
+
+def update(registry: Registry, caller: Identity, ref: ProjectRef, change: ProjectChange) -> Seen:
+    """Change name and description as a maintainer, path and visibility as an owner. Raises InvalidFields."""
+    project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    if change.path is not None or change.visibility is not None:
+        require(caller, facts, Action.OWN)
+    name, path = change.name or project.name, change.path or project.path
+    description = project.description if change.description is None else change.description
+    _check(name, path, description)
+    if path.lower() != project.path.lower():
+        project.path_key = _free_path(registry, project.namespace_path, path)
+    project.name, project.path, project.description = name, path, description
+    project.visibility = change.visibility or project.visibility
+    return project, facts
+
+
+def delete(registry: Registry, caller: Identity, ref: ProjectRef) -> None:
+    """Remove a project with all that it holds, as an owner."""
+    project, _facts = open_project(registry, caller, ref, Action.OWN)
+    registry.projects.delete(project)
+
+
+def _add_owner(registry: Registry, caller: Identity, project: Project) -> None:
+    """A user's namespace is the user's, whoever makes a project in it; else whoever makes it owns it."""
+    user = registry.users.by_username(project.namespace_path)
+    owner_id = user.id if user else caller.user_id
+    if owner_id is not None:
+        registry.members.add(project.id, owner_id, Role.OWNER)
+
+
+def _check(name: str, path: str, description: str) -> None:
+    if not 0 < len(name.strip()) <= MAX_NAME:
+        raise InvalidFields(name=f"must have 1 to {MAX_NAME} characters")
+    if not is_path_segment(path):
+        raise InvalidFields(path=PATH_RULE)
+    if len(description) > MAX_DESCRIPTION:
+        raise InvalidFields(description=f"is too long (maximum is {MAX_DESCRIPTION} characters)")
+
+
+def _check_namespace(registry: Registry, caller: Identity, namespace: str) -> None:
+    """There are no groups: a namespace is a user's own, or free, or belongs to the owners of the projects in it."""
+    if not all(is_path_segment(segment) for segment in namespace.split("/")):
+        raise InvalidFields(namespace_path=PATH_RULE)
+    root = namespace.partition("/")[0]
+    if caller.admin or root.lower() == caller.username.lower():
+        return
+    if registry.users.by_username(root) is not None:
+        raise Forbidden
+    if registry.projects.in_namespace(root) and not registry.projects.owns_in_namespace(root, caller.user_id or -1):
+        raise Forbidden
+
+
+def _free_path(registry: Registry, namespace: str, path: str) -> str:
+    full = f"{namespace}/{path}"
+    if registry.projects.by_path(full) is not None:
+        raise InvalidFields(path="has already been taken")
+    return full.lower()

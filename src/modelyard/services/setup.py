@@ -1,0 +1,49 @@
+"""The first start: the schema, and the administrator `root` with a token."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
+from modelyard.registry.engine import Database
+from modelyard.registry.repository import Registry
+from modelyard.registry.schema import migrate
+from modelyard.registry.tables import Token
+from modelyard.settings import Settings
+
+ROOT = "root"
+
+
+def prepare(settings: Settings) -> None:
+    """Make the data folder, migrate the database, and make `root` if nobody is there yet; safe to run twice at once."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.effective_database_url)
+    try:
+        migrate(database.engine)
+        with database.writing() as registry:
+            if not registry.users.any():
+                _make_root(registry, settings)
+    finally:
+        database.close()
+
+
+def _make_root(registry: Registry, settings: Settings) -> None:
+    secret = settings.root_token or new_token()
+    if settings.root_token is None:
+        # Before the commit: a token that nobody can read would lock everybody out.
+        _write_secret(settings.root_token_path, secret)
+    root = registry.users.add(ROOT, name="Administrator", admin=True)
+    registry.tokens.add(
+        Token(user_id=root.id, kind=TokenKind.PERSONAL, name="root", digest=digest_of(secret), scopes=Scope.API)
+    )
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

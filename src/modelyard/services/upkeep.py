@@ -1,0 +1,116 @@
+"""Upkeep beside running uploads and downloads: `check` compares database and store, `gc` removes what nothing needs."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore
+from modelyard.registry.engine import Database
+from modelyard.registry.repository import Registry
+
+READ_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A blob that is not what the database says: `missing`, `size` (wrong length) or `digest` (other content)."""
+
+    fault: str
+    sha256: str
+    files: int  # package files that point at it
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something that nothing refers to: a `blob`, a `record` of a blob without bytes, or an unfinished `write`."""
+
+    kind: str
+    name: str
+    size: int  # bytes
+
+
+def check(database: Database, store: BlobStore, *, read: bool) -> Iterator[Finding]:
+    """Compare every blob that a file points at with the store; `read` re-hashes the bytes.
+
+    Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob afterwards.
+    """
+    with database.reading() as registry:
+        referenced = list(registry.blobs.referenced())
+    for sha256, size in referenced:
+        fault = _fault(store, sha256, size, read=read)
+        if fault is not None:
+            with database.reading() as registry:
+                files = registry.blobs.references(sha256)
+            if files:
+                yield Finding(fault, sha256, files)
+
+
+def collect(database: Database, store: BlobStore, *, grace: int, dry_run: bool) -> Iterator[Garbage]:
+    """Remove what nothing refers to and is older than `grace` seconds; `dry_run` only says what would go.
+
+    Each blob is judged and deleted within a write transaction. An upload records its blob within one too, and puts the
+    bytes back if they are gone by then; so neither order of the two loses anything.
+    """
+    before = time.time() - grace
+    for stat in store.list():
+        if stat.modified <= before and (garbage := _collect_blob(database, store, stat, before, dry_run=dry_run)):
+            yield garbage
+    for leftover in store.leftovers():
+        if leftover.modified <= before and (dry_run or store.remove_leftover(leftover.name)):
+            yield Garbage("write", leftover.name, leftover.size)
+    yield from _collect_records(database, store, dry_run=dry_run)
+
+
+def _fault(store: BlobStore, sha256: str, size: int, *, read: bool) -> str | None:
+    try:
+        with store.open(sha256) as reader:
+            if reader.size != size:
+                return "size"
+            if not read:
+                return None
+            digest, offset = hashlib.sha256(), 0
+            while block := reader.read(offset, READ_BYTES):
+                digest.update(block)
+                offset += len(block)
+            return None if digest.hexdigest() == sha256 else "digest"
+    except BlobMissing:
+        return "missing"
+
+
+def _collect_blob(
+    database: Database, store: BlobStore, listed: BlobStat, before: float, *, dry_run: bool
+) -> Garbage | None:
+    garbage = Garbage("blob", listed.digest, listed.size)
+    if dry_run:
+        with database.reading() as registry:
+            return None if registry.blobs.references(listed.digest) else garbage
+    with database.reading() as registry:
+        if registry.blobs.references(listed.digest):
+            return None  # by far the usual case, which should not hold up writers
+    with database.writing() as registry:
+        return garbage if _delete_unreferenced(registry, store, listed.digest, before) else None
+
+
+def _delete_unreferenced(registry: Registry, store: BlobStore, sha256: str, before: float) -> bool:
+    current = store.stat(sha256)
+    if current is None or current.modified > before or registry.blobs.references(sha256):
+        return False
+    registry.blobs.forget(sha256)
+    return store.delete(sha256)
+
+
+def _collect_records(database: Database, store: BlobStore, *, dry_run: bool) -> Iterator[Garbage]:
+    """Records of content whose bytes are gone and that no file points at."""
+    with database.reading() as registry:
+        unreferenced = list(registry.blobs.unreferenced())
+    for sha256, size in unreferenced:
+        if store.stat(sha256) is not None:
+            continue
+        if not dry_run:
+            with database.writing() as registry:
+                if store.stat(sha256) is None and not registry.blobs.references(sha256):
+                    registry.blobs.forget(sha256)
+        yield Garbage("record", sha256, size)

@@ -1,0 +1,160 @@
+"""Every MODELYARD_ variable, its default and its unit. Nothing else in the project reads the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "MODELYARD_"
+SECRETS = ("root_token", "database_url")
+MINIMUM_TOKEN_LENGTH = 20
+PLACEHOLDERS = ("changeme", "change-me", "example", "placeholder", "your-token", "your_token", "<")
+
+
+class SettingsError(Exception):
+    """A value that cannot be used, as one line for the person who set it."""
+
+
+def _empty_is_unset(value: object) -> object:
+    """Compose files write `VAR: ${VAR:-}`, which sets an empty string where nothing is meant."""
+    return None if value == "" else value
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_empty_is_unset)]
+
+
+class Settings(BaseSettings):
+    """One frozen set of settings, handed to `create_app`; read from the environment, a `.env` file and secret files."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
+    workers: int = Field(1, ge=1, le=256, description="Server processes.")
+    data_dir: Path = Field(Path("data"), description="Folder of the database, the blobs and the first token.")
+    database_url: OptionalText = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder. Secret.")
+    blob_url: OptionalText = Field(
+        None, description="Where the bytes lie, `file:///path`; default: in the data folder."
+    )
+    external_url: OptionalText = Field(
+        None, description="Scheme, host and prefix that clients see; default: per request."
+    )
+    root_token: OptionalText = Field(None, description="The administrator's token on the first start. Secret.")
+    max_file_size: int = Field(10 * 1024**3, ge=0, description="Bytes that one file may have; 0 = no limit.")
+    mlflow_artifact_uri: Literal["mlflow", "gitlab"] = Field("mlflow", description="Form of a run's `artifact_uri`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["text", "json"] | None = Field(None, description="Default: text on a terminal, else json.")
+    gc_grace: int = Field(86_400, ge=0, description="Seconds for which `gc` leaves unreferenced bytes alone.")
+    shutdown_timeout: int = Field(30, ge=0, description="Seconds that running transfers get to finish at shutdown.")
+
+    @field_validator("root_token")
+    @classmethod
+    def _refuse_weak_token(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if len(value) < MINIMUM_TOKEN_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
+            raise ValueError(f"must be a secret of at least {MINIMUM_TOKEN_LENGTH} characters, not a placeholder")
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise ValueError("must be printable ASCII without spaces, as it travels in a header")
+        return value
+
+    @field_validator("blob_url")
+    @classmethod
+    def _known_blob_scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("file:///"):
+            raise ValueError("must be a file:/// URL with an absolute path")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sqlite:///"):
+            raise ValueError("must be a sqlite:/// URL")
+        return value
+
+    @field_validator("external_url")
+    @classmethod
+    def _absolute_external_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/") if value else None
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database's URL with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'modelyard.db'}"
+
+    @property
+    def blob_root(self) -> Path:
+        """The folder of the local blob store."""
+        return Path(self.blob_url.removeprefix("file://")) if self.blob_url else self.data_dir.absolute() / "blobs"
+
+    @property
+    def root_token_path(self) -> Path:
+        """Where a generated administrator's token is written on the first start."""
+        return self.data_dir / "root-token"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence: arguments, environment, `…_FILE`, `.env`."""
+        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads `MODELYARD_<SECRET>_FILE`, as container platforms mount secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE") if field_name in SECRETS else None
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text().strip(), field_name, False
+        except OSError as error:
+            reason = error.strerror or error
+            raise SettingsError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {reason}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; `overrides` that are not None win over every source.
+
+    Raises SettingsError with one line that names each bad variable and never its value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = (f"{PREFIX}{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors())
+        raise SettingsError("; ".join(faults)) from error
+
+
+def _reason(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[0].lower() + text[1:]

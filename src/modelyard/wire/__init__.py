@@ -1,0 +1,1 @@
+"""How bytes and headers cross HTTP. Pure: knows no database and no disk."""

@@ -1,0 +1,34 @@
+"""HTTP/1.1 on the socket: uvicorn's protocol, with answers in our shape where it gives none.
+
+uvicorn answers an unreadable request in plain text, and drops a client that ends its body early without a word.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+
+class Http1Protocol(HttpToolsProtocol):
+    """One client connection."""
+
+    def eof_received(self) -> None:
+        """Answer a client that closed its side in the middle of a body: it may still be listening."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and cycle.more_body and not cycle.response_started:
+            self.send_400_response("The request body ended early")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer 400 in GitLab's shape and close."""
+        body = json.dumps({"message": f"400 Bad request - {msg.rstrip('.')}"}).encode()
+        head = (
+            "HTTP/1.1 400 Bad Request\r\n"
+            "content-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n"
+            f"x-request-id: {secrets.token_hex(16)}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()

@@ -1,0 +1,100 @@
+"""What happens to every request before it is routed: its path stays encoded, and it gets an id and a log line."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from urllib.parse import quote
+
+import structlog
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modelyard.errors import InternalError
+from modelyard.wire.paths import normalize_path
+
+log = structlog.get_logger("modelyard.access")
+
+CLIENT_CLOSED_REQUEST = 499  # what nginx logs when nobody waits for the answer any more
+_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+class RawPath:
+    """Lets routes match the path while it is percent-encoded: each route decodes its segments, once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request with the encoded path as its path."""
+        if scope["type"] == "http":
+            raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+            scope["path"] = normalize_path(raw_path)
+        await self.app(scope, receive, send)
+
+
+class RequestLog:
+    """Gives every request an id, returns it as `X-Request-Id`, and logs one line when the answer is over."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request; the log line carries no query and no header, so never a token."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answer = _Answer(request_id(scope), send)
+        structlog.contextvars.bind_contextvars(request_id=answer.request_id)
+        try:
+            await self.app(scope, receive, answer.send)
+        except Exception:
+            log.exception("unexpected failure")
+            if answer.begun_sending:
+                raise  # the server closes the connection, so that nobody takes what was sent for the whole
+            await JSONResponse(InternalError().body, InternalError.status)(scope, receive, answer.send)
+        finally:
+            _log_request(scope, answer)
+            structlog.contextvars.clear_contextvars()
+
+
+class _Answer:
+    """What was sent of one answer."""
+
+    def __init__(self, request_id: str, send: Send) -> None:
+        self.request_id = request_id
+        self.status = CLIENT_CLOSED_REQUEST
+        self.begun_sending = False
+        self.sent = 0
+        self.begun = time.perf_counter()
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun_sending = True
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+        else:
+            self.sent += len(message.get("body", b""))
+        await self._send(message)
+
+
+def request_id(scope: Scope) -> str:
+    """The client's `X-Request-Id` when it is short and plain, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return secrets.token_hex(16)
+
+
+def _log_request(scope: Scope, answer: _Answer) -> None:
+    log.info(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=answer.status,
+        bytes=answer.sent,
+        ms=round((time.perf_counter() - answer.begun) * 1000, 2),
+        client=scope["client"][0] if scope.get("client") else None,
+    )

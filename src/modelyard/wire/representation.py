@@ -1,0 +1,95 @@
+"""What a request for a file is answered with: whole, in ranges, or not at all (RFC 9110 sections 13 to 15)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelyard.errors import PreconditionFailed, RangeNotSatisfiable
+from modelyard.wire.conditions import Outcome, Validators, evaluate, http_date, range_applies
+from modelyard.wire.digests import etag_of, format_repr_digest
+from modelyard.wire.disposition import attachment
+from modelyard.wire.ranges import ByteRange, MultipartRanges, UnsatisfiableRange, parse_range
+
+CONTENT_TYPE = "application/octet-stream"
+# Caches ask each time, and only the client's own may keep it: the next one may not be allowed to read.
+CACHING = {"Cache-Control": "private, no-cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """The facts of a stored file that its answers are made of."""
+
+    name: str  # with directories
+    sha256: str
+    size: int  # bytes
+    modified: int  # seconds since 1970
+
+    @property
+    def validators(self) -> Validators:
+        """What conditional requests compare with."""
+        return Validators(etag_of(self.sha256), self.modified)
+
+    @property
+    def validator_headers(self) -> dict[str, str]:
+        """Headers by which a client knows this content again, and can verify it."""
+        return {
+            "ETag": self.validators.etag,
+            "Last-Modified": http_date(self.modified),
+            "Repr-Digest": format_repr_digest(self.sha256),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers, and which bytes to send; `framing` is set for several ranges."""
+
+    status: int
+    headers: dict[str, str]
+    parts: list[ByteRange]
+    framing: MultipartRanges | None = None
+
+
+def answer_download(method: str, headers: Mapping[str, str], file: Representation) -> Answer:
+    """How to answer GET or HEAD for a file; `headers` are the request's, with lower-case names.
+
+    Raises PreconditionFailed and RangeNotSatisfiable.
+    """
+    outcome = evaluate(method, headers, file.validators)
+    if outcome is Outcome.PRECONDITION_FAILED:
+        raise PreconditionFailed
+    if outcome is Outcome.NOT_MODIFIED:
+        return Answer(304, file.validator_headers | CACHING, [])
+    parts = _requested_parts(method, headers, file)
+    if parts is None:
+        return Answer(200, _headers(file, CONTENT_TYPE, file.size), [ByteRange(0, file.size)])
+    if len(parts) == 1:
+        single = {"Content-Range": parts[0].content_range(file.size)}
+        return Answer(206, _headers(file, CONTENT_TYPE, parts[0].length) | single, parts)
+    framing = MultipartRanges(tuple(parts), file.size, secrets.token_hex(16), CONTENT_TYPE)
+    return Answer(206, _headers(file, framing.content_type_header, framing.content_length), parts, framing)
+
+
+def _requested_parts(method: str, headers: Mapping[str, str], file: Representation) -> list[ByteRange] | None:
+    # RFC 9110 section 14.2 defines ranges for GET alone.
+    if method != "GET" or not range_applies(headers.get("if-range"), file.validators):
+        return None
+    try:
+        return parse_range(headers.get("range"), file.size)
+    except UnsatisfiableRange as error:
+        raise RangeNotSatisfiable(file.size) from error
+
+
+def _headers(file: Representation, content_type: str, length: int) -> dict[str, str]:
+    return (
+        file.validator_headers
+        | CACHING
+        | {
+            "Content-Type": content_type,
+            "Content-Length": str(length),
+            "Accept-Ranges": "bytes",
+            "Content-Disposition": attachment(file.name.rpartition("/")[2]),
+            "X-Content-Type-Options": "nosniff",
+        }
+    )

@@ -1,0 +1,136 @@
+"""Fixtures: one live server for all tests, with fresh users, projects and versions for each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live import LiveServer, running
+
+_serial = itertools.count(1)
+
+MLFLOW = "ml/mlflow/api/2.0/mlflow"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user with a token."""
+
+    id: int
+    username: str
+    token: str
+    client: httpx.Client
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with running(tmp_path_factory.mktemp("server"), max_file_size=64 * 1024 * 1024) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def clients(server: LiveServer) -> Iterator[Callable[[str | None], httpx.Client]]:
+    opened: dict[str | None, httpx.Client] = {}
+
+    def client(token: str | None) -> httpx.Client:
+        if token not in opened:
+            opened[token] = server.client(token)
+        return opened[token]
+
+    yield client
+    for each in opened.values():
+        each.close()
+
+
+@pytest.fixture
+def client_for(clients: Callable[[str | None], httpx.Client]) -> Callable[[str | None], httpx.Client]:
+    return clients
+
+
+@pytest.fixture
+def root(server: LiveServer, clients: Callable[[str | None], httpx.Client]) -> httpx.Client:
+    return clients(server.root_token)
+
+
+@pytest.fixture
+def anonymous(clients: Callable[[str | None], httpx.Client]) -> httpx.Client:
+    return clients(None)
+
+
+@pytest.fixture
+def make_token(root: httpx.Client) -> Callable[..., dict[str, Any]]:
+    def make(user_id: int, scopes: tuple[str, ...] = ("api",), **extra: str) -> dict[str, Any]:
+        body = {"name": "test", "scopes": list(scopes)} | extra
+        answer = root.post(f"/users/{user_id}/personal_access_tokens", json=body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    return make
+
+
+@pytest.fixture
+def make_user(
+    root: httpx.Client, make_token: Callable[..., dict[str, Any]], clients: Callable[[str | None], httpx.Client]
+) -> Callable[..., Account]:
+    def make(name: str | None = None, *, admin: bool = False) -> Account:
+        username = name or f"user-{next(_serial)}"
+        body = {"username": username, "name": username, "email": f"{username}@example.com", "admin": admin}
+        answer = root.post("/users", json=body)
+        assert answer.status_code == 201, answer.text
+        token = make_token(answer.json()["id"])["token"]
+        return Account(answer.json()["id"], username, token, clients(token))
+
+    return make
+
+
+@pytest.fixture
+def make_project(root: httpx.Client) -> Callable[..., dict[str, Any]]:
+    def make(owner: Account | None = None, visibility: str = "private", **extra: str) -> dict[str, Any]:
+        client = owner.client if owner else root
+        answer = client.post("/projects", json={"name": f"project-{next(_serial)}", "visibility": visibility} | extra)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    return make
+
+
+@pytest.fixture
+def make_version(root: httpx.Client) -> Callable[..., int]:
+    """Makes a model version in a project; the answer is the id that the file API takes."""
+
+    def make(project_id: int, model: str | None = None, **body: object) -> int:
+        name = model or f"model-{next(_serial)}"
+        base = f"/projects/{project_id}/{MLFLOW}"
+        created = root.post(f"{base}/registered-models/create", json={"name": name})
+        assert created.status_code in (200, 400), created.text
+        answer = root.post(f"{base}/model-versions/create", json={"name": name} | body)
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["model_version"]["version"])
+
+    return make
+
+
+@pytest.fixture
+def make_run(root: httpx.Client) -> Callable[..., dict[str, Any]]:
+    """Makes a run; the answer is its `info` with `iid`, the number that `candidate:` takes."""
+
+    def make(project_id: int) -> dict[str, Any]:
+        answer = root.post(f"/projects/{project_id}/{MLFLOW}/runs/create", json={"experiment_id": "0"})
+        assert answer.status_code == 200, answer.text
+        info = dict(answer.json()["run"]["info"])
+        info["iid"] = int(info["artifact_uri"].rpartition(":")[2])
+        return info
+
+    return make
+
+
+@pytest.fixture
+def version_url(make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]) -> str:
+    """The files of a fresh version in a fresh private project, below the API's base."""
+    project = make_project()
+    return f"/projects/{project['id']}/packages/ml_models/{make_version(project['id'])}/files"

@@ -1,0 +1,88 @@
+"""A real server on a real socket, in a thread of the test process so that coverage sees it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from modelyard.app import create_app
+from modelyard.blobs.store import BlobStore
+from modelyard.server import server_options
+from modelyard.services.setup import prepare
+from modelyard.settings import Settings
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A running server."""
+
+    url: str
+    port: int
+    root_token: str
+    settings: Settings
+    app: FastAPI
+
+    @property
+    def api(self) -> str:
+        """Base of the REST API."""
+        return f"{self.url}/api/v4"
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        """A client of the API that sends `token`, or nothing."""
+        headers = {"PRIVATE-TOKEN": token} if token else {}
+        return httpx.Client(base_url=self.api, headers=headers, timeout=30)
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for what no client library would send."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def incoming(self) -> list[Path]:
+        """Unfinished uploads in the local store."""
+        folder = self.settings.blob_root / "incoming"
+        return list(folder.iterdir()) if folder.is_dir() else []
+
+
+@contextmanager
+def running(folder: Path, store: BlobStore | None = None, **settings: object) -> Iterator[LiveServer]:
+    """Serve from `folder` until the block ends."""
+    values: dict[str, object] = {"data_dir": folder, "host": "127.0.0.1", "port": 0, "log_level": "info"}
+    chosen = Settings(_env_file=None, **(values | settings))  # type: ignore[call-arg, arg-type]
+    prepare(chosen)
+    app = create_app(chosen, store)
+    server = uvicorn.Server(uvicorn.Config(app, **server_options(chosen)))
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="live-server")
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_ready(url, thread)
+        token = chosen.root_token or chosen.root_token_path.read_text().strip()
+        yield LiveServer(url, port, token, chosen, app)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        listener.close()
+        assert not thread.is_alive(), "the server did not stop"
+
+
+def _wait_until_ready(url: str, thread: threading.Thread) -> None:
+    for _ in range(500):
+        assert thread.is_alive(), "the server stopped at its start"
+        try:
+            if httpx.get(f"{url}/-/readiness").status_code == 200:
+                return
+        except httpx.TransportError:
+            threading.Event().wait(0.02)
+    raise AssertionError("the server did not become ready")

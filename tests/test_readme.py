@@ -1,0 +1,51 @@
+"""The README holds: every shell block runs, and every setting is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelyard.settings import Settings
+from tests.live import running
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_every_shell_block_runs_against_a_live_server(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 8
+    with running(tmp_path / "data") as live:
+        script = "\n".join(["set -euo pipefail", *blocks]).replace("http://127.0.0.1:8080", live.url)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert '"MaximumSize"' in done.stdout
+    assert (tmp_path / "ada.token").read_text().startswith("myd_")
+
+
+def test_every_fenced_block_is_run_or_a_console_session() -> None:
+    assert set(re.findall(r"^```(\w+)$", README, re.MULTILINE)) == {"sh", "console"}
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z]+) ", README)) | set(re.findall(r"`make ([a-z]+)`", README))
+    assert {"serve", "test", "check"} <= named <= targets
+
+
+def test_every_setting_is_in_the_table_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `MODELYARD_(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    assert set(rows) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.default is not None and name != "data_dir":
+            assert rows[name.upper()] == f"`{field.default}`"

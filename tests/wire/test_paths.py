@@ -1,0 +1,166 @@
+"""Addresses: one decode, and the rule for names."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelyard.errors import ParameterError
+from modelyard.wire.paths import (
+    NOBODY,
+    OwnerRef,
+    decode_segment,
+    normalize_path,
+    parse_file_name,
+    parse_owner,
+    parse_project,
+    stored_form,
+)
+
+PATH_FAULT = "file_name should be a valid file path"
+NAME_FAULT = "file_name is invalid"
+
+
+@pytest.mark.parametrize(
+    ("raw", "routed"),
+    [
+        (b"/a//b", "/a/b"),
+        (b"/a/b/", "/a/b"),
+        (b"//", "/"),
+        (b"/g%2Fp/x", "/g%2Fp/x"),
+        (b"/a/../b", "/a/../b"),
+    ],
+)
+def test_slashes_are_squeezed_and_nothing_is_decoded(raw: bytes, routed: str) -> None:
+    assert normalize_path(raw) == routed
+
+
+@pytest.mark.parametrize("segment", ["%", "a%2", "%zz", "100%", "%ff", "%c3%28"])
+def test_a_malformed_escape_or_text_that_is_not_utf8_is_refused(segment: str) -> None:
+    with pytest.raises(ValueError, match=r"percent-encoding|utf-8"):
+        decode_segment(segment)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_decoding_undoes_encoding_once(text: str) -> None:
+    assert decode_segment(quote(text, safe="")) == text
+
+
+@pytest.mark.parametrize(
+    ("segment", "project"),
+    [
+        ("1", 1),
+        ("-1", -1),
+        ("group%2Fproject", "group/project"),
+        ("g%2Fs%2Fp", "g/s/p"),
+        ("project", NOBODY),
+        ("%zz", NOBODY),
+        ("1" * 30, NOBODY),
+        ("group%252Fproject", NOBODY),
+    ],
+)
+def test_a_project_is_a_number_or_a_path(segment: str, project: int | str) -> None:
+    assert parse_project(segment) == project
+
+
+@pytest.mark.parametrize(
+    ("segment", "owner"),
+    [
+        ("5", OwnerRef(False, 5)),
+        ("candidate:5", OwnerRef(True, 5)),
+        ("candidate%3A5", OwnerRef(True, 5)),
+        ("candidate:", OwnerRef(True, NOBODY)),
+        ("candidate:x", OwnerRef(True, NOBODY)),
+        ("candidate:-1", OwnerRef(True, NOBODY)),
+        ("CANDIDATE:5", OwnerRef(False, NOBODY)),
+        ("abc", OwnerRef(False, NOBODY)),
+        ("-5", OwnerRef(False, NOBODY)),
+        ("5abc", OwnerRef(False, NOBODY)),
+        ("1.0.0", OwnerRef(False, NOBODY)),
+        ("٣", OwnerRef(False, NOBODY)),
+        (str(10**30), OwnerRef(False, NOBODY)),
+        ("%zz", OwnerRef(False, NOBODY)),
+    ],
+)
+def test_an_owner_is_a_version_id_or_a_candidate_iid(segment: str, owner: OwnerRef) -> None:
+    assert parse_owner(quote(segment, safe="%:")) == owner
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ("..", PATH_FAULT),
+        (".", PATH_FAULT),
+        ("%2e%2e", PATH_FAULT),
+        ("%252e%252e", f"{PATH_FAULT}, {NAME_FAULT}"),
+        ("a%2520b", f"{PATH_FAULT}, {NAME_FAULT}"),
+        ("..%2f.ssh%2fauthorized_keys", f"{PATH_FAULT}, {NAME_FAULT}"),
+        ("%2e%2e%2f.ssh%2fauthorized_keys", f"{PATH_FAULT}, {NAME_FAULT}"),
+        ("..%5cwindows", f"{PATH_FAULT}, {NAME_FAULT}"),
+        ("%2fetc%2fpasswd", f"{PATH_FAULT}, {NAME_FAULT}"),
+        ("dir%2Ffoo.txt", NAME_FAULT),
+        ("a%5cb", NAME_FAULT),
+        ("a%00b", NAME_FAULT),
+        ("a%0ab", f"{PATH_FAULT}, {NAME_FAULT}"),
+        ("a%7fb", NAME_FAULT),
+        ("a%c2%85b", NAME_FAULT),
+        ("a%e2%80%a8b", NAME_FAULT),
+        ("a%e2%80%aeb", NAME_FAULT),
+        ("a%ffb", NAME_FAULT),
+        ("100%", NAME_FAULT),
+        ("a" * 256, NAME_FAULT),
+        ("%C3%A9" * 128, NAME_FAULT),
+        ("dir%2fx/file", "path is invalid"),
+        ("../file", "path should be a valid file path"),
+        ("a/%2e%2e/file", "path should be a valid file path"),
+        ("/".join(["d" * 250] * 5), "path is invalid"),
+    ],
+)
+def test_what_the_rule_refuses_gets_gitlabs_words(raw: str, sentence: str) -> None:
+    with pytest.raises(ParameterError) as refusal:
+        parse_file_name(raw)
+    assert refusal.value.body == {"error": sentence}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.tar.gz",
+        "~*();&|?#+=@!$',",
+        "100% done",
+        "ünï/cödé 模型.bin",
+        "👩‍🔬.pkl",
+        "..a/b..",
+        "...",
+        "a" * 255,
+        "/".join(["d" * 200] * 5),
+        " leading and trailing ",
+    ],
+)
+def test_odd_names_are_kept_as_sent(name: str) -> None:
+    assert parse_file_name(quote(name)) == name
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_every_name_is_kept_exactly_or_refused(name: str) -> None:
+    try:
+        kept = parse_file_name(quote(name))
+    except ParameterError:
+        return
+    assert kept == name
+    assert not any(step in ("", ".", "..") for step in kept.split("/"))
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("my_dir/model.md5", "my_dir%2Fmodel.md5"),
+        ("Mo_de-l v12.md5", "Mo_de-l%20v12.md5"),
+        ("a+b~*é", "a%2Bb%7E*%C3%A9"),
+    ],
+)
+def test_listings_show_the_stored_form(name: str, stored: str) -> None:
+    assert stored_form(name) == stored
