@@ -1,0 +1,62 @@
+"""GitLab's offset paging."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelyard.wire.paging import Page, PageRequest, paging_headers
+
+URL = "http://host/api/v4/things"
+
+
+@pytest.mark.parametrize(
+    ("page", "per_page", "offset", "limit"),
+    [
+        (1, 20, 0, 20),
+        (3, 10, 20, 10),
+        (0, 20, 0, 20),
+        (-5, 20, 0, 20),
+        (1, 1000, 0, 100),
+        (1, 0, 0, 20),
+        (2, -1, 20, 20),
+    ],
+)
+def test_numbers_out_of_bounds_are_brought_within(page: int, per_page: int, offset: int, limit: int) -> None:
+    request = PageRequest(page, per_page)
+    assert (request.offset, request.limit) == (offset, limit)
+
+
+def test_no_page_is_beyond_what_a_database_can_count() -> None:
+    assert PageRequest(10**30, 100).offset < 2**63
+
+
+def test_a_page_in_the_middle_links_in_both_directions() -> None:
+    headers = paging_headers(
+        Page([1], 5, PageRequest(2, 2)), URL, [("name", "a b"), ("page", "2"), ("private_token", "s")]
+    )
+    assert headers == {
+        "X-Page": "2",
+        "X-Per-Page": "2",
+        "X-Total": "5",
+        "X-Total-Pages": "3",
+        "X-Next-Page": "3",
+        "X-Prev-Page": "1",
+        "Link": (
+            f'<{URL}?name=a+b&page=1&per_page=2>; rel="prev", <{URL}?name=a+b&page=3&per_page=2>; rel="next", '
+            f'<{URL}?name=a+b&page=1&per_page=2>; rel="first", <{URL}?name=a+b&page=3&per_page=2>; rel="last"'
+        ),
+    }
+
+
+def test_an_empty_listing_is_one_page() -> None:
+    empty: Page[int] = Page([], 0, PageRequest())
+    headers = paging_headers(empty, URL, [])
+    assert (headers["X-Total"], headers["X-Total-Pages"]) == ("0", "1")
+    assert (headers["X-Next-Page"], headers["X-Prev-Page"]) == ("", "")
+    assert 'rel="next"' not in headers["Link"]
+
+
+def test_a_page_beyond_the_last_has_no_next() -> None:
+    beyond: Page[int] = Page([], 5, PageRequest(9, 2))
+    headers = paging_headers(beyond, URL, [])
+    assert headers["X-Next-Page"] == ""
