@@ -1,0 +1,255 @@
+"""Who may do what: every row of the permission tables, and default deny over the route table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import MLFLOW, Account
+from tests.live import LiveServer
+
+ROLES = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
+VISIBILITIES = ("private", "internal", "public")
+
+UNAUTHORIZED = (401, {"message": "401 Unauthorized"})
+FORBIDDEN = (403, {"message": "403 Forbidden"})
+NO_PROJECT = (404, {"message": "404 Project Not Found"})
+
+OPEN_ROUTES = {"/-/health", "/-/liveness", "/-/readiness"}
+
+
+@pytest.fixture(scope="module")
+def people() -> dict[str, Account]:
+    """One account for each role, made by the first test that needs it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def places() -> dict[str, str]:
+    """The files of one version for each visibility."""
+    return {}
+
+
+@pytest.fixture
+def files(
+    places: dict[str, str],
+    root: httpx.Client,
+    make_project: Callable[..., dict[str, Any]],
+    make_version: Callable[..., int],
+) -> Callable[[str], str]:
+    def of(visibility: str) -> str:
+        if visibility not in places:
+            project = make_project(visibility=visibility)["id"]
+            places[visibility] = f"/projects/{project}/packages/ml_models/{make_version(project)}/files"
+            root.put(f"{places[visibility]}/f", content=b"content")
+        return places[visibility]
+
+    return of
+
+
+@pytest.fixture
+def credential(
+    people: dict[str, Account], root: httpx.Client, make_user: Callable[..., Account], files: Callable[[str], str]
+) -> Callable[[str, str, str], dict[str, str]]:
+    """Headers of someone who has a role in the project, with a personal or a job token."""
+
+    def headers(role: str, visibility: str, kind: str) -> dict[str, str]:
+        person = people.setdefault(role, make_user()) if role not in people else people[role]
+        project = files(visibility).split("/")[2]
+        if role in ROLES:
+            root.post(f"/projects/{project}/members", json={"user_id": person.id, "access_level": ROLES[role]})
+        if kind == "personal":
+            return {"Authorization": f"Bearer {person.token}"}
+        # Guests cannot make job tokens: they make them while they are reporters.
+        lowered = role in {"guest", "planner"}
+        member = f"/projects/{project}/members/{person.id}"
+        if lowered:
+            root.put(member, json={"access_level": ROLES["reporter"]})
+        made = person.client.post(f"/projects/{project}/job_tokens")
+        assert made.status_code == 201, made.text
+        if lowered:
+            root.put(member, json={"access_level": ROLES[role]})
+        return {"JOB-TOKEN": made.json()["token"]}
+
+    return headers
+
+
+def outcome(answer: httpx.Response) -> tuple[int, Any]:
+    return answer.status_code, answer.json() if answer.status_code >= 400 else None
+
+
+def requests(client: httpx.Client, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    yield client.put(f"{url}/new/authorize", headers=headers)
+    yield client.put(f"{url}/new", content=b"x", headers=headers)
+
+
+@pytest.mark.parametrize("kind", ["personal", "job"])
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize("role", list(ROLES))
+def test_members_write_from_developer_up_and_all_read(
+    anonymous: httpx.Client,
+    files: Callable[[str], str],
+    credential: Callable[[str, str, str], dict[str, str]],
+    role: str,
+    visibility: str,
+    kind: str,
+) -> None:
+    headers = credential(role, visibility, kind)
+    authorized, uploaded = requests(anonymous, files(visibility), headers)
+    if ROLES[role] >= ROLES["developer"]:
+        assert (authorized.status_code, uploaded.status_code) == (200, 201)
+    else:
+        assert outcome(authorized) == outcome(uploaded) == FORBIDDEN
+    assert anonymous.get(f"{files(visibility)}/f", headers=headers).content == b"content"
+    assert anonymous.head(f"{files(visibility)}/f", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("visibility", "write", "read"),
+    [("private", NO_PROJECT, NO_PROJECT), ("internal", FORBIDDEN, (200, None)), ("public", FORBIDDEN, (200, None))],
+)
+def test_signed_in_strangers(
+    anonymous: httpx.Client,
+    files: Callable[[str], str],
+    credential: Callable[[str, str, str], dict[str, str]],
+    visibility: str,
+    write: tuple[int, Any],
+    read: tuple[int, Any],
+) -> None:
+    headers = credential("stranger", visibility, "personal")
+    for answer in requests(anonymous, files(visibility), headers):
+        assert outcome(answer) == write
+    assert outcome(anonymous.get(f"{files(visibility)}/f", headers=headers)) == read
+
+
+@pytest.mark.parametrize(
+    ("visibility", "read"), [("private", NO_PROJECT), ("internal", NO_PROJECT), ("public", (200, None))]
+)
+def test_anonymous_callers(
+    anonymous: httpx.Client, files: Callable[[str], str], visibility: str, read: tuple[int, Any]
+) -> None:
+    for answer in requests(anonymous, files(visibility), {}):
+        assert outcome(answer) == UNAUTHORIZED
+        assert answer.headers["www-authenticate"] == 'Bearer realm="modelyard"'
+    assert outcome(anonymous.get(f"{files(visibility)}/f")) == read
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer unknown"},
+        {"Authorization": ""},
+        {"Authorization": "Basic eDp5"},
+        {"Authorization": "Basic %%%"},
+        {"PRIVATE-TOKEN": "myd_unknown"},
+        {"JOB-TOKEN": "unknown"},
+    ],
+    ids=["bearer", "empty", "basic", "no-base64", "private", "job"],
+)
+def test_a_bad_credential_is_refused_even_where_none_is_needed(
+    anonymous: httpx.Client, files: Callable[[str], str], visibility: str, headers: dict[str, str]
+) -> None:
+    for answer in requests(anonymous, files(visibility), headers):
+        assert outcome(answer) == UNAUTHORIZED
+    assert outcome(anonymous.get(f"{files(visibility)}/f", headers=headers)) == UNAUTHORIZED
+
+
+def test_a_token_in_the_query_is_no_credential(
+    anonymous: httpx.Client, server: LiveServer, files: Callable[[str], str]
+) -> None:
+    query = {"private_token": server.root_token, "job_token": server.root_token, "access_token": server.root_token}
+    assert outcome(anonymous.get(f"{files('private')}/f", params=query)) == NO_PROJECT
+
+
+def test_a_read_only_token_reads_and_is_refused_to_write(
+    anonymous: httpx.Client,
+    files: Callable[[str], str],
+    make_user: Callable[..., Account],
+    make_token: Callable[..., dict[str, Any]],
+) -> None:
+    admin = make_user(admin=True)
+    headers = {"Authorization": f"Bearer {make_token(admin.id, ('read_api',))['token']}"}
+    refusal = {
+        "error": "insufficient_scope",
+        "error_description": "The request requires higher privileges than provided by the access token.",
+        "scope": "api",
+    }
+    for answer in requests(anonymous, files("private"), headers):
+        assert outcome(answer) == (403, refusal)
+    assert anonymous.get(f"{files('private')}/f", headers=headers).status_code == 200
+    project = files("private").split("/")[2]
+    answer = anonymous.post(f"/projects/{project}/{MLFLOW}/runs/create", headers=headers, json={"experiment_id": "0"})
+    assert answer.status_code == 403
+    assert answer.json()["error_code"] == "PERMISSION_DENIED"
+
+
+def test_a_job_token_acts_in_its_own_project_only(
+    anonymous: httpx.Client, files: Callable[[str], str], credential: Callable[[str, str, str], dict[str, str]]
+) -> None:
+    credential("owner", "public", "personal")
+    headers = credential("owner", "private", "job")
+    elsewhere = (
+        403,
+        {"message": "403 Forbidden - Authentication by CI/CD job token not allowed from another project."},
+    )
+    for answer in requests(anonymous, files("public"), headers):
+        assert outcome(answer) == elsewhere
+    assert outcome(anonymous.get(f"{files('public')}/f", headers=headers)) == elsewhere
+    project = files("private").split("/")[2]
+    assert anonymous.get(f"/projects/{project}/packages", headers=headers).status_code == 200
+    for path in ("/users", f"/projects/{project}/members", "/personal_access_tokens", "/personal_access_tokens/self"):
+        assert outcome(anonymous.get(path, headers=headers)) == FORBIDDEN
+    for path in ("/projects", f"/projects/{project}/job_tokens", f"/projects/{project}/access_tokens"):
+        body = {"name": "x", "scopes": ["api"]}
+        assert outcome(anonymous.post(path, headers=headers, json=body)) == FORBIDDEN
+    assert outcome(anonymous.delete(f"/projects/{project}", headers=headers)) == FORBIDDEN
+
+
+def test_lowering_a_role_counts_from_the_next_request_on(
+    root: httpx.Client, files: Callable[[str], str], make_user: Callable[..., Account]
+) -> None:
+    person, url = make_user(), files("private")
+    members = f"/projects/{url.split('/')[2]}/members"
+    root.post(members, json={"user_id": person.id, "access_level": 30})
+    assert person.client.put(f"{url}/lowered", content=b"x").status_code == 201
+    root.put(f"{members}/{person.id}", json={"access_level": 20})
+    assert outcome(person.client.put(f"{url}/lowered", content=b"y")) == FORBIDDEN
+    root.delete(f"{members}/{person.id}")
+    assert outcome(person.client.get(f"{url}/lowered")) == NO_PROJECT
+
+
+def test_every_route_is_refused_without_a_credential(server: LiveServer, anonymous: httpx.Client) -> None:
+    routes = server.app.state.routes
+    assert len(routes) > 40
+    for route in routes:
+        if route.path in OPEN_ROUTES:
+            continue
+        path = re.sub(r"\{\w+(:path)?\}", "1", route.path).removeprefix("/api/v4")
+        for method in route.methods:
+            answer = anonymous.request(method, path, json=_plausible_body() if method in {"POST", "PUT"} else None)
+            listed_for_everyone = (method, route.path) == ("GET", "/api/v4/projects")
+            assert answer.status_code in ({200} if listed_for_everyone else {401, 404}), (method, route.path)
+            if listed_for_everyone:
+                assert all(project["visibility"] == "public" for project in answer.json())
+
+
+def _plausible_body() -> dict[str, object]:
+    return {"name": "x", "username": "x", "scopes": ["api"], "access_level": 10, "experiment_id": "1"}
+
+
+def test_a_blocked_user_is_refused_everywhere_until_unblocked(
+    root: httpx.Client, files: Callable[[str], str], make_user: Callable[..., Account]
+) -> None:
+    person, url = make_user(), files("public")
+    assert root.post(f"/users/{person.id}/block").json() is True
+    blocked = (403, {"message": "403 Forbidden - Your account has been blocked."})
+    assert outcome(person.client.get(f"{url}/f")) == blocked
+    assert outcome(person.client.put(f"{url}/f", content=b"x")) == blocked
+    assert outcome(person.client.get("/user")) == blocked
+    assert root.post(f"/users/{person.id}/unblock").status_code == 201
+    assert person.client.get(f"{url}/f").status_code == 200
