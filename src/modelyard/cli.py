@@ -86,6 +86,8 @@ def project() -> None:
 def create_project(path: str, visibility: str) -> None:
     """Make a project and print the new id; a user whose name is the namespace owns it."""
     namespace, _, name = path.rpartition("/")
+    if not namespace:
+        raise click.BadParameter("a project is named NAMESPACE/NAME", param_hint="path")
     new = projects.NewProject(name=name, path=name, namespace_path=namespace, visibility=visibility)
     click.echo(_change(lambda registry: projects.create(registry, OPERATOR, new)[0].id))
 
@@ -158,7 +160,11 @@ def _print(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> 
 def main() -> None:
     """The console script: a mistake is one line on standard error and exit status 2 for bad settings, else 1."""
     try:
-        cli()
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        sys.exit(130)
     except SettingsError as error:
         _fail(str(error), 2)
     except ApiError as error:

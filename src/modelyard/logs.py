@@ -44,6 +44,7 @@ def _capture_library_logs(level: str, shared: list[Any], last: list[Any]) -> Non
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(getattr(logging, level.upper()), logging.INFO))
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # says which database it found, at every look
 
 
 def _add_logger(_logger: object, _method: str, event: Event) -> Event:

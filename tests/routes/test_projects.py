@@ -1,0 +1,143 @@
+"""The projects API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Account
+from tests.live import LiveServer
+
+
+def test_a_project_is_made_and_found_by_id_and_by_path(root: httpx.Client, server: LiveServer) -> None:
+    made = root.post("/projects", data={"name": "My Models", "visibility": "internal", "description": "d"})
+    assert made.status_code == 201
+    project = made.json()
+    assert (project["path_with_namespace"], project["visibility"]) == ("root/my-models", "internal")
+    assert project["web_url"] == f"{server.url}/root/my-models"
+    assert project["namespace"]["full_path"] == "root"
+    assert project["permissions"]["project_access"] == {"access_level": 50}
+    for ref in (project["id"], "root%2Fmy-models", "Root%2fMY-Models"):
+        assert root.get(f"/projects/{ref}").json() == project
+
+
+def test_a_project_changes_and_goes(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> None:
+    project = make_project()["id"]
+    changed = root.put(f"/projects/{project}", json={"name": "N", "path": f"moved-{project}", "visibility": "public"})
+    assert (changed.json()["name"], changed.json()["visibility"]) == ("N", "public")
+    assert root.get(f"/projects/root%2Fmoved-{project}").json()["id"] == project
+    gone = root.delete(f"/projects/{project}")
+    assert (gone.status_code, gone.json()) == (202, {"message": "202 Accepted"})
+    assert root.get(f"/projects/{project}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": "x", "path": "-x"}, "path"),
+        ({"name": "x", "path": "x.git"}, "path"),
+        ({"name": "x", "path": "a/b"}, "path"),
+        ({"name": "!!!"}, "path"),
+        ({"name": " ", "path": "ok"}, "name"),
+        ({"name": "x" * 256, "path": "ok"}, "name"),
+        ({"name": "x", "namespace_path": "a//b"}, "namespace_path"),
+        ({"name": "x", "description": "d" * 2001}, "description"),
+    ],
+)
+def test_what_the_rules_refuse_names_the_field(root: httpx.Client, body: dict[str, str], field: str) -> None:
+    refused = root.post("/projects", json=body)
+    assert refused.status_code == 400
+    assert list(refused.json()["message"]) == [field]
+
+
+def test_parameters_are_checked(root: httpx.Client) -> None:
+    assert root.post("/projects", json={"name": "x", "visibility": "secret"}).json() == {
+        "error": "visibility does not have a valid value"
+    }
+    assert "at least one" in root.post("/projects", json={}).json()["error"]
+    assert root.get("/projects", params={"order_by": "luck"}).json() == {
+        "error": "order_by does not have a valid value"
+    }
+    assert root.post("/projects", content=b"[1]", headers={"Content-Type": "application/json"}).json() == {
+        "error": "The request body is not a JSON object"
+    }
+    assert root.post("/projects", content=b" " * 9_000_000).status_code == 413
+
+
+def test_a_path_is_taken_whatever_its_case(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> None:
+    taken, other = make_project(), make_project()
+    refusal = {"message": {"path": ["has already been taken"]}}
+    assert root.post("/projects", json={"path": taken["path"].upper()}).json() == refusal
+    assert root.put(f"/projects/{other['id']}", json={"path": taken["path"]}).json() == refusal
+
+
+def test_namespaces_belong_to_users_or_to_their_owners(
+    make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+) -> None:
+    one, other = make_user(), make_user()
+    space = f"space-of-{one.username}"
+    make_project(one, namespace_path=f"{space}/sub")
+    make_project(one, namespace_path=space)
+    for namespace in (space, f"{space}/other", one.username, one.username.upper()):
+        refused = other.client.post("/projects", json={"name": "x", "namespace_path": namespace})
+        assert refused.status_code == 403
+
+
+def test_listings_show_what_one_sees(
+    anonymous: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+) -> None:
+    person = make_user()
+    made = {v: make_project(visibility=v, description="needle")["id"] for v in ("private", "internal", "public")}
+    own = make_project(person, description="needle")["id"]
+
+    def seen(client: httpx.Client, **query: str | bool) -> set[int]:
+        params: dict[str, str | int | bool] = {"search": "needle", "per_page": 100, **query}
+        answer = client.get("/projects", params=params)
+        return {project["id"] for project in answer.json()}
+
+    assert seen(anonymous) == {made["public"]}
+    assert seen(person.client) == {made["internal"], made["public"], own}
+    assert seen(person.client, membership=True) == seen(person.client, owned=True) == {own}
+    assert seen(person.client, visibility="internal") == {made["internal"]}
+    assert seen(person.client, search="no%such_thing") == set()
+
+
+def test_listings_are_ordered_and_paged(make_user: Callable[..., Account], make_project: Callable[..., Any]) -> None:
+    person = make_user()
+    ids = [make_project(person)["id"] for _ in range(5)]
+    url, found, pages = "/projects?owned=true&per_page=2&order_by=id&sort=asc", [], 0
+    while url:
+        answer = person.client.get(url)
+        found += [project["id"] for project in answer.json()]
+        assert (answer.headers["x-total"], answer.headers["x-total-pages"]) == ("5", "3")
+        url, pages = answer.links.get("next", {}).get("url", ""), pages + 1
+    assert (found, pages) == (ids, 3)
+
+
+def test_maintainers_describe_and_owners_decide(
+    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+) -> None:
+    person, project = make_user(), make_project()["id"]
+    root.post(f"/projects/{project}/members", json={"user_id": person.id, "access_level": 40})
+    assert person.client.put(f"/projects/{project}", json={"description": "d"}).json()["description"] == "d"
+    assert person.client.put(f"/projects/{project}", json={"visibility": "public"}).status_code == 403
+    assert person.client.delete(f"/projects/{project}").status_code == 403
+    root.put(f"/projects/{project}/members/{person.id}", json={"access_level": 30})
+    assert person.client.put(f"/projects/{project}", json={"description": "e"}).status_code == 403
+
+
+def test_unknown_methods_and_paths_have_gitlabs_bodies(root: httpx.Client) -> None:
+    refused = root.patch("/projects")
+    assert (refused.status_code, refused.json()) == (405, {"error": "405 Not Allowed"})
+    assert refused.headers["allow"] == "GET, POST"
+    assert root.get("/nothing/here").json() == {"error": "404 Not Found"}
+
+
+def test_slashes_are_squeezed_and_a_trailing_one_falls_away(
+    root: httpx.Client, make_project: Callable[..., dict[str, Any]]
+) -> None:
+    project = make_project()
+    assert root.get(f"/projects//{project['id']}/").json()["id"] == project["id"]

@@ -1,0 +1,111 @@
+"""The users API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.conftest import Account
+from tests.live import LiveServer
+
+
+def test_the_signed_in_user_is_shown_as_gitlabs_clients_need_it(root: httpx.Client, server: LiveServer) -> None:
+    user = root.get("/user").json()
+    assert (user["id"], user["username"], user["state"], user["is_admin"]) == (1, "root", "active", True)
+    assert user["web_url"] == f"{server.url}/root"
+    assert {"name", "email", "created_at"} <= set(user)
+
+
+def test_an_administrator_makes_shows_changes_and_deletes_a_user(root: httpx.Client) -> None:
+    made = root.post("/users", data={"username": "Grace", "name": "Grace H.", "email": "g@example.com"})
+    assert made.status_code == 201
+    user = made.json()
+    assert (user["username"], user["email"], user["is_admin"]) == ("Grace", "g@example.com", False)
+    assert root.get(f"/users/{user['id']}").json() == user
+    changed = root.put(f"/users/{user['id']}", json={"name": "G.", "admin": True}).json()
+    assert (changed["name"], changed["is_admin"], changed["email"]) == ("G.", True, "g@example.com")
+    assert root.get("/users", params={"username": "grace"}).json() == [changed]
+    assert [each["id"] for each in root.get("/users", params={"search": "g@exam"}).json()] == [user["id"]]
+    gone = root.delete(f"/users/{user['id']}")
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert root.get(f"/users/{user['id']}").json() == {"message": "404 User Not Found"}
+
+
+@pytest.mark.parametrize("username", ["-x", ".x", "x.git", "x.", "a b", "é", "", "123", "x" * 256, "a/b"])
+def test_user_names_follow_gitlabs_path_rule(root: httpx.Client, username: str) -> None:
+    refused = root.post("/users", json={"username": username})
+    assert refused.status_code == 400
+    assert list(refused.json()["message"]) == ["username"]
+
+
+def test_a_taken_name_is_refused_whatever_its_case(
+    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, object]]
+) -> None:
+    person = make_user()
+    make_project(namespace_path="taken-space/below")
+    for username in (person.username.upper(), "Taken-Space"):
+        refused = root.post("/users", json={"username": username})
+        assert (refused.status_code, refused.json()) == (409, {"message": "Username has already been taken"})
+
+
+def test_bad_parameters_are_named(root: httpx.Client) -> None:
+    assert root.post("/users", json={}).json() == {"error": "username is missing"}
+    assert root.post("/users", json={"username": "u1", "admin": "perhaps"}).json() == {"error": "admin is invalid"}
+    assert root.post("/users", json={"username": "u1", "email": "nowhere"}).json() == {
+        "message": {"email": ["is invalid"]}
+    }
+    assert root.post("/users", json={"username": "u1", "name": " "}).status_code == 400
+
+
+def test_only_administrators_manage_users(make_user: Callable[..., Account]) -> None:
+    person, other = make_user(), make_user()
+    for answer in (
+        person.client.get("/users"),
+        person.client.post("/users", json={"username": "sneaky"}),
+        person.client.put(f"/users/{person.id}", json={"admin": True}),
+        person.client.delete(f"/users/{other.id}"),
+        person.client.post(f"/users/{other.id}/block"),
+        person.client.post(f"/users/{person.id}/personal_access_tokens", json={"name": "x", "scopes": ["api"]}),
+    ):
+        assert (answer.status_code, answer.json()) == (403, {"message": "403 Forbidden"})
+    assert "email" not in person.client.get(f"/users/{other.id}").json()
+    assert "email" in person.client.get(f"/users/{person.id}").json()
+
+
+def test_administrators_cannot_lock_themselves_out(root: httpx.Client) -> None:
+    assert root.delete("/users/1").status_code == 403
+    assert root.post("/users/1/block").status_code == 403
+
+
+def test_the_last_administrator_stays(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+    admin = make_user(admin=True)
+    assert admin.client.put(f"/users/{admin.id}", json={"admin": False}).status_code == 200
+    admins = [user for user in root.get("/users", params={"per_page": 100}).json() if user["is_admin"]]
+    for each in admins:
+        if each["id"] != 1:
+            root.put(f"/users/{each['id']}", json={"admin": False})
+    refused = root.put("/users/1", json={"admin": False})
+    assert refused.json() == {"message": "400 Bad request - The last administrator must stay"}
+
+
+@pytest.mark.parametrize("user_id", ["abc", "-1", "0", str(2**63), "9" * 30])
+def test_ids_that_nobody_has_are_404(root: httpx.Client, user_id: str) -> None:
+    assert root.get(f"/users/{user_id}").status_code == 404
+    assert root.delete(f"/users/{user_id}").status_code == 404
+
+
+def test_a_deleted_users_work_stays(
+    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, object]]
+) -> None:
+    person = make_user()
+    project = make_project(person)["id"]
+    assert root.delete(f"/users/{person.id}").status_code == 204
+    assert person.client.get("/user").status_code == 401
+    assert root.get(f"/projects/{project}").json()["creator_id"] is None
+
+
+def test_version_needs_a_credential(root: httpx.Client, anonymous: httpx.Client) -> None:
+    assert set(root.get("/version").json()) == {"version", "revision"}
+    assert anonymous.get("/version").status_code == 401

@@ -1,0 +1,154 @@
+"""The commands, as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelyard.access.tokens import is_well_formed
+from modelyard.services.setup import prepare
+from modelyard.settings import Settings
+from tests.live import running
+
+COMMAND = Path(sys.executable).with_name("modelyard")
+
+
+def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+    environment |= {f"MODELYARD_{name}": value for name, value in settings.items()}
+    return subprocess.run(
+        [COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    prepare(Settings(_env_file=None, data_dir=tmp_path / "data"))  # type: ignore[call-arg]
+    return tmp_path
+
+
+def test_migrating_makes_the_administrator_and_a_token_that_only_they_can_read(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
+    token = tmp_path / "data" / "root-token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert is_well_formed(token.read_text().strip())
+    before = token.read_text()
+    assert run(tmp_path, "migrate").returncode == 0
+    assert token.read_text() == before
+
+
+def test_a_token_that_is_given_is_not_written_down(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate", ROOT_TOKEN="given-by-the-administrator").returncode == 0
+    assert not (tmp_path / "data" / "root-token").exists()
+
+
+def test_users_projects_and_tokens_are_made_and_printed_alone(folder: Path) -> None:
+    assert run(folder, "user", "create", "ada", "--admin").stdout == "2\n"
+    assert run(folder, "project", "create", "ada/models", "--visibility", "public").stdout == "1\n"
+    assert run(folder, "project", "create", "team/sub/models").stdout == "2\n"
+    made = run(
+        folder,
+        "token",
+        "create",
+        "--user",
+        "ada",
+        "--name",
+        "n",
+        "--scopes",
+        "api,read_api",
+        "--expires-at",
+        "2099-01-01",
+    )
+    assert is_well_formed(made.stdout.removesuffix("\n"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["user", "create", "root"], "Username has already been taken"),
+        (["user", "create", "-"], "username"),
+        (["project", "create", ".x/y"], "namespace_path"),
+        (["token", "create", "--user", "nobody", "--name", "n"], "404 User Not Found"),
+        (
+            ["token", "create", "--user", "root", "--name", "n", "--scopes", "sudo"],
+            "scopes does not have a valid value",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_on_standard_error(folder: Path, arguments: list[str], sentence: str) -> None:
+    done = run(folder, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("modelyard: ")
+    assert done.stderr.count("\n") == 1
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["project", "create", "nameless"], "a project is named NAMESPACE/NAME"),
+        (["token", "create", "--name", "n"], "Missing option '--user'"),
+        (["serve", "--port", "x"], "'x' is not a valid integer"),
+        (["nothing"], "No such command 'nothing'"),
+    ],
+)
+def test_wrong_usage_is_one_line_too(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = run(tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_bad_settings_stop_every_command_with_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "serve", PORT="many")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "modelyard: MODELYARD_PORT: input should be a valid integer, unable to parse string as an integer\n"
+    )
+
+
+def test_a_database_that_is_not_migrated_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    done = run(tmp_path, "check")
+    assert done.returncode == 1
+    assert "modelyard migrate" in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", DATA_DIR=str(tmp_path / "nowhere"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_check_and_gc_list_what_they_find(folder: Path) -> None:
+    assert run(folder, "check").stdout == ""
+    assert json.loads(run(folder, "check", "--read", "--json").stdout) == []
+    blob = folder / "data" / "blobs" / "sha256" / "ab" / "ab" / ("ab" * 32)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"x")
+    listed = json.loads(run(folder, "gc", "--dry-run", "--json", GC_GRACE="0").stdout)
+    assert listed == [{"kind": "blob", "name": "ab" * 32, "size": 1}]
+    assert run(folder, "gc").stdout == ""
+    assert run(folder, "gc", GC_GRACE="0").stdout == f"blob\t{'ab' * 32}\t1 bytes\n"
+    assert not blob.exists()
+
+
+def test_a_missing_blob_fails_the_check(folder: Path) -> None:
+    with running(folder / "data") as live, live.client(live.root_token) as root:
+        project = root.post("/projects", json={"name": "p"}).json()["id"]
+        root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
+        root.put(f"/projects/{project}/packages/ml_models/candidate:1/files/f", content=b"x")
+    (blob,) = (folder / "data" / "blobs" / "sha256").glob("*/*/*")
+    blob.unlink()
+    done = run(folder, "check")
+    assert (done.returncode, done.stdout) == (1, f"missing\t{blob.name}\t1 file(s)\n")
+
+
+def test_help_and_version_need_no_settings(tmp_path: Path) -> None:
+    assert "serve" in run(tmp_path, "--help").stdout
+    assert run(tmp_path, "--version").stdout.startswith("modelyard")
