@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import signal
 import sys
 from typing import Any
 
@@ -27,6 +28,8 @@ MALLOC_OPTIONS = (
 def serve(settings: Settings) -> None:
     """Serve until a signal; running transfers get `shutdown_timeout` seconds to finish."""
     options = server_options(settings)
+    # uvicorn raises the signal that stopped it once more when all is done; a stop that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     if settings.workers == 1:
         tune_malloc()
         uvicorn.run(create_app(settings), **options)
