@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.access.tokens import is_well_formed
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests.live import running
+from tests.tokens import is_well_formed
 
 COMMAND = Path(sys.executable).with_name("modelyard")
 

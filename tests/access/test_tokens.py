@@ -6,8 +6,9 @@ import base64
 
 import pytest
 
-from modelyard.access.tokens import digest_of, is_well_formed, new_token, read_credential
+from modelyard.access.tokens import digest_of, new_token, read_credential
 from modelyard.errors import Unauthorized
+from tests.tokens import is_well_formed
 
 
 def basic(text: str) -> bytes:

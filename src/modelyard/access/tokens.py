@@ -42,12 +42,6 @@ def new_token() -> str:
     return PREFIX + secret + _checksum(secret)
 
 
-def is_well_formed(token: str) -> bool:
-    """Whether `token` has our prefix, alphabet, length and checksum; says nothing of its being known."""
-    secret, tail = token[len(PREFIX) : -CHECKSUM_DIGITS], token[-CHECKSUM_DIGITS:]
-    return token.startswith(PREFIX) and len(secret) == SECRET_DIGITS and tail == _checksum(secret)
-
-
 def digest_of(token: str) -> str:
     """The SHA-256 in hex under which a token is stored. 256 random bits need no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -43,18 +43,9 @@ class ExperimentRepository(Repository):
         """The candidate of that id, which is known to exist."""
         return self.session.get_one(Candidate, candidate_id)
 
-    def candidate_of_version(self, version_id: int) -> Candidate | None:
-        """The candidate that a version was made with or of."""
-        return self.session.scalar(select(Candidate).where(Candidate.model_version_id == version_id))
-
     def add_candidate(self, candidate: Candidate, tags: Mapping[str, str]) -> Candidate:
         """Insert a candidate with its tags."""
         self.session.add(candidate)
         self.session.flush()
         self.session.add_all(CandidateTag(candidate_id=candidate.id, key=k, value=v) for k, v in tags.items())
         return candidate
-
-    def candidate_tags(self, candidate_id: int) -> dict[str, str]:
-        """A candidate's tags by key."""
-        statement = select(CandidateTag).where(CandidateTag.candidate_id == candidate_id).order_by(CandidateTag.key)
-        return {tag.key: tag.value for tag in self.session.scalars(statement)}

@@ -50,7 +50,7 @@ class LocationRepository(Repository):
     def find(self, digest: str | None, project: ProjectRef, owner: OwnerRef, name: str) -> Location:
         """Look up an address for whoever holds the token of that digest (None: nobody)."""
         row = self.session.execute(
-            _statement(isinstance(project, int), owner.candidate),
+            hot_statement(isinstance(project, int), owner.candidate),
             {
                 "digest": digest,
                 "project": storable(project) if isinstance(project, int) else project.lower(),
@@ -81,7 +81,7 @@ def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
 
 
 @cache
-def _statement(project_by_id: bool, candidate: bool) -> Select[*tuple[Any, ...]]:
+def hot_statement(project_by_id: bool, candidate: bool) -> Select[*tuple[Any, ...]]:
     """The statement for one of the four forms of an address; building it anew would cost more than running it."""
     one = select(literal_column("1").label("one")).subquery("one")
     owner = Candidate if candidate else ModelVersion

@@ -25,11 +25,6 @@ class ModelRepository(Repository):
         self.session.add_all(ModelTag(model_id=model.id, key=key, value=value) for key, value in tags.items())
         return model
 
-    def tags(self, model_id: int) -> dict[str, str]:
-        """A model's tags by key."""
-        statement = select(ModelTag).where(ModelTag.model_id == model_id).order_by(ModelTag.key)
-        return {tag.key: tag.value for tag in self.session.scalars(statement)}
-
     def version(self, model_id: int, version: str) -> ModelVersion | None:
         """A model's version of exactly that semantic version."""
         mine = (ModelVersion.model_id == model_id) & (ModelVersion.version == version)
@@ -54,11 +49,3 @@ class ModelRepository(Repository):
         rows = (ModelVersionTag(model_version_id=version.id, key=key, value=value) for key, value in tags.items())
         self.session.add_all(rows)
         return version
-
-    def version_tags(self, version_id: int) -> dict[str, str]:
-        """A version's tags by key."""
-        mine = ModelVersionTag.model_version_id == version_id
-        return {
-            tag.key: tag.value
-            for tag in self.session.scalars(select(ModelVersionTag).where(mine).order_by(ModelVersionTag.key))
-        }

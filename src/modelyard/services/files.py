@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
+from aiofiles.base import wrap
 
 from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
 from modelyard.access.policy import Action, require
@@ -54,11 +54,12 @@ class BlobSource:
 
     def __init__(self, reader: BlobReader, executor: ThreadPoolExecutor) -> None:
         self._reader = reader
+        self._read = wrap(reader.read)
         self._executor = executor
 
     async def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset` on."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._reader.read, offset, length)
+        return await self._read(offset, length, executor=self._executor)
 
     async def close(self) -> None:
         """Close the reader; quick, as nothing is flushed."""

@@ -1,0 +1,155 @@
+"""Faults beneath a request: each has its status, its body in GitLab's shape, and a log line that says what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from modelyard.blobs.store import StoreUnavailable
+from tests.live import LiveServer, running
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with running(
+        tmp_path_factory.mktemp("yard"), external_url="https://models.example.com", mlflow_artifact_uri="gitlab"
+    ) as live:
+        yield live
+
+
+@pytest.fixture
+def root(yard: LiveServer) -> Iterator[httpx.Client]:
+    with yard.client(yard.root_token) as client:
+        yield client
+
+
+@pytest.fixture
+def project(root: httpx.Client, request: pytest.FixtureRequest) -> int:
+    return int(root.post("/projects", json={"name": f"p-{abs(hash(request.node.name))}"}).json()["id"])
+
+
+@pytest.fixture
+def file(root: httpx.Client, project: int) -> str:
+    root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
+    url = f"/projects/{project}/packages/ml_models/candidate:1/files/f"
+    assert root.put(url, content=b"content").status_code == 201
+    return url
+
+
+def raising(error: Exception) -> object:
+    def fail(*_arguments: object, **_options: object) -> NoReturn:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (sqlite3.OperationalError("database is locked"), 503, "503 Service Unavailable"),
+        (sqlite3.OperationalError("disk I/O error"), 503, "503 Service Unavailable"),
+        (sqlite3.OperationalError("database or disk is full"), 507, "507 Insufficient Storage"),
+    ],
+    ids=["locked", "io-error", "full"],
+)
+def test_a_database_that_fails(
+    yard: LiveServer,
+    root: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.setattr(yard.app.state.database, "writing", raising(OperationalError("INSERT", {}, error)))
+    answer = root.post("/projects", json={"name": "x"})
+    assert (answer.status_code, answer.json()) == (status, {"message": message})
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+def test_a_store_that_cannot_be_read_is_503(
+    yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yard.app.state.store, "open", raising(StoreUnavailable("input/output error")))
+    answer = root.get(file)
+    assert (answer.status_code, answer.json()) == (503, {"message": "503 Service Unavailable"})
+
+
+def test_a_store_that_cannot_be_written_is_503_and_records_nothing(
+    yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yard.app.state.store, "begin", raising(StoreUnavailable("read-only file system")))
+    assert root.put(file, content=b"other").status_code == 503
+    assert root.get(file).content == b"content"
+
+
+def test_a_record_that_fails_leaves_no_file(
+    yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+    monkeypatch.setattr("modelyard.registry.packages.PackageRepository.add_file", raising(full))
+    assert root.put(file, content=b"other").status_code == 507
+    assert root.get(file).content == b"content"
+    assert yard.incoming() == []
+
+
+def test_the_unexpected_is_500_with_a_request_id(
+    yard: LiveServer, root: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yard.app.state.database, "reading", raising(RuntimeError("a bug")))
+    answer = root.get("/user")
+    assert (answer.status_code, answer.json()) == (500, {"message": "500 Internal Server Error"})
+    assert answer.headers["x-request-id"]
+
+
+def test_a_blob_that_ends_early_cuts_the_answer_short(yard: LiveServer, root: httpx.Client, file: str) -> None:
+    large = file.removesuffix("f") + "large"
+    root.put(large, content=bytes(8_000_000))
+    (blob,) = (each for each in Path(yard.settings.blob_root).glob("sha256/*/*/*") if each.stat().st_size == 8_000_000)
+    real = yard.app.state.store.open
+
+    def truncating(digest: str) -> object:
+        reader = real(digest)
+        with blob.open("r+b") as damaged:
+            damaged.truncate(3_000_000)
+        return reader
+
+    yard.app.state.store.open = truncating
+    try:
+        with pytest.raises(httpx.RemoteProtocolError):
+            root.get(large)
+    finally:
+        yard.app.state.store.open = real
+
+
+def test_a_read_only_folder_turns_readiness_red(tmp_path: Path) -> None:
+    with running(tmp_path) as live:
+        (live.settings.blob_root / "incoming").rename(live.settings.blob_root / "elsewhere")
+        live.settings.blob_root.rename(tmp_path / "gone")
+        assert httpx.get(f"{live.url}/-/readiness").status_code == 503
+        assert httpx.get(f"{live.url}/-/liveness").json() == {"status": "ok"}
+        assert httpx.get(f"{live.url}/-/health").text == "modelyard OK"
+        (tmp_path / "gone").rename(live.settings.blob_root)
+
+
+def test_gitlabs_form_of_the_artifact_uri_and_the_external_url(root: httpx.Client, project: int) -> None:
+    answer = root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
+    uri = answer.json()["run"]["info"]["artifact_uri"]
+    assert uri == f"https://models.example.com/api/v4/projects/{project}/packages/ml_models/candidate:1/files/"
+    listed = root.get("/projects", params={"per_page": 1})
+    assert listed.headers["link"].startswith("<https://models.example.com/api/v4/projects?")
+
+
+def test_the_schema_documents_every_route(yard: LiveServer) -> None:
+    schema = httpx.get(f"{yard.url}/openapi.json").json()
+    assert {route.path_format for route in yard.app.state.routes if route.include_in_schema} == set(schema["paths"])
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert operation["description"]
+    assert httpx.get(f"{yard.url}/docs").status_code == 200

@@ -1,0 +1,79 @@
+"""The tree itself: what must not be in it, and pins that cover what it needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from modelyard import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+PINS = sorted((ROOT / ".constraints").glob("*.txt"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def tracked_texts() -> dict[str, str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
+    paths = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
+
+
+def pinned(path: Path) -> set[str]:
+    return {name.lower().replace("_", "-") for name in re.findall(r"^([\w.-]+)==", path.read_text(), re.MULTILINE)}
+
+
+def required(requirements: list[str]) -> set[str]:
+    return {re.split(r"[<>=;\[ ]", each)[0].lower() for each in requirements}
+
+
+def test_no_file_names_a_machine_or_a_package_registry() -> None:
+    forbidden = re.compile(r"/home/\w+/|/root/\.|/Users/\w+/|index-url|https?://[^\s/]*(?:pypi|pythonhosted|npmjs)")
+    own = {"tests/test_project.py", ".constraints/renew.py"}
+    found = {name for name, text in tracked_texts().items() if name not in own and forbidden.search(text)}
+    assert found == set()
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.stem)
+def test_pins_have_hashes_and_no_address(path: Path) -> None:
+    text = path.read_text()
+    assert "://" not in text
+    blocks = re.split(r"\n(?=\w)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_pins_cover_what_is_declared() -> None:
+    pins = {path.stem: pinned(path) for path in PINS}
+    assert required(PROJECT["dependencies"]) <= pins["runtime"]
+    assert required(PROJECT["optional-dependencies"]["dev"]) | pins["runtime"] <= pins["dev"]
+
+
+def test_the_version_is_said_once_in_each_place() -> None:
+    assert PROJECT["version"] == __version__
+    assert (
+        "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()
+        or f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    )
+
+
+def test_the_top_level_stays_short() -> None:
+    allowed = {
+        *(
+            "pyproject.toml",
+            "README.md",
+            "alembic.ini",
+            "migrations",
+            "src",
+            "tests",
+            "docker-compose.yml",
+            "Dockerfile",
+        ),
+        *("Makefile", "LICENSE", "CHANGELOG.md", "bench"),
+    }
+    top = {name.split("/")[0] for name in tracked_texts()}
+    assert {name for name in top if not name.startswith(".")} <= allowed
