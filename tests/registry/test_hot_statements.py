@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelyard.registry.engine import Database
-from modelyard.registry.locations import hot_statement
+from modelyard.registry.locations import lookup_statement
 from modelyard.registry.schema import migrate
 
 
@@ -16,7 +16,7 @@ from modelyard.registry.schema import migrate
 def test_the_lookup_of_a_file_never_scans_a_table(tmp_path: Path, by_id: bool, candidate: bool) -> None:
     database = Database(f"sqlite:///{tmp_path}/db")
     migrate(database.engine)
-    compiled = hot_statement(by_id, candidate).compile(database.engine)
+    compiled = lookup_statement(by_id, candidate).compile(database.engine)
     values = dict.fromkeys(compiled.params, 1)
     with database.engine.connect() as connection:
         text = str(compiled)

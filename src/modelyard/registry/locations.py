@@ -49,17 +49,16 @@ class LocationRepository(Repository):
 
     def find(self, digest: str | None, project: ProjectRef, owner: OwnerRef, name: str) -> Location:
         """Look up an address for whoever holds the token of that digest (None: nobody)."""
-        row = self.session.execute(
-            hot_statement(isinstance(project, int), owner.candidate),
-            {
-                "digest": digest,
-                "project": storable(project) if isinstance(project, int) else project.lower(),
-                "owner": storable(owner.number),
-                "name": name,
-                "now": now(),
-            },
-        ).one()
-        return _location(row, name)
+        values = {
+            "digest": digest,
+            "project": storable(project) if isinstance(project, int) else project.lower(),
+            "owner": storable(owner.number),
+            "name": name,
+            "now": now(),
+        }
+        # Past the session, whose machinery for entities costs more than the statement itself.
+        statement = lookup_statement(isinstance(project, int), owner.candidate)
+        return _location(self.session.connection().execute(statement, values).one(), name)
 
 
 _PROJECT_AT = len(TOKEN_COLUMNS)
@@ -81,7 +80,7 @@ def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
 
 
 @cache
-def hot_statement(project_by_id: bool, candidate: bool) -> Select[*tuple[Any, ...]]:
+def lookup_statement(project_by_id: bool, candidate: bool) -> Select[*tuple[Any, ...]]:
     """The statement for one of the four forms of an address; building it anew would cost more than running it."""
     one = select(literal_column("1").label("one")).subquery("one")
     owner = Candidate if candidate else ModelVersion
