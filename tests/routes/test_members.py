@@ -35,7 +35,7 @@ def test_a_member_comes_changes_and_goes(owner: Account, members: str, make_user
     assert (member["expires_at"], member["membership_state"]) == (TOMORROW, "active")
     assert owner.client.get(f"{members}/{person.id}").json() == member
     changed = owner.client.put(f"{members}/{person.id}", json={"access_level": 20}).json()
-    assert (changed["access_level"], changed["expires_at"]) == (20, None)
+    assert (changed["access_level"], changed["expires_at"]) == (20, TOMORROW)
     assert owner.client.delete(f"{members}/{person.id}").status_code == 204
     assert owner.client.get(f"{members}/{person.id}").json() == {"message": "404 Not Found"}
 
@@ -49,6 +49,22 @@ def test_a_membership_ends_on_its_day(
     with server.app.state.database.writing() as registry:
         registry.members.find(int(project), person.id)[0].expires_at = now()
     assert person.client.get(f"/projects/{project}").status_code == 404
+    assert owner.client.get(f"{members}/{person.id}").status_code == 404
+    assert [member["id"] for member in owner.client.get(members).json()] == [owner.id]
+    again = owner.client.post(members, json={"user_id": person.id, "access_level": 20})
+    assert (again.status_code, again.json()["expires_at"]) == (201, None)
+
+
+@pytest.mark.parametrize(
+    "nothing", [{"json": {"expires_at": None}}, {"data": {"expires_at": ""}}], ids=["json", "form"]
+)
+def test_a_membership_is_made_lasting(
+    owner: Account, members: str, make_user: Callable[..., Account], nothing: dict[str, Any]
+) -> None:
+    url = f"{members}/{make_user().id}"
+    owner.client.post(members, json={"user_id": url.rpartition("/")[2], "access_level": 30, "expires_at": TOMORROW})
+    lasting = owner.client.put(url, params={"access_level": 30}, **nothing)
+    assert (lasting.status_code, lasting.json()["expires_at"]) == (200, None)
 
 
 def test_members_are_listed_for_members(
@@ -79,6 +95,11 @@ def test_bad_members_are_refused(owner: Account, members: str, make_user: Callab
         ({"username": "nobody-here", "access_level": 30}, 404, {"message": "404 User Not Found"}),
         ({"user_id": person.id}, 400, {"error": "access_level is missing"}),
         ({"user_id": person.id, "access_level": 35}, 400, {"error": "access_level does not have a valid value"}),
+        (
+            {"user_id": person.id, "username": person.username, "access_level": 30},
+            400,
+            {"error": "user_id, username are mutually exclusive"},
+        ),
         ({"user_id": owner.id, "access_level": 30}, 409, {"message": "Member already exists"}),
         (
             {"user_id": person.id, "access_level": 30, "expires_at": "2020-01-01"},
@@ -113,4 +134,23 @@ def test_members_may_leave_but_the_last_owner_stays(
     assert person.client.delete(f"{members}/{person.id}").status_code == 204
     refusal = {"message": "400 Bad request - The last owner must stay"}
     assert owner.client.delete(f"{members}/{owner.id}").json() == refusal
-    assert owner.client.put(f"{members}/{owner.id}", json={"access_level": 40}).json() == refusal
+    for change in ({"access_level": 40}, {"access_level": 50, "expires_at": TOMORROW}):
+        assert owner.client.put(f"{members}/{owner.id}", json=change).json() == refusal
+    assert owner.client.put(f"{members}/{owner.id}", json={"access_level": 50}).status_code == 200
+
+
+def test_an_owner_for_a_while_may_be_lowered_or_removed_beside_one_for_good(
+    owner: Account, members: str, make_user: Callable[..., Account]
+) -> None:
+    person = make_user()
+    owner.client.post(members, json={"user_id": person.id, "access_level": 50, "expires_at": TOMORROW})
+    assert owner.client.delete(f"{members}/{owner.id}").status_code == 400
+    assert owner.client.put(f"{members}/{person.id}", json={"access_level": 40}).status_code == 200
+    owner.client.put(f"{members}/{person.id}", json={"access_level": 50})
+    assert owner.client.delete(f"{members}/{person.id}").status_code == 204
+
+
+def test_a_bot_does_not_stand_in_for_the_last_owner(owner: Account, members: str) -> None:
+    body = {"name": "bot", "scopes": ["api"], "access_level": 50}
+    assert owner.client.post(f"{members.removesuffix('members')}access_tokens", json=body).status_code == 201
+    assert owner.client.delete(f"{members}/{owner.id}").status_code == 400

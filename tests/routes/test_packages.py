@@ -11,6 +11,8 @@ import pytest
 
 from tests.conftest import Account
 
+ROLES = {"guest": 10, "planner": 15, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
+
 
 @pytest.fixture
 def project(make_project: Callable[..., dict[str, Any]]) -> int:
@@ -26,7 +28,7 @@ def test_a_package_and_its_files_have_gitlabs_shape(
     assert (package["name"], package["version"], package["package_type"]) == ("m", "1.2.3", "ml_model")
     assert (package["status"], package["tags"]) == ("default", [])
     assert package["_links"]["delete_api_path"] == f"/api/v4/projects/{project}/packages/{package['id']}"
-    assert root.get(f"/projects/{project}/packages/{package['id']}").json() == package
+    assert root.get(f"/projects/{project}/packages/{package['id']}").json() == package | {"versions": []}
     (file,) = root.get(f"/projects/{project}/packages/{package['id']}/package_files").json()
     assert (file["file_name"], file["size"]) == ("a%20dir%2Ff%7E1.bin", 7)
     assert file["file_sha256"] == hashlib.sha256(b"content").hexdigest()
@@ -47,7 +49,20 @@ def test_packages_are_narrowed_and_ordered(root: httpx.Client, project: int, mak
     assert listed(package_name="alpha", package_version="1.0.1") == ["alpha 1.0.1"]
     assert listed(package_type="ml_model", per_page="1") == ["beta 1.0.0"]
     assert listed(package_type="npm") == listed(status="hidden") == listed(package_name="%") == []
-    assert root.get(f"/projects/{project}/packages", params={"sort": "up"}).status_code == 400
+    for name in ("package_type", "status", "order_by", "sort"):
+        refused = root.get(f"/projects/{project}/packages", params={name: "luck"})
+        assert (refused.status_code, refused.json()) == (400, {"error": f"{name} does not have a valid value"})
+
+
+def test_a_package_tells_its_other_versions_newest_first(
+    root: httpx.Client, project: int, make_version: Callable[..., int]
+) -> None:
+    for name in ("m", "m", "other", "m"):
+        make_version(project, name)
+    first, second, _other, third = root.get(f"/projects/{project}/packages").json()
+    keys = ("id", "version", "created_at", "tags")
+    expected = [{key: package[key] for key in keys} for package in (third, first)]
+    assert root.get(f"/projects/{project}/packages/{second['id']}").json()["versions"] == expected
 
 
 def test_files_are_listed_page_by_page_with_a_token_that_only_reads(
@@ -105,6 +120,35 @@ def test_readers_list_and_developers_delete(
     root.put(f"/projects/{project}/members/{person.id}", json={"access_level": 30})
     assert person.client.delete(url).status_code == 204
     assert anonymous.get(url).json() == {"message": "404 Not Found"}
+
+
+@pytest.mark.parametrize("visibility", ["private", "internal", "public"])
+@pytest.mark.parametrize("role", [*ROLES, "stranger", "anonymous"])
+def test_who_lists_and_who_deletes(
+    root: httpx.Client,
+    anonymous: httpx.Client,
+    make_project: Callable[..., dict[str, Any]],
+    make_version: Callable[..., int],
+    make_user: Callable[..., Account],
+    role: str,
+    visibility: str,
+) -> None:
+    project = make_project(visibility=visibility)["id"]
+    root.put(f"/projects/{project}/packages/ml_models/{make_version(project)}/files/f", content=b"x")
+    package = root.get(f"/projects/{project}/packages").json()[0]["id"]
+    files = f"/projects/{project}/packages/{package}/package_files"
+    file = root.get(files).json()[0]["id"]
+    person = make_user()
+    client = anonymous if role == "anonymous" else person.client
+    if role in ROLES:
+        root.post(f"/projects/{project}/members", json={"user_id": person.id, "access_level": ROLES[role]})
+    open_to_all = visibility == "public" or (visibility == "internal" and role == "stranger")
+    for url in (f"/projects/{project}/packages", f"/projects/{project}/packages/{package}", files):
+        assert client.get(url).status_code == (200 if role in ROLES or open_to_all else 404)
+    hidden = role == "stranger" and visibility == "private"
+    refusal = 401 if role == "anonymous" else 404 if hidden else 403
+    for url in (f"{files}/{file}", f"/projects/{project}/packages/{package}"):
+        assert client.delete(url).status_code == (204 if ROLES.get(role, 0) >= ROLES["developer"] else refusal)
 
 
 @pytest.mark.parametrize("package", ["abc", "0", "-1", str(2**63)])

@@ -44,6 +44,7 @@ def test_a_project_changes_and_goes(root: httpx.Client, make_project: Callable[.
         ({"name": " ", "path": "ok"}, "name"),
         ({"name": "x" * 256, "path": "ok"}, "name"),
         ({"name": "x", "namespace_path": "a//b"}, "namespace_path"),
+        ({"name": "x", "namespace_path": "/".join("a" * 21)}, "namespace_path"),
         ({"name": "x", "description": "d" * 2001}, "description"),
     ],
 )
@@ -51,6 +52,17 @@ def test_what_the_rules_refuse_names_the_field(root: httpx.Client, body: dict[st
     refused = root.post("/projects", json=body)
     assert refused.status_code == 400
     assert list(refused.json()["message"]) == [field]
+
+
+@pytest.mark.parametrize(("field", "value"), [("name", ""), ("path", ""), ("path", "-x"), ("name", "x" * 256)])
+def test_a_change_obeys_the_rules_too(
+    root: httpx.Client, make_project: Callable[..., dict[str, Any]], field: str, value: str
+) -> None:
+    project = make_project()
+    refused = root.put(f"/projects/{project['id']}", json={field: value})
+    assert refused.status_code == 400
+    assert list(refused.json()["message"]) == [field]
+    assert root.get(f"/projects/{project['id']}").json() == project
 
 
 def test_parameters_are_checked(root: httpx.Client) -> None:
@@ -86,6 +98,17 @@ def test_namespaces_belong_to_users_or_to_their_owners(
         assert refused.status_code == 403
 
 
+@pytest.mark.parametrize("below", ["", "/sub", "/sub/sub"])
+def test_what_an_administrator_makes_in_a_users_namespace_is_the_users(
+    root: httpx.Client, make_user: Callable[..., Account], below: str
+) -> None:
+    person = make_user()
+    made = root.post("/projects", json={"name": "x", "namespace_path": f"{person.username}{below}"}).json()
+    assert made["permissions"]["project_access"] is None
+    assert root.get(f"/projects/{made['id']}").json() == made
+    assert person.client.get(f"/projects/{made['id']}").json()["permissions"]["project_access"] == {"access_level": 50}
+
+
 def test_listings_show_what_one_sees(
     anonymous: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
@@ -103,6 +126,15 @@ def test_listings_show_what_one_sees(
     assert seen(person.client, membership=True) == seen(person.client, owned=True) == {own}
     assert seen(person.client, visibility="internal") == {made["internal"]}
     assert seen(person.client, search="no%such_thing") == set()
+
+
+def test_a_job_lists_its_own_project_alone(
+    anonymous: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+) -> None:
+    person = make_user()
+    own, _other, _public = make_project(person)["id"], make_project(person), make_project(visibility="public")
+    job = {"JOB-TOKEN": person.client.post(f"/projects/{own}/job_tokens").json()["token"]}
+    assert [project["id"] for project in anonymous.get("/projects", headers=job).json()] == [own]
 
 
 def test_listings_are_ordered_and_paged(make_user: Callable[..., Account], make_project: Callable[..., Any]) -> None:

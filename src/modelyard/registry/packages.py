@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from modelyard.registry.base import Repository, contains, storable
 from modelyard.registry.tables import Candidate, Experiment, Model, ModelVersion, Package, PackageFile
@@ -18,6 +18,9 @@ ORDERS = {
 }
 FILE_ORDERS = {"id": PackageFile.id, "created_at": PackageFile.created_at, "file_name": PackageFile.name}
 
+LISTED = "default"  # the status of a package that is not hidden
+MAX_OTHER_VERSIONS = 100  # GitLab sends them all; a model may have thousands
+
 
 @dataclass(frozen=True, slots=True)
 class PackageFilter:
@@ -25,7 +28,7 @@ class PackageFilter:
 
     name: str | None = None  # found anywhere in the package's name
     version: str | None = None
-    status: str = "default"
+    status: str = LISTED
     order_by: str = "created_at"
     descending: bool = False
 
@@ -49,9 +52,11 @@ class PackageRepository(Repository):
         mine = (Package.id == storable(package_id)) & (Package.project_id == project_id)
         return self.session.scalar(select(Package).where(mine))
 
-    def of_version(self, version_id: int) -> Package | None:
-        """A version's package; None after it was deleted."""
-        return self.session.scalar(select(Package).where(Package.model_version_id == version_id))
+    def other_versions(self, package: Package) -> list[Package]:
+        """The newest listed packages of the same name in the project, without the package itself."""
+        named = (Package.project_id == package.project_id) & (Package.name == package.name)
+        others = select(Package).where(named, Package.status == LISTED, Package.id != package.id)
+        return list(self.session.scalars(others.order_by(Package.id.desc()).limit(MAX_OTHER_VERSIONS)))
 
     def of_candidate(self, candidate_id: int) -> Package | None:
         """A candidate's own package, if it has one yet."""
@@ -81,11 +86,6 @@ class PackageRepository(Repository):
         mine = (PackageFile.id == storable(file_id)) & (PackageFile.package_id == package_id)
         return self.session.scalar(select(PackageFile).where(mine))
 
-    def newest_file(self, package_id: int, name: str) -> PackageFile | None:
-        """The file that is served under a name: the one added last."""
-        named = (PackageFile.package_id == package_id) & (PackageFile.name == name)
-        return self.session.scalar(select(PackageFile).where(named).order_by(PackageFile.id.desc()).limit(1))
-
     def add_file(self, file: PackageFile) -> PackageFile:
         """Insert a file; its blob must be known."""
         self.session.add(file)
@@ -108,7 +108,3 @@ class PackageRepository(Repository):
         statement = statement.outerjoin(Model, Model.default_experiment_id == Experiment.id)
         model, iid = self.session.execute(statement.where(Experiment.id == candidate.experiment_id)).one()
         return model or f"ml_experiment_{iid}", f"candidate_{candidate.iid}"
-
-    def count_files(self, package_id: int) -> int:
-        """How many files a package holds."""
-        return self.session.scalar(select(func.count()).where(PackageFile.package_id == package_id)) or 0

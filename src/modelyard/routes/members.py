@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from modelyard.access.policy import Role
 from modelyard.clock import iso, iso_date
@@ -20,6 +21,9 @@ from modelyard.wire.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"])
 
+# A form cannot say null: an empty value does.
+OptionalDay = Annotated[date | None, BeforeValidator(lambda value: None if value == "" else value)]
+
 
 class MemberQuery(PageQuery):
     """How a listing of members is narrowed."""
@@ -28,10 +32,10 @@ class MemberQuery(PageQuery):
 
 
 class UpdateMember(BaseModel):
-    """Parameters of a changed membership."""
+    """Parameters of a changed membership; without `expires_at` it ends when it did before."""
 
     access_level: Role
-    expires_at: date | None = Field(None, description="Day on which the membership ends, at midnight UTC.")
+    expires_at: OptionalDay = Field(None, description="Day on which the membership ends, at midnight UTC.")
 
 
 class CreateMember(UpdateMember):
@@ -87,10 +91,9 @@ async def update_member(
 ) -> dict[str, object]:
     """For maintainers; it counts from the next request on."""
     ref = parse_project(project)
+    wanted = members.MemberChange(change.access_level, change.expires_at, "expires_at" in change.model_fields_set)
     membership = await call.write(
-        lambda registry, caller: members.update(
-            registry, caller, ref, parse_id(user_id), change.access_level, change.expires_at
-        )
+        lambda registry, caller: members.update(registry, caller, ref, parse_id(user_id), wanted)
     )
     return member_fields(membership, base_url(request))
 

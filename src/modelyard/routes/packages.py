@@ -19,15 +19,34 @@ from modelyard.wire.paths import parse_id, parse_project, stored_form
 router = APIRouter(prefix="/api/v4/projects/{project}/packages", tags=["packages"])
 
 PACKAGE_TYPE = "ml_model"
+# GitLab's words; only packages of models, and of these only `default` and `hidden` ones, exist here.
+PackageType = Literal[
+    "cargo",
+    "composer",
+    "conan",
+    "debian",
+    "generic",
+    "golang",
+    "helm",
+    "maven",
+    "ml_model",
+    "npm",
+    "nuget",
+    "pypi",
+    "rpm",
+    "rubygems",
+    "terraform_module",
+]
+PackageStatus = Literal["default", "hidden", "processing", "error", "pending_destruction", "deprecated"]
 
 
 class PackageQuery(PageQuery):
     """How a listing of packages is narrowed and ordered."""
 
-    package_type: str = Field(PACKAGE_TYPE, description="Only packages of models exist here.")
+    package_type: PackageType = Field("ml_model", description="Only packages of models exist here.")
     package_name: str | None = Field(None, description="Found anywhere in the name.")
     package_version: str | None = Field(None, description="Exactly this version.")
-    status: Literal["default", "hidden"] = "default"
+    status: PackageStatus = "default"
     order_by: Literal["created_at", "name", "version", "type"] = "created_at"
     sort: Literal["asc", "desc"] = "asc"
 
@@ -54,6 +73,10 @@ def package_fields(package: Package) -> dict[str, object]:
         "tags": [],
         "pipelines": [],
     }
+
+
+def _version_fields(package: Package) -> dict[str, object]:
+    return {"id": package.id, "version": package.version, "created_at": iso(package.created_at), "tags": []}
 
 
 def file_fields(file: PackageFile) -> dict[str, object]:
@@ -89,11 +112,12 @@ async def list_packages(
 
 @router.get("/{package_id}", summary="Show a package")
 async def show_package(call: ApiCall, project: str, package_id: str) -> dict[str, object]:
-    """For whoever may read the project."""
+    """For whoever may read the project; with the newest other versions of the same name."""
     ref = parse_project(project)
-    return package_fields(
-        await call.read_public(lambda registry, caller: packages.show(registry, caller, ref, parse_id(package_id)))
+    package, others = await call.read_public(
+        lambda registry, caller: packages.show(registry, caller, ref, parse_id(package_id))
     )
+    return package_fields(package) | {"versions": [_version_fields(other) for other in others]}
 
 
 @router.delete("/{package_id}", status_code=204, summary="Delete a package")

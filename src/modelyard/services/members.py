@@ -11,7 +11,7 @@ from modelyard.clock import Milliseconds, now, start_of
 from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound, ParameterError
 from modelyard.registry.members import Membership
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import User
+from modelyard.registry.tables import Member, User
 from modelyard.services.authentication import open_project
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
@@ -25,6 +25,15 @@ class NewMember:
     user_id: int | None = None
     username: str | None = None
     expires_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """The role that a member is to have, and until when."""
+
+    access_level: Role
+    expires_on: date | None = None
+    sets_expiry: bool = False  # whether `expires_on` counts; else the membership ends when it did before
 
 
 def page(
@@ -51,16 +60,15 @@ def add(registry: Registry, caller: Identity, ref: ProjectRef, new: NewMember) -
     return registry.members.add(project.id, user.id, new.access_level, _expiry(new.expires_on)), user
 
 
-def update(
-    registry: Registry, caller: Identity, ref: ProjectRef, user_id: int, level: Role, expires_on: date | None
-) -> Membership:
+def update(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int, change: MemberChange) -> Membership:
     """Change a role that is not above one's own; it counts from the next request on. Raises as `add`; BadRequest."""
     project, facts = open_project(registry, caller, ref, Action.MANAGE)
     member, user = _find(registry, project.id, user_id)
-    _refuse_above(caller, facts, max(level, member.access_level))
-    if level < Role.OWNER or expires_on is not None:
-        _keep_an_owner(registry, project.id, member.access_level)
-    member.access_level, member.expires_at = level, _expiry(expires_on)
+    _refuse_above(caller, facts, max(change.access_level, member.access_level))
+    expires_at = _expiry(change.expires_on) if change.sets_expiry else member.expires_at
+    if change.access_level < Role.OWNER or expires_at is not None:
+        _keep_an_owner(registry, member)
+    member.access_level, member.expires_at = change.access_level, expires_at
     return member, user
 
 
@@ -71,7 +79,7 @@ def remove(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int) 
     if user_id != caller.user_id:
         require(caller, facts, Action.MANAGE)
         _refuse_above(caller, facts, member.access_level)
-    _keep_an_owner(registry, project.id, member.access_level)
+    _keep_an_owner(registry, member)
     registry.members.delete(member)
 
 
@@ -85,6 +93,8 @@ def _find(registry: Registry, project_id: int, user_id: int) -> Membership:
 def _user(registry: Registry, new: NewMember) -> User:
     if new.user_id is None and new.username is None:
         raise ParameterError("user_id, username are missing, at least one parameter must be provided")
+    if new.user_id is not None and new.username is not None:
+        raise ParameterError("user_id, username are mutually exclusive")
     by_id = registry.users.by_id(new.user_id) if new.user_id is not None else None
     user = by_id if new.user_id is not None else registry.users.by_username(new.username or "")
     if user is None or user.bot:
@@ -97,8 +107,8 @@ def _refuse_above(caller: Identity, facts: ProjectFacts, level: int) -> None:
         raise Forbidden("The access level is above your own")
 
 
-def _keep_an_owner(registry: Registry, project_id: int, level: int) -> None:
-    if level >= Role.OWNER and registry.members.owners(project_id) <= 1:
+def _keep_an_owner(registry: Registry, member: Member) -> None:
+    if member.access_level >= Role.OWNER and not registry.members.has_other_owner(member.project_id, member.user_id):
         raise BadRequest("The last owner must stay")
 
 

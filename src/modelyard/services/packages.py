@@ -66,9 +66,10 @@ def page(
     return Page([], 0, request) if none else registry.packages.page_of_project(project.id, narrowed, request)
 
 
-def show(registry: Registry, caller: Identity, ref: ProjectRef, package_id: int) -> Package:
-    """A project's package. Raises NotFound."""
-    return _find(registry, caller, ref, package_id, Action.READ)
+def show(registry: Registry, caller: Identity, ref: ProjectRef, package_id: int) -> tuple[Package, list[Package]]:
+    """A project's package, and the newest of those that are its other versions. Raises NotFound."""
+    package = _find(registry, caller, ref, package_id, Action.READ)
+    return package, registry.packages.other_versions(package)
 
 
 def delete(registry: Registry, caller: Identity, ref: ProjectRef, package_id: int) -> None:

@@ -17,6 +17,7 @@ from modelyard.wire.paths import ProjectRef
 
 MAX_NAME = 255  # characters
 MAX_DESCRIPTION = 2000
+MAX_NAMESPACE_DEPTH = 20  # GitLab's limit for nested groups
 PATH_RULE = (
     "can contain only letters, digits, '_', '-' and '.', must not begin with '-' or '.' or end in '.git' or '.atom'"
 )
@@ -68,8 +69,8 @@ def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
         creator_id=caller.user_id,
     )
     registry.projects.add(project)
-    _add_owner(registry, caller, project)
-    return project, ProjectFacts(project.id, project.full_path, project.visibility, Role.OWNER)
+    mine = _add_owner(registry, caller, project) == caller.user_id
+    return project, ProjectFacts(project.id, project.full_path, project.visibility, Role.OWNER if mine else None)
 
 
 def show(registry: Registry, caller: Identity, ref: ProjectRef) -> Seen:
@@ -87,7 +88,8 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, change: Projec
     project, facts = open_project(registry, caller, ref, Action.MANAGE)
     if change.path is not None or change.visibility is not None:
         require(caller, facts, Action.OWN)
-    name, path = change.name or project.name, change.path or project.path
+    name = project.name if change.name is None else change.name
+    path = project.path if change.path is None else change.path
     description = project.description if change.description is None else change.description
     _check(name, path, description)
     if path.lower() != project.path.lower():
@@ -103,12 +105,13 @@ def delete(registry: Registry, caller: Identity, ref: ProjectRef) -> None:
     registry.projects.delete(project)
 
 
-def _add_owner(registry: Registry, caller: Identity, project: Project) -> None:
-    """A user's namespace is the user's, whoever makes a project in it; else whoever makes it owns it."""
-    user = registry.users.by_username(project.namespace_path)
+def _add_owner(registry: Registry, caller: Identity, project: Project) -> int | None:
+    """Make the owner a member: the user whose namespace it lies in, else who makes it. The answer is the user's id."""
+    user = registry.users.by_username(_root_of(project.namespace_path))
     owner_id = user.id if user else caller.user_id
     if owner_id is not None:
         registry.members.add(project.id, owner_id, Role.OWNER)
+    return owner_id
 
 
 def _check(name: str, path: str, description: str) -> None:
@@ -122,15 +125,22 @@ def _check(name: str, path: str, description: str) -> None:
 
 def _check_namespace(registry: Registry, caller: Identity, namespace: str) -> None:
     """There are no groups: a namespace is a user's own, or free, or belongs to the owners of the projects in it."""
-    if not all(is_path_segment(segment) for segment in namespace.split("/")):
+    segments = namespace.split("/")
+    if not all(is_path_segment(segment) for segment in segments):
         raise InvalidFields(namespace_path=PATH_RULE)
-    root = namespace.partition("/")[0]
+    if len(segments) > MAX_NAMESPACE_DEPTH:
+        raise InvalidFields(namespace_path=f"is nested too deeply (maximum is {MAX_NAMESPACE_DEPTH} levels)")
+    root = _root_of(namespace)
     if caller.admin or root.lower() == caller.username.lower():
         return
     if registry.users.by_username(root) is not None:
         raise Forbidden
     if registry.projects.in_namespace(root) and not registry.projects.owns_in_namespace(root, caller.user_id or -1):
         raise Forbidden
+
+
+def _root_of(namespace: str) -> str:
+    return namespace.partition("/")[0]
 
 
 def _free_path(registry: Registry, namespace: str, path: str) -> str:
