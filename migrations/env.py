@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from modelyard.registry.engine import make_engine
+from modelyard.registry.schema import changing
 from modelyard.registry.tables import Base
 from modelyard.settings import load_settings
 
@@ -21,5 +22,5 @@ if given is not None:
     run(given)
 else:
     engine = make_engine(load_settings().effective_database_url)
-    with engine.execution_options(writing=True).begin() as own_connection:
+    with changing(engine) as own_connection:
         run(own_connection)

@@ -12,12 +12,21 @@ from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
 from modelyard.routes import failures, health, members, model_files, packages, projects, tokens, users, version
-from modelyard.routes.mlflow import experiments, model_versions, registered_models, runs
+from modelyard.routes.mlflow import (
+    artifacts,
+    experiments,
+    logged_models,
+    model_versions,
+    registered_models,
+    run_logging,
+    runs,
+    server_info,
+)
 from modelyard.services.files import FileService
 from modelyard.settings import Settings
 from modelyard.wire.middleware import RawPath, RequestLog
 
-# `model_files` comes last: its routes match any depth of path.
+# Routes that match any depth of path come last.
 ROUTERS = (
     health,
     version,
@@ -28,8 +37,12 @@ ROUTERS = (
     packages,
     experiments,
     runs,
+    run_logging,
     registered_models,
     model_versions,
+    logged_models,
+    artifacts,
+    server_info,
     model_files,
 )
 

@@ -10,12 +10,14 @@ ApiError
 │   ├── UnknownRoute 404, MethodNotAllowed 405
 ├── TokenError              {"error": "invalid_token", "error_description": "…"}   OAuth (RFC 6750)
 │   ├── TokenExpired 401, TokenRevoked 401, InsufficientScope 403
-└── MLflowError             {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "…"}
+└── MLflowError             {"error_code": "…", "message": "…"}   MLflow's client acts on the code
+    └── InvalidValue 400, AlreadyExists 400, DoesNotExist 404
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 CHALLENGE = 'Bearer realm="modelyard"'
 
@@ -45,6 +47,13 @@ class BadRequest(MessageError):
 
     status = 400
     default = "400 Bad request"
+
+    @classmethod
+    def plain(cls, sentence: str) -> Self:
+        """With the bare sentence as message, as GitLab's MLflow endpoints have it."""
+        error = cls()
+        error.body["message"] = sentence
+        return error
 
 
 class Unauthorized(MessageError):
@@ -223,3 +232,24 @@ class MLflowError(ApiError):
     def __init__(self, error_code: str, message: str, status: int = 400) -> None:
         super().__init__({"error_code": error_code, "message": message})
         self.status = status
+
+
+class InvalidValue(MLflowError):
+    """400 for a value against the rules."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("INVALID_PARAMETER_VALUE", message)
+
+
+class AlreadyExists(MLflowError):
+    """400 for a name that is taken; MLflow's client then goes on with what is there."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("RESOURCE_ALREADY_EXISTS", message)
+
+
+class DoesNotExist(MLflowError):
+    """404 for what is not there."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("RESOURCE_DOES_NOT_EXIST", message, 404)

@@ -9,14 +9,15 @@ import pytest
 from modelyard.registry.engine import Database
 from modelyard.registry.locations import lookup_statement
 from modelyard.registry.schema import migrate
+from modelyard.wire.paths import OwnerKind
 
 
-@pytest.mark.parametrize("candidate", [False, True], ids=["version", "candidate"])
+@pytest.mark.parametrize("kind", list(OwnerKind))
 @pytest.mark.parametrize("by_id", [True, False], ids=["by-id", "by-path"])
-def test_the_lookup_of_a_file_never_scans_a_table(tmp_path: Path, by_id: bool, candidate: bool) -> None:
+def test_the_lookup_of_a_file_never_scans_a_table(tmp_path: Path, by_id: bool, kind: OwnerKind) -> None:
     database = Database(f"sqlite:///{tmp_path}/db")
     migrate(database.engine)
-    compiled = lookup_statement(by_id, candidate).compile(database.engine)
+    compiled = lookup_statement(by_id, kind).compile(database.engine)
     values = dict.fromkeys(compiled.params, 1)
     with database.engine.connect() as connection:
         text = str(compiled)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelyard.errors import ParameterError
 from modelyard.wire.paths import (
     NOBODY,
+    OwnerKind,
     OwnerRef,
     decode_segment,
     normalize_path,
@@ -69,20 +70,20 @@ def test_a_project_is_a_number_or_a_path(segment: str, project: int | str) -> No
 @pytest.mark.parametrize(
     ("segment", "owner"),
     [
-        ("5", OwnerRef(False, 5)),
-        ("candidate:5", OwnerRef(True, 5)),
-        ("candidate%3A5", OwnerRef(True, 5)),
-        ("candidate:", OwnerRef(True, NOBODY)),
-        ("candidate:x", OwnerRef(True, NOBODY)),
-        ("candidate:-1", OwnerRef(True, NOBODY)),
-        ("CANDIDATE:5", OwnerRef(False, NOBODY)),
-        ("abc", OwnerRef(False, NOBODY)),
-        ("-5", OwnerRef(False, NOBODY)),
-        ("5abc", OwnerRef(False, NOBODY)),
-        ("1.0.0", OwnerRef(False, NOBODY)),
-        ("٣", OwnerRef(False, NOBODY)),
-        (str(10**30), OwnerRef(False, NOBODY)),
-        ("%zz", OwnerRef(False, NOBODY)),
+        ("5", OwnerRef(OwnerKind.VERSION, 5)),
+        ("candidate:5", OwnerRef(OwnerKind.CANDIDATE, 5)),
+        ("candidate%3A5", OwnerRef(OwnerKind.CANDIDATE, 5)),
+        ("candidate:", OwnerRef(OwnerKind.CANDIDATE, NOBODY)),
+        ("candidate:x", OwnerRef(OwnerKind.CANDIDATE, NOBODY)),
+        ("candidate:-1", OwnerRef(OwnerKind.CANDIDATE, NOBODY)),
+        ("CANDIDATE:5", OwnerRef(OwnerKind.VERSION, NOBODY)),
+        ("abc", OwnerRef(OwnerKind.VERSION, NOBODY)),
+        ("-5", OwnerRef(OwnerKind.VERSION, NOBODY)),
+        ("5abc", OwnerRef(OwnerKind.VERSION, NOBODY)),
+        ("1.0.0", OwnerRef(OwnerKind.VERSION, NOBODY)),
+        ("٣", OwnerRef(OwnerKind.VERSION, NOBODY)),
+        (str(10**30), OwnerRef(OwnerKind.VERSION, NOBODY)),
+        ("%zz", OwnerRef(OwnerKind.VERSION, NOBODY)),
     ],
 )
 def test_an_owner_is_a_version_id_or_a_candidate_iid(segment: str, owner: OwnerRef) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Delete, Select, SQLColumnExpression, Update, func, select
+from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from modelyard.registry.tables import Base
 from modelyard.wire.paging import Page, PageRequest
 
 T = TypeVar("T")
+Entity = TypeVar("Entity", bound=Base)
 
 MAX_INT64 = 2**63 - 1
 
@@ -26,6 +30,31 @@ class Repository:
         total = self.session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
         items: Sequence[T] = self.session.scalars(statement.limit(request.limit).offset(request.offset)).all()
         return Page(items=list(items), total=total or 0, request=request)
+
+    def entities(self, table: type[Entity], ids: Sequence[int]) -> list[Entity]:
+        """The rows of those ids, in their order; ids that are gone are left out."""
+        key = table.__mapper__.primary_key[0]
+        found = {row.id: row for row in self.session.scalars(select(table).where(key.in_(ids)))}  # type: ignore[attr-defined]
+        return [found[id_] for id_ in ids if id_ in found]
+
+    def values(
+        self,
+        owner: SQLColumnExpression[int],
+        key: SQLColumnExpression[str],
+        value: SQLColumnExpression[str],
+        owners: Sequence[int],
+    ) -> dict[int, dict[str, str]]:
+        """Keys with values by whom they belong to, sorted by key; nothing for owners that have none."""
+        found: dict[int, dict[str, str]] = defaultdict(dict)
+        statement = select(owner, key, value).where(owner.in_(owners)).order_by(owner, key)
+        for owned_by, name, content in self.session.execute(statement):
+            found[owned_by][name] = content
+        return found
+
+    def changed(self, statement: Update | Delete) -> bool:
+        """Execute a statement; whether it met any row."""
+        result = self.session.execute(statement)
+        return isinstance(result, CursorResult) and result.rowcount > 0
 
 
 def storable(number: int) -> int:

@@ -1,31 +1,82 @@
-"""Experiments and their candidates."""
+"""Experiments and their tags."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
+from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, storable
-from modelyard.registry.tables import Candidate, CandidateTag, Experiment, ExperimentTag, Model
+from modelyard.registry.dialects import upsert
+from modelyard.registry.search.conditions import conditions
+from modelyard.registry.search.orders import attribute_keys
+from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
+from modelyard.registry.search.runs import View, lifecycle
+from modelyard.registry.search.subjects import EXPERIMENTS
+from modelyard.registry.tables import Candidate, Experiment, ExperimentTag, Model
+from modelyard.wire.filters import Clause, Order
 
 
 class ExperimentRepository(Repository):
-    """Experiments by iid or name, candidates by run id or iid, always within a project."""
+    """Experiments by iid or name, always within a project."""
 
     def by_iid(self, project_id: int, iid: int) -> Experiment | None:
-        """The experiment of that iid."""
+        """The experiment of that iid, deleted or not."""
         mine = (Experiment.project_id == project_id) & (Experiment.iid == storable(iid))
         return self.session.scalar(select(Experiment).where(mine))
 
+    def by_iids(self, project_id: int, iids: Sequence[int]) -> list[Experiment]:
+        """Those of the experiments that exist."""
+        known = [storable(iid) for iid in iids]
+        mine = (Experiment.project_id == project_id) & Experiment.iid.in_(known)
+        return list(self.session.scalars(select(Experiment).where(mine)))
+
+    def iids(self, experiment_ids: Sequence[int]) -> dict[int, int]:
+        """The iids of experiments by their internal ids."""
+        rows = self.session.execute(select(Experiment.id, Experiment.iid).where(Experiment.id.in_(experiment_ids)))
+        return {row.id: row.iid for row in rows}
+
     def by_name(self, project_id: int, name: str) -> Experiment | None:
-        """The experiment of exactly that name."""
+        """The experiment of exactly that name, deleted or not."""
         mine = (Experiment.project_id == project_id) & (Experiment.name == name)
         return self.session.scalar(select(Experiment).where(mine))
+
+    def of(self, candidate: Candidate) -> Experiment:
+        """The experiment that a candidate is part of."""
+        return self.session.get_one(Experiment, candidate.experiment_id)
 
     def default_of(self, model: Model) -> Experiment:
         """The experiment that belongs to a model."""
         return self.session.get_one(Experiment, model.default_experiment_id)
+
+    def model_of(self, experiment_id: int) -> Model | None:
+        """The model that an experiment belongs to."""
+        return self.session.scalar(select(Model).where(Model.default_experiment_id == experiment_id))
+
+    def all_active(self, project_id: int) -> list[Experiment]:
+        """Every experiment that is not deleted, newest first."""
+        mine = (Experiment.project_id == project_id) & Experiment.deleted_at.is_(None)
+        return list(self.session.scalars(select(Experiment).where(mine).order_by(Experiment.id.desc())))
+
+    def search(
+        self,
+        project_id: int,
+        view: View,
+        clauses: Sequence[Clause],
+        orders: Sequence[Order],
+        cursor: Cursor,
+        limit: int,
+    ) -> tuple[list[Experiment], Cursor | None]:
+        """A page of experiments, newest first unless ordered otherwise."""
+        statement = select(Experiment.id).where(
+            Experiment.project_id == project_id,
+            *lifecycle(view, Experiment.deleted_at),
+            *conditions(EXPERIMENTS, clauses),
+        )
+        keys = (*attribute_keys(EXPERIMENTS, orders), SortKey(Experiment.id, descending=True))
+        page = read_page(self.session, [Section(statement, keys)], cursor, limit)
+        return self.entities(Experiment, page.ids), page.following
 
     def add(self, experiment: Experiment, tags: Mapping[str, str]) -> Experiment:
         """Insert an experiment with its tags; its name must be free."""
@@ -34,18 +85,32 @@ class ExperimentRepository(Repository):
         self.session.add_all(ExperimentTag(experiment_id=experiment.id, key=k, value=v) for k, v in tags.items())
         return experiment
 
-    def candidate_by_eid(self, project_id: int, eid: str) -> Candidate | None:
-        """The candidate that is the MLflow run of that id, unless it was deleted."""
-        mine = (Candidate.project_id == project_id) & (Candidate.eid == eid) & Candidate.deleted_at.is_(None)
-        return self.session.scalar(select(Candidate).where(mine))
-
-    def candidate(self, candidate_id: int) -> Candidate:
-        """The candidate of that id, which is known to exist."""
-        return self.session.get_one(Candidate, candidate_id)
-
-    def add_candidate(self, candidate: Candidate, tags: Mapping[str, str]) -> Candidate:
-        """Insert a candidate with its tags."""
-        self.session.add(candidate)
+    def mark_deleted(self, experiment: Experiment, at: Milliseconds | None) -> None:
+        """Mark an experiment and its active runs as deleted, or take exactly that back (None)."""
+        runs = update(Candidate).where(Candidate.experiment_id == experiment.id)
+        same = Candidate.deleted_at.is_(None) if at is not None else Candidate.deleted_at == experiment.deleted_at
+        self.session.execute(runs.where(same).values(deleted_at=at))
+        experiment.deleted_at = at
         self.session.flush()
-        self.session.add_all(CandidateTag(candidate_id=candidate.id, key=k, value=v) for k, v in tags.items())
-        return candidate
+
+    def delete(self, experiment: Experiment) -> None:
+        """Remove an experiment with all its candidates and their packages."""
+        self.session.delete(experiment)
+        self.session.flush()
+
+    def tags(self, experiment_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+        """The tags of experiments by their ids."""
+        return self.values(ExperimentTag.experiment_id, ExperimentTag.key, ExperimentTag.value, experiment_ids)
+
+    def set_tag(self, experiment: Experiment, key: str, value: str) -> None:
+        """Set a tag, whether or not there is one of that key."""
+        statement = upsert(self.session, ExperimentTag).values(experiment_id=experiment.id, key=key, value=value)
+        self.session.execute(
+            statement.on_conflict_do_update(index_elements=["experiment_id", "key"], set_={"value": value})
+        )
+        experiment.updated_at = now()
+
+    def delete_tag(self, experiment: Experiment, key: str) -> bool:
+        """Remove a tag; whether there was one."""
+        mine = (ExperimentTag.experiment_id == experiment.id) & (ExperimentTag.key == key)
+        return self.changed(delete(ExperimentTag).where(mine))

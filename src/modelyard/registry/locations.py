@@ -10,16 +10,38 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from modelyard.access.identity import TokenFacts
 from modelyard.access.policy import ProjectFacts
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, storable
-from modelyard.registry.tables import Candidate, Member, ModelVersion, Package, PackageFile, Project, Token, User
+from modelyard.registry.tables import (
+    Candidate,
+    LoggedModel,
+    Member,
+    ModelVersion,
+    Package,
+    PackageFile,
+    Project,
+    Token,
+    User,
+)
 from modelyard.registry.tokens import TOKEN_COLUMNS
-from modelyard.wire.paths import OwnerRef, ProjectRef
+from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +74,12 @@ class LocationRepository(Repository):
         values = {
             "digest": digest,
             "project": storable(project) if isinstance(project, int) else project.lower(),
-            "owner": storable(owner.number),
+            "owner": storable(owner.key) if isinstance(owner.key, int) else owner.key,
             "name": name,
             "now": now(),
         }
         # Past the session, whose machinery for entities costs more than the statement itself.
-        statement = lookup_statement(isinstance(project, int), owner.candidate)
+        statement = lookup_statement(isinstance(project, int), owner.kind)
         return _location(self.session.connection().execute(statement, values).one(), name)
 
 
@@ -79,11 +101,18 @@ def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
     )
 
 
+_OWNERS: dict[OwnerKind, type[Candidate | LoggedModel | ModelVersion]] = {
+    OwnerKind.CANDIDATE: Candidate,
+    OwnerKind.LOGGED_MODEL: LoggedModel,
+    OwnerKind.VERSION: ModelVersion,
+}
+
+
 @cache
-def lookup_statement(project_by_id: bool, candidate: bool) -> Select[*tuple[Any, ...]]:
-    """The statement for one of the four forms of an address; building it anew would cost more than running it."""
+def lookup_statement(project_by_id: bool, kind: OwnerKind) -> Select[*tuple[Any, ...]]:
+    """The statement for one of the six forms of an address; building it anew would cost more than running it."""
     one = select(literal_column("1").label("one")).subquery("one")
-    owner = Candidate if candidate else ModelVersion
+    owner = _OWNERS[kind]
     newest = aliased(PackageFile)
     newest_id = (
         select(func.max(newest.id)).where(newest.package_id == Package.id, newest.name == bindparam("name"))
@@ -93,8 +122,8 @@ def lookup_statement(project_by_id: bool, candidate: bool) -> Select[*tuple[Any,
         (User, User.id == Token.user_id),
         (Project, (Project.id if project_by_id else Project.path_key) == bindparam("project")),
         (Member, _membership()),
-        (owner, _owner_matches(candidate)),
-        (Package, _package_matches(candidate)),
+        (owner, _owner_matches(kind)),
+        (Package, _package_matches(kind)),
         (PackageFile, PackageFile.id == newest_id),
     ]
     source: FromClause = one
@@ -121,15 +150,19 @@ def _membership() -> ColumnElement[bool]:
     return and_(Member.project_id == Project.id, Member.user_id == User.id, in_time)
 
 
-def _owner_matches(candidate: bool) -> ColumnElement[bool]:
-    if candidate:
-        alive = Candidate.deleted_at.is_(None)
-        return and_(Candidate.project_id == Project.id, Candidate.iid == bindparam("owner"), alive)
-    return and_(ModelVersion.id == bindparam("owner"), ModelVersion.project_id == Project.id)
+def _owner_matches(kind: OwnerKind) -> ColumnElement[bool]:
+    key: BindParameter[Any] = bindparam("owner")
+    if kind is OwnerKind.CANDIDATE:
+        return and_(Candidate.project_id == Project.id, Candidate.iid == key, Candidate.deleted_at.is_(None))
+    if kind is OwnerKind.LOGGED_MODEL:
+        return and_(LoggedModel.eid == key, LoggedModel.project_id == Project.id)
+    return and_(ModelVersion.id == key, ModelVersion.project_id == Project.id)
 
 
-def _package_matches(candidate: bool) -> ColumnElement[bool]:
+def _package_matches(kind: OwnerKind) -> ColumnElement[bool]:
     """The files of a candidate that became a version are the version's, under both ids."""
-    if candidate:
+    if kind is OwnerKind.CANDIDATE:
         return or_(Package.candidate_id == Candidate.id, Package.model_version_id == Candidate.model_version_id)
+    if kind is OwnerKind.LOGGED_MODEL:
+        return Package.logged_model_id == LoggedModel.id
     return Package.model_version_id == ModelVersion.id

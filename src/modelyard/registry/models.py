@@ -1,22 +1,34 @@
-"""Models and their versions."""
+"""Registered models, their tags and aliases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import delete, or_, select, update
 
+from modelyard.clock import now
 from modelyard.registry.base import Repository
-from modelyard.registry.tables import Model, ModelTag, ModelVersion, ModelVersionTag
+from modelyard.registry.dialects import upsert
+from modelyard.registry.search.conditions import conditions
+from modelyard.registry.search.orders import attribute_keys
+from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
+from modelyard.registry.search.subjects import MODELS
+from modelyard.registry.tables import Candidate, Model, ModelAlias, ModelTag, ModelVersion, Package
+from modelyard.wire.filters import Clause, Order
 
 
 class ModelRepository(Repository):
-    """Models by name and versions by their semantic version, always within a project."""
+    """Models by name, always within a project."""
 
     def by_name(self, project_id: int, name: str) -> Model | None:
         """The model of exactly that name."""
         mine = (Model.project_id == project_id) & (Model.name == name)
         return self.session.scalar(select(Model).where(mine))
+
+    def by_ids(self, model_ids: Sequence[int]) -> dict[int, Model]:
+        """Models by their ids."""
+        return {model.id: model for model in self.entities(Model, model_ids)}
 
     def add(self, model: Model, tags: Mapping[str, str]) -> Model:
         """Insert a model with its tags; its name must be free."""
@@ -25,27 +37,61 @@ class ModelRepository(Repository):
         self.session.add_all(ModelTag(model_id=model.id, key=key, value=value) for key, value in tags.items())
         return model
 
-    def version(self, model_id: int, version: str) -> ModelVersion | None:
-        """A model's version of exactly that semantic version."""
-        mine = (ModelVersion.model_id == model_id) & (ModelVersion.version == version)
-        return self.session.scalar(select(ModelVersion).where(mine))
-
-    def latest_version(self, model_id: int) -> ModelVersion | None:
-        """The version with the highest major, minor and patch, pre-releases aside as in GitLab; of several the last."""
-        order = (
-            ModelVersion.major.desc(),
-            ModelVersion.minor.desc(),
-            ModelVersion.patch.desc(),
-            ModelVersion.id.desc(),
+    def rename(self, model: Model, name: str) -> None:
+        """Give a model, and the packages of its versions and candidates, another name."""
+        versions = select(ModelVersion.id).where(ModelVersion.model_id == model.id)
+        candidates = select(Candidate.id).where(
+            Candidate.experiment_id == model.default_experiment_id, Candidate.model_version_id.is_(None)
         )
-        return self.session.scalar(
-            select(ModelVersion).where(ModelVersion.model_id == model_id).order_by(*order).limit(1)
-        )
-
-    def add_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
-        """Insert a version with its tags; the model must not have that version."""
-        self.session.add(version)
+        mine = or_(Package.model_version_id.in_(versions), Package.candidate_id.in_(candidates))
+        self.session.execute(update(Package).where(mine).values(name=name))
+        model.name = name
         self.session.flush()
-        rows = (ModelVersionTag(model_version_id=version.id, key=key, value=value) for key, value in tags.items())
-        self.session.add_all(rows)
-        return version
+
+    def delete(self, model: Model) -> None:
+        """Remove a model with its versions and their packages."""
+        self.session.delete(model)
+        self.session.flush()
+
+    def search(
+        self, project_id: int, clauses: Sequence[Clause], orders: Sequence[Order], cursor: Cursor, limit: int
+    ) -> tuple[list[Model], Cursor | None]:
+        """A page of models, by name unless ordered otherwise."""
+        statement = select(Model.id).where(Model.project_id == project_id, *conditions(MODELS, clauses))
+        keys = (*attribute_keys(MODELS, orders), SortKey(Model.name), SortKey(Model.id))
+        page = read_page(self.session, [Section(statement, keys)], cursor, limit)
+        return self.entities(Model, page.ids), page.following
+
+    def tags(self, model_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+        """The tags of models by their ids."""
+        return self.values(ModelTag.model_id, ModelTag.key, ModelTag.value, model_ids)
+
+    def set_tag(self, model: Model, key: str, value: str) -> None:
+        """Set a tag, whether or not there is one of that key."""
+        statement = upsert(self.session, ModelTag).values(model_id=model.id, key=key, value=value)
+        self.session.execute(statement.on_conflict_do_update(index_elements=["model_id", "key"], set_={"value": value}))
+        model.updated_at = now()
+
+    def delete_tag(self, model: Model, key: str) -> bool:
+        """Remove a tag; whether there was one."""
+        return self.changed(delete(ModelTag).where(ModelTag.model_id == model.id, ModelTag.key == key))
+
+    def aliases(self, model_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+        """The aliases of models, with the ids of the versions that they name."""
+        found: dict[int, dict[str, int]] = defaultdict(dict)
+        columns = select(ModelAlias.model_id, ModelAlias.alias, ModelAlias.model_version_id)
+        mine = columns.where(ModelAlias.model_id.in_(model_ids)).order_by(ModelAlias.model_id, ModelAlias.alias)
+        for model_id, alias, version_id in self.session.execute(mine):
+            found[model_id][alias] = version_id
+        return found
+
+    def set_alias(self, model: Model, alias: str, version: ModelVersion) -> None:
+        """Let an alias name a version, whatever it named before."""
+        row = {"model_id": model.id, "alias": alias, "model_version_id": version.id}
+        statement = upsert(self.session, ModelAlias).values(row)
+        new = {"model_version_id": version.id}
+        self.session.execute(statement.on_conflict_do_update(index_elements=["model_id", "alias"], set_=new))
+
+    def delete_alias(self, model: Model, alias: str) -> bool:
+        """Remove an alias; whether there was one."""
+        return self.changed(delete(ModelAlias).where(ModelAlias.model_id == model.id, ModelAlias.alias == alias))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select
 
+from modelyard.clock import now
 from modelyard.registry.base import Repository, contains, storable
+from modelyard.registry.dialects import position
 from modelyard.registry.tables import Candidate, Experiment, Model, ModelVersion, Package, PackageFile
 from modelyard.wire.paging import Page, PageRequest
 
@@ -33,6 +35,14 @@ class PackageFilter:
     descending: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A file in a directory, or a directory in it (`size` is None)."""
+
+    name: str
+    size: int | None  # bytes
+
+
 class PackageRepository(Repository):
     """The package of a version or candidate, and the files in it."""
 
@@ -57,6 +67,14 @@ class PackageRepository(Repository):
         named = (Package.project_id == package.project_id) & (Package.name == package.name)
         others = select(Package).where(named, Package.status == LISTED, Package.id != package.id)
         return list(self.session.scalars(others.order_by(Package.id.desc()).limit(MAX_OTHER_VERSIONS)))
+
+    def of_version(self, version_id: int) -> Package | None:
+        """A version's package, if it has one."""
+        return self.session.scalar(select(Package).where(Package.model_version_id == version_id))
+
+    def of_logged_model(self, logged_model_id: int) -> Package | None:
+        """A logged model's package, if it has one yet."""
+        return self.session.scalar(select(Package).where(Package.logged_model_id == logged_model_id))
 
     def of_candidate(self, candidate_id: int) -> Package | None:
         """A candidate's own package, if it has one yet."""
@@ -97,14 +115,53 @@ class PackageRepository(Repository):
         self.session.delete(file)
         self.session.flush()
 
+    def link_files(self, source: Package, directory: str, target: Package) -> None:
+        """Give `target` the files of `source` that lie in a directory (empty: all), by the blobs that they point at."""
+        prefix = f"{directory}/" if directory else ""
+        newest = select(func.max(PackageFile.id)).where(_inside(source.id, prefix)).group_by(PackageFile.name)
+        name = func.substr(PackageFile.name, len(prefix) + 1)
+        columns = (PackageFile.sha256, PackageFile.size, PackageFile.creator_id)
+        files = select(literal(target.id), name, *columns, literal(now())).where(PackageFile.id.in_(newest))
+        into = ("package_id", "name", "sha256", "size", "creator_id", "created_at")
+        self.session.execute(insert(PackageFile).from_select(into, files.order_by(PackageFile.id)))
+
+    def children(self, package_id: int, directory: str) -> list[Child]:
+        """What lies directly in a directory (empty: the top), by name; nothing for a directory that is none."""
+        prefix = f"{directory}/" if directory else ""
+        newest = select(func.max(PackageFile.id)).where(_inside(package_id, prefix)).group_by(PackageFile.name)
+        rest = func.substr(PackageFile.name, len(prefix) + 1)
+        slash = position(rest, "/")
+        child = case((slash > 0, func.substr(rest, 1, slash - 1)), else_=rest)
+        is_directory = case((slash > 0, 1), else_=0)
+        columns = (child, is_directory, func.max(PackageFile.size))
+        statement = select(*columns).where(PackageFile.id.in_(newest)).group_by(child, is_directory)
+        rows = self.session.execute(statement.order_by(child, is_directory))
+        return [Child(name, None if is_dir else size) for name, is_dir, size in rows]
+
+    def delete_tree(self, package_id: int, path: str) -> bool:
+        """Remove the file of that name, all its predecessors and whatever lies in a directory of that name."""
+        named = (PackageFile.package_id == package_id) & (PackageFile.name == path)
+        return self.changed(delete(PackageFile).where(or_(named, _inside(package_id, f"{path}/"))))
+
     def name_and_version(self, version_id: int) -> tuple[str, str]:
         """What GitLab calls a version's package: the model's name and the semantic version."""
         statement = select(Model.name, ModelVersion.version).join(Model, Model.id == ModelVersion.model_id)
         return self.session.execute(statement.where(ModelVersion.id == version_id)).one()
 
     def candidate_naming(self, candidate: Candidate) -> tuple[str, str]:
-        """What GitLab calls a candidate's package: the model's name or `ml_experiment_<iid>`, and `candidate_<iid>`."""
+        """What GitLab calls a candidate's package: its experiment's naming, and `candidate_<iid>`."""
+        return self.experiment_naming(candidate.experiment_id), f"candidate_{candidate.iid}"
+
+    def experiment_naming(self, experiment_id: int) -> str:
+        """What packages in an experiment are called: the model's name, or `ml_experiment_<iid>` without one."""
         statement = select(Model.name, Experiment.iid).select_from(Experiment)
         statement = statement.outerjoin(Model, Model.default_experiment_id == Experiment.id)
-        model, iid = self.session.execute(statement.where(Experiment.id == candidate.experiment_id)).one()
-        return model or f"ml_experiment_{iid}", f"candidate_{candidate.iid}"
+        model, iid = self.session.execute(statement.where(Experiment.id == experiment_id)).one()
+        return model or f"ml_experiment_{iid}"
+
+
+def _inside(package_id: int, prefix: str) -> ColumnElement[bool]:
+    """Files whose name begins with `prefix`, a path that ends in a slash; a range that the index on names answers."""
+    mine = PackageFile.package_id == package_id
+    after_slash = chr(ord("/") + 1)
+    return and_(mine, PackageFile.name > prefix, PackageFile.name < prefix[:-1] + after_slash) if prefix else mine

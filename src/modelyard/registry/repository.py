@@ -9,12 +9,16 @@ from sqlalchemy.orm import Session
 from modelyard.registry.blobs import BlobRepository
 from modelyard.registry.experiments import ExperimentRepository
 from modelyard.registry.locations import LocationRepository
+from modelyard.registry.logged_models import LoggedModelRepository
 from modelyard.registry.members import MemberRepository
 from modelyard.registry.models import ModelRepository
 from modelyard.registry.packages import PackageRepository
 from modelyard.registry.projects import ProjectRepository
+from modelyard.registry.run_data import RunDataRepository
+from modelyard.registry.runs import RunRepository
 from modelyard.registry.tokens import TokenRepository
 from modelyard.registry.users import UserRepository
+from modelyard.registry.versions import VersionRepository
 
 
 class Registry:
@@ -45,13 +49,33 @@ class Registry:
 
     @cached_property
     def experiments(self) -> ExperimentRepository:
-        """Experiments and their candidates."""
+        """Experiments and their tags."""
         return ExperimentRepository(self.session)
 
     @cached_property
+    def runs(self) -> RunRepository:
+        """Candidates, which are MLflow's runs."""
+        return RunRepository(self.session)
+
+    @cached_property
+    def run_data(self) -> RunDataRepository:
+        """Tags, parameters, metrics, datasets and models of runs."""
+        return RunDataRepository(self.session)
+
+    @cached_property
     def models(self) -> ModelRepository:
-        """Models and their versions."""
+        """Registered models."""
         return ModelRepository(self.session)
+
+    @cached_property
+    def versions(self) -> VersionRepository:
+        """Versions of registered models."""
+        return VersionRepository(self.session)
+
+    @cached_property
+    def logged_models(self) -> LoggedModelRepository:
+        """Models that runs have logged."""
+        return LoggedModelRepository(self.session)
 
     @cached_property
     def packages(self) -> PackageRepository:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -21,8 +23,29 @@ def migrations_folder() -> Path:
 
 def migrate(engine: Engine) -> None:
     """Bring the database to the newest revision. Processes that do so at once wait for each other."""
-    with engine.execution_options(writing=True).begin() as connection:
+    with changing(engine) as connection:
         command.upgrade(alembic_config(connection), "head")
+
+
+@contextmanager
+def changing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that may change the schema.
+
+    SQLite alters a table by copying and dropping it. Rows that refer to it would be deleted then, were foreign keys
+    enforced meanwhile; they are checked at the end instead (sqlite.org/lang_altertable.html, section 7).
+    """
+    with engine.execution_options(writing=True).connect() as connection:
+        driver = connection.connection.cursor() if engine.dialect.name == "sqlite" else None
+        if driver:
+            driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                yield connection
+                if driver and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    raise RuntimeError("the migration would break references between tables")
+        finally:
+            if driver:
+                driver.execute("PRAGMA foreign_keys=ON")
 
 
 def is_current(engine: Engine) -> bool:

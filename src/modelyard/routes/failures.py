@@ -55,7 +55,7 @@ def answer(request: Request, error: ApiError) -> Response:
     if MLFLOW_PATH in request.scope["path"]:
         code = (
             "ENDPOINT_NOT_FOUND"
-            if isinstance(error, UnknownRoute)
+            if isinstance(error, (UnknownRoute, MethodNotAllowed))
             else MLFLOW_CODES.get(error.status, "INTERNAL_ERROR")
         )
         body.setdefault("error_code", code)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+import re
+from typing import Any, TypeVar, get_origin
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,8 @@ from modelyard.errors import BodyTooLarge, ParameterError
 M = TypeVar("M", bound=BaseModel)
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
+_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\xed[\xa0-\xbf]")  # NUL and surrogates, escaped or as bytes
+_SURROGATE = re.compile("[\ud800-\udfff]")
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -22,7 +25,7 @@ def parameters(model: type[M]) -> Any:  # noqa: ANN401 - stands as a default val
     """A dependency that reads a request's parameters into `model`; ParameterError names each field that fails."""
 
     async def read(request: Request) -> M:
-        return validate(model, await read_parameters(request))
+        return validate(model, await read_parameters(request, list_fields(model)))
 
     return Depends(read)
 
@@ -51,26 +54,34 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
         raise ParameterError(", ".join(_sentence(detail) for detail in error.errors())) from error
 
 
-async def read_parameters(request: Request) -> dict[str, Any]:
-    """The merged parameters of a request; the body wins over the query. Repeated names become lists with `[]`."""
-    return read_query(request) | await _read_body(request)
+def list_fields(model: type[BaseModel]) -> frozenset[str]:
+    """The fields of a model that are lists, and so may be repeated in a query."""
+    return frozenset(name for name, field in model.model_fields.items() if get_origin(field.annotation) is list)
 
 
-def read_query(request: Request) -> dict[str, Any]:
+async def read_parameters(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The merged parameters of a request; the body wins over the query.
+
+    Names that end in `[]` or are among `lists` become lists; of any other that is repeated the last counts.
+    """
+    return read_query(request, lists) | await _read_body(request, lists)
+
+
+def read_query(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The parameters in a request's query."""
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
-        _collect(values, name, value)
+        _collect(values, name, value, lists)
     return values
 
 
-async def _read_body(request: Request) -> dict[str, Any]:
+async def _read_body(request: Request, lists: frozenset[str]) -> dict[str, Any]:
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     body = await _bounded_body(request)
     if not body.strip():
         return {}
     if content_type in FORM_TYPES:
-        return await _read_form(request)
+        return await _read_form(request, lists)
     return _read_json(body)
 
 
@@ -84,13 +95,13 @@ async def _bounded_body(request: Request) -> bytes:
     return request._body
 
 
-async def _read_form(request: Request) -> dict[str, Any]:
+async def _read_form(request: Request, lists: frozenset[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     try:
         async with request.form() as form:
             for name, value in form.multi_items():
                 if isinstance(value, str):
-                    _collect(values, name, value)
+                    _collect(values, name, value, lists)
     except HTTPException as error:
         raise ParameterError("The form is malformed") from error
     return values
@@ -103,12 +114,31 @@ def _read_json(body: bytes) -> dict[str, Any]:
         raise ParameterError("The request body is not valid JSON") from error
     if not isinstance(values, dict):
         raise ParameterError("The request body is not a JSON object")
+    if _UNSTORABLE.search(body):
+        _refuse_unstorable(values)
     return values
 
 
-def _collect(values: dict[str, Any], name: str, value: str) -> None:
+def _refuse_unstorable(value: object) -> None:
+    """Refuse texts that no database keeps: with NUL, or with half of a surrogate pair."""
+    if isinstance(value, str):
+        if "\0" in value or _SURROGATE.search(value):
+            raise ParameterError("The request contains a character that cannot be stored")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable(key)
+            _refuse_unstorable(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item)
+
+
+def _collect(values: dict[str, Any], name: str, value: str, lists: frozenset[str]) -> None:
+    _refuse_unstorable(value)
     if name.endswith("[]"):
         values.setdefault(name[:-2], []).append(value)
+    elif name in lists and name in values:
+        values[name] = [*([values[name]] if isinstance(values[name], str) else values[name]), value]
     else:
         values[name] = value
 

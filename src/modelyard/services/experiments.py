@@ -1,126 +1,196 @@
-"""Experiments and their candidates, which MLflow calls runs."""
+"""Experiments: groups of runs, within a project."""
 
 from __future__ import annotations
 
-import secrets
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from modelyard.access.identity import Identity
-from modelyard.errors import MLflowError
+from modelyard.clock import now
+from modelyard.errors import AlreadyExists, BadRequest, DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Candidate, Experiment
+from modelyard.registry.search.pages import decode_token, encode_token
+from modelyard.registry.search.runs import View
+from modelyard.registry.tables import Experiment
+from modelyard.services.limits import MAX_EXPERIMENT_NAME, MAX_EXPERIMENT_TAG_VALUE, check_tags
+from modelyard.wire.filters import parse_filter, parse_orders
 from modelyard.wire.paths import parse_id
 
-MAX_NAME = 255  # characters
-MAX_TAG_KEY = 250
-MAX_TAG_VALUE = 20_000  # MLflow's limit for experiments; GitLab's 5000 is below what its client sends
+# MLflow's client starts runs in experiment 0 when nobody named one; GitLab has none and fails.
 DEFAULT_EXPERIMENT_ID = "0"
 DEFAULT_EXPERIMENT = "Default"
-RUN_NAME_TAG = "mlflow.runName"
-ADJECTIVES = ("amber", "brave", "calm", "deft", "eager", "fleet", "gentle", "happy", "keen", "lucid", "quiet", "vivid")
-ANIMALS = ("badger", "crane", "dolphin", "egret", "finch", "gecko", "heron", "lynx", "otter", "raven", "stoat", "wren")
-
-
-class RunStatus(StrEnum):
-    """MLflow's states of a run."""
-
-    RUNNING = "RUNNING"
-    SCHEDULED = "SCHEDULED"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-    KILLED = "KILLED"
 
 
 @dataclass(frozen=True, slots=True)
-class NewRun:
-    """What a client says of a run that begins."""
+class ExperimentView:
+    """An experiment with its tags."""
 
-    experiment_id: str
-    name: str | None = None
-    start_time: int = 0  # milliseconds since 1970
-    tags: Mapping[str, str] = field(default_factory=dict)
+    experiment: Experiment
+    tags: Mapping[str, str]
 
 
-def already_exists(message: str) -> MLflowError:
-    """400 for a name that is taken; MLflow's client then goes on with what is there."""
-    return MLflowError("RESOURCE_ALREADY_EXISTS", message)
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What every search of MLflow's takes."""
 
+    filter: str | None = None
+    order_by: Sequence[str] = field(default_factory=list)
+    view: View = View.ACTIVE_ONLY
+    limit: int = 200
+    page_token: str | None = None
 
-def does_not_exist(message: str) -> MLflowError:
-    """404 for what is not there."""
-    return MLflowError("RESOURCE_DOES_NOT_EXIST", message, 404)
-
-
-def invalid(message: str) -> MLflowError:
-    """400 for a value against the rules."""
-    return MLflowError("INVALID_PARAMETER_VALUE", message)
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """All that a page token belongs to."""
+        return self.filter, tuple(self.order_by), self.view
 
 
 def create_experiment(
     registry: Registry, caller: Identity, project_id: int, name: str, tags: Mapping[str, str]
 ) -> Experiment:
-    """Make an experiment. Raises MLflowError for a name that is blank, too long or taken."""
-    if not name.strip() or len(name) > MAX_NAME:
-        raise invalid(f"Experiment name must have 1 to {MAX_NAME} characters")
-    check_tags(tags)
-    if registry.experiments.by_name(project_id, name) is not None:
-        raise already_exists(f"Experiment '{name}' already exists")
+    """Make an experiment. Raises AlreadyExists, and InvalidValue for a name that is blank or too long."""
+    _check_name(name)
+    check_tags(tags, max_value=MAX_EXPERIMENT_TAG_VALUE)
+    _check_free(registry, project_id, name)
     iid = registry.projects.next_experiment_iid(project_id)
     experiment = Experiment(project_id=project_id, iid=iid, name=name, user_id=caller.user_id)
     return registry.experiments.add(experiment, tags)
 
 
-def create_run(registry: Registry, caller: Identity, project_id: int, new: NewRun) -> tuple[Candidate, Experiment]:
-    """Begin a run. Raises MLflowError when the experiment does not exist or a value is against the rules."""
-    check_tags(new.tags)
-    name = new.name or new.tags.get(RUN_NAME_TAG) or random_name()
-    if len(name) > MAX_NAME:
-        raise invalid(f"Run name must have at most {MAX_NAME} characters")
-    experiment = _experiment(registry, caller, project_id, new.experiment_id)
-    candidate = add_candidate(registry, caller, experiment, name, new.start_time, new.tags)
-    return candidate, experiment
-
-
-def add_candidate(
-    registry: Registry, caller: Identity, experiment: Experiment, name: str, start_time: int, tags: Mapping[str, str]
-) -> Candidate:
-    """A new candidate in an experiment, with the next iid of its project."""
-    candidate = Candidate(
-        project_id=experiment.project_id,
-        iid=registry.projects.next_candidate_iid(experiment.project_id),
-        eid=str(uuid.uuid4()),
-        experiment_id=experiment.id,
-        user_id=caller.user_id,
-        name=name,
-        status=RunStatus.RUNNING,
-        start_time=start_time,
-    )
-    return registry.experiments.add_candidate(candidate, tags)
-
-
-def check_tags(tags: Mapping[str, str]) -> None:
-    """Hold keys and values to their limits; raises MLflowError."""
-    for key, value in tags.items():
-        if not key or len(key) > MAX_TAG_KEY:
-            raise invalid(f"Tag keys must have 1 to {MAX_TAG_KEY} characters")
-        if len(value) > MAX_TAG_VALUE:
-            raise invalid(f"The value of tag '{key}' has more than {MAX_TAG_VALUE} characters")
-
-
-def random_name() -> str:
-    """A name for a run that got none, such as `calm-otter-417`."""
-    return f"{secrets.choice(ADJECTIVES)}-{secrets.choice(ANIMALS)}-{secrets.randbelow(1000)}"
-
-
-def _experiment(registry: Registry, caller: Identity, project_id: int, experiment_id: str) -> Experiment:
+def find_experiment(registry: Registry, project_id: int, experiment_id: str) -> Experiment:
+    """The experiment of that id, deleted or not. Raises DoesNotExist."""
     if experiment_id == DEFAULT_EXPERIMENT_ID:
-        # MLflow's client starts runs there when nobody named an experiment; GitLab has none and fails.
-        existing = registry.experiments.by_name(project_id, DEFAULT_EXPERIMENT)
-        return existing or create_experiment(registry, caller, project_id, DEFAULT_EXPERIMENT, {})
-    experiment = registry.experiments.by_iid(project_id, parse_id(experiment_id))
-    if experiment is None or experiment.deleted_at is not None:
-        raise does_not_exist(f"No experiment with id {experiment_id} exists")
+        experiment = registry.experiments.by_name(project_id, DEFAULT_EXPERIMENT)
+    else:
+        experiment = registry.experiments.by_iid(project_id, parse_id(experiment_id))
+    if experiment is None:
+        raise DoesNotExist(f"No experiment with id {experiment_id} exists")
     return experiment
+
+
+def active_experiment(registry: Registry, caller: Identity, project_id: int, experiment_id: str) -> Experiment:
+    """The experiment of that id to write into; the default one is made on first use. Raises DoesNotExist."""
+    missing = experiment_id == DEFAULT_EXPERIMENT_ID and not registry.experiments.by_name(
+        project_id, DEFAULT_EXPERIMENT
+    )
+    if missing:
+        return create_experiment(registry, caller, project_id, DEFAULT_EXPERIMENT, {})
+    experiment = find_experiment(registry, project_id, experiment_id)
+    if experiment.deleted_at is not None:
+        raise DoesNotExist(f"The experiment with id {experiment_id} is deleted")
+    return experiment
+
+
+def searched_experiments(registry: Registry, project_id: int, experiment_ids: Sequence[str]) -> list[int]:
+    """The internal ids of the experiments that a search names. Raises DoesNotExist for none, or an unknown one."""
+    if not experiment_ids:
+        raise DoesNotExist("No experiment is named")
+    wanted = [each for each in dict.fromkeys(experiment_ids) if each != DEFAULT_EXPERIMENT_ID]
+    found = registry.experiments.by_iids(project_id, [parse_id(each) for each in wanted])
+    if len(found) < len(wanted):
+        known = {str(experiment.iid) for experiment in found}
+        raise DoesNotExist(f"No experiment with id {next(e for e in wanted if e not in known)} exists")
+    if DEFAULT_EXPERIMENT_ID in experiment_ids:
+        default = registry.experiments.by_name(project_id, DEFAULT_EXPERIMENT)
+        found += [default] if default else []  # reading never makes it
+    return sorted({experiment.id for experiment in found})
+
+
+def get_experiment(registry: Registry, project_id: int, experiment_id: str) -> ExperimentView:
+    """An experiment with its tags. Raises DoesNotExist."""
+    return _view(registry, find_experiment(registry, project_id, experiment_id))
+
+
+def get_by_name(registry: Registry, project_id: int, name: str) -> ExperimentView:
+    """The experiment of exactly that name. Raises DoesNotExist."""
+    experiment = registry.experiments.by_name(project_id, name)
+    if experiment is None:
+        raise DoesNotExist(f"No experiment named '{name}' exists")
+    return _view(registry, experiment)
+
+
+def list_experiments(registry: Registry, project_id: int) -> list[ExperimentView]:
+    """Every experiment that is not deleted."""
+    return _views(registry, registry.experiments.all_active(project_id))
+
+
+def search_experiments(registry: Registry, project_id: int, search: Search) -> tuple[list[ExperimentView], str | None]:
+    """A page of experiments and the token of the next. Raises InvalidValue."""
+    cursor = decode_token(search.page_token, "experiments", project_id, search.identity)
+    clauses, orders = parse_filter(search.filter), parse_orders(search.order_by)
+    found, following = registry.experiments.search(project_id, search.view, clauses, orders, cursor, search.limit)
+    return _views(registry, found), encode_token(following, "experiments", project_id, search.identity)
+
+
+def rename_experiment(registry: Registry, project_id: int, experiment_id: str, name: str) -> None:
+    """Give an experiment another name. Raises DoesNotExist, AlreadyExists, InvalidValue, BadRequest for a model's."""
+    experiment = _own_experiment(registry, project_id, experiment_id, "rename")
+    if name != experiment.name:
+        _check_name(name)
+        _check_free(registry, project_id, name)
+        experiment.name = name
+
+
+def delete_experiment(registry: Registry, project_id: int, experiment_id: str) -> None:
+    """Mark an experiment and its runs as deleted. Raises DoesNotExist, BadRequest for a model's."""
+    experiment = _own_experiment(registry, project_id, experiment_id, "delete")
+    if experiment.deleted_at is not None:
+        raise DoesNotExist(f"The experiment with id {experiment_id} is deleted already")
+    registry.experiments.mark_deleted(experiment, now())
+
+
+def restore_experiment(registry: Registry, project_id: int, experiment_id: str) -> None:
+    """Take a deletion back, of the experiment and of the runs that went with it. Raises DoesNotExist."""
+    experiment = find_experiment(registry, project_id, experiment_id)
+    if experiment.deleted_at is None:
+        raise DoesNotExist(f"The experiment with id {experiment_id} is not deleted")
+    registry.experiments.mark_deleted(experiment, None)
+
+
+def set_tag(registry: Registry, project_id: int, experiment_id: str, key: str, value: str) -> None:
+    """Set a tag of an experiment. Raises DoesNotExist, InvalidValue."""
+    check_tags({key: value}, max_value=MAX_EXPERIMENT_TAG_VALUE)
+    registry.experiments.set_tag(_to_change(registry, project_id, experiment_id), key, value)
+
+
+def delete_tag(registry: Registry, project_id: int, experiment_id: str, key: str) -> None:
+    """Remove a tag of an experiment. Raises DoesNotExist."""
+    if not registry.experiments.delete_tag(_to_change(registry, project_id, experiment_id), key):
+        raise DoesNotExist(f"No tag with key '{key}' exists")
+
+
+def _to_change(registry: Registry, project_id: int, experiment_id: str) -> Experiment:
+    experiment = find_experiment(registry, project_id, experiment_id)
+    if experiment.deleted_at is not None:
+        raise InvalidValue(f"The experiment with id {experiment_id} must be active to be changed")
+    return experiment
+
+
+def _own_experiment(registry: Registry, project_id: int, experiment_id: str, verb: str) -> Experiment:
+    experiment = find_experiment(registry, project_id, experiment_id)
+    if registry.experiments.model_of(experiment.id) is not None:
+        raise BadRequest.plain(f"Cannot {verb} an experiment associated to a model")
+    return experiment
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > MAX_EXPERIMENT_NAME:
+        raise InvalidValue(f"Experiment name must have 1 to {MAX_EXPERIMENT_NAME} characters")
+
+
+def _check_free(registry: Registry, project_id: int, name: str) -> None:
+    existing = registry.experiments.by_name(project_id, name)
+    if existing is not None:
+        state = (
+            "exists in deleted state; restore it or choose another name" if existing.deleted_at else "already exists"
+        )
+        raise AlreadyExists(f"Experiment '{name}' {state}")
+
+
+def _view(registry: Registry, experiment: Experiment) -> ExperimentView:
+    return _views(registry, [experiment])[0]
+
+
+def _views(registry: Registry, experiments: Sequence[Experiment]) -> list[ExperimentView]:
+    tags = registry.experiments.tags([experiment.id for experiment in experiments])
+    return [ExperimentView(experiment, tags.get(experiment.id, {})) for experiment in experiments]

@@ -1,58 +1,53 @@
-"""Registered models and their semantic versions."""
+"""Registered models, their tags and the aliases of their versions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from modelyard.access.identity import Identity
+from modelyard.errors import AlreadyExists, DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Candidate, Model, ModelVersion
-from modelyard.services import packages
-from modelyard.services.experiments import (
-    MAX_NAME,
-    add_candidate,
-    already_exists,
-    check_tags,
-    create_experiment,
-    does_not_exist,
-    invalid,
-    random_name,
+from modelyard.registry.search.pages import decode_token, encode_token
+from modelyard.registry.tables import Model
+from modelyard.services.experiments import Search, create_experiment
+from modelyard.services.limits import MAX_DESCRIPTION, MAX_MODEL_NAME, check_length, check_registry_tags
+from modelyard.services.versions import (
+    Stage,
+    VersionView,
+    delete_version_row,
+    find_model,
+    find_version,
+    version_views,
 )
-from modelyard.services.semver import SemanticVersion
+from modelyard.wire.filters import parse_filter, parse_orders
 
-MAX_DESCRIPTION = 10_000  # characters
-VERSION_TAG = "gitlab.version"
 # GitLab's pattern of package names, which models share.
 _NAME = re.compile(r"@?(?:[\w.+-]*/)*[\w.-]+(?:@(?:[\w.+-]*/)*[\w.-]*)?", re.ASCII)
+# MLflow's rule for aliases; a version number is no alias, since `@v1` could then mean two things.
+_ALIAS = re.compile(r"(?!latest$)(?!v\d+$)[\w-]{1,255}", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class NewVersion:
-    """What a client says of a version to be made."""
+class ModelView:
+    """A model with its tags, its aliases with the ids of their versions, and the latest version of each stage."""
 
-    model: str
-    description: str = ""
-    source: str = ""
-    run_id: str | None = None  # the run that becomes the version
-    run_link: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    model: Model
+    tags: Mapping[str, str]
+    aliases: Mapping[str, int]
+    latest: Sequence[VersionView]
 
 
 def create_model(
     registry: Registry, caller: Identity, project_id: int, name: str, description: str, tags: Mapping[str, str]
-) -> Model:
-    """Register a model, with the experiment `[model]<name>` for its candidates. Raises MLflowError."""
-    if len(name) > MAX_NAME or not _NAME.fullmatch(name):
-        raise invalid(f"Model name '{name[:MAX_NAME]}' is invalid")
-    _check_description(description)
-    check_tags(tags)
-    if registry.models.by_name(project_id, name) is not None:
-        raise already_exists(f"Registered model '{name}' already exists")
-    if registry.experiments.by_name(project_id, name) is not None:
-        raise already_exists(f"An experiment is already named '{name}'")
-    experiment = create_experiment(registry, caller, project_id, f"[model]{name}"[:MAX_NAME], {})
+) -> ModelView:
+    """Register a model, with the experiment `[model]<name>` for its candidates. Raises InvalidValue, AlreadyExists."""
+    _check_name(name)
+    check_length("Description", description, MAX_DESCRIPTION)
+    check_registry_tags(tags)
+    _check_free(registry, project_id, name)
+    experiment = create_experiment(registry, caller, project_id, f"[model]{name}", {})
     model = Model(
         project_id=project_id,
         name=name,
@@ -60,77 +55,125 @@ def create_model(
         user_id=caller.user_id,
         default_experiment_id=experiment.id,
     )
-    return registry.models.add(model, tags)
+    return ModelView(registry.models.add(model, tags), tags, {}, [])
 
 
-def create_version(
-    registry: Registry, caller: Identity, project_id: int, new: NewVersion
-) -> tuple[Model, ModelVersion, Candidate]:
-    """Make a version with its candidate and package; with a run id, that run is promoted to be the candidate.
-
-    The semantic version is the tag `gitlab.version`, or the next patch of the latest. Raises MLflowError.
-    """
-    _check_description(new.description)
-    check_tags(new.tags)
-    model = registry.models.by_name(project_id, new.model)
-    if model is None:
-        raise does_not_exist(f"Registered model '{new.model}' not found")
-    promoted = _run_to_promote(registry, project_id, new.run_id)
-    version = _add_version(registry, caller, model, new)
-    candidate = promoted or _own_candidate(registry, caller, model)
-    candidate.model_version_id = version.id
-    packages.promote(registry, candidate, version.id, caller)
-    return model, version, candidate
+def get_model(registry: Registry, project_id: int, name: str) -> ModelView:
+    """The model of exactly that name. Raises DoesNotExist."""
+    return _views(registry, [find_model(registry, project_id, name)])[0]
 
 
-def _check_description(description: str) -> None:
-    if len(description) > MAX_DESCRIPTION:
-        raise invalid(f"Description must have at most {MAX_DESCRIPTION} characters")
+def update_model(registry: Registry, project_id: int, name: str, description: str | None) -> ModelView:
+    """Change a model's description. Raises DoesNotExist, InvalidValue."""
+    model = find_model(registry, project_id, name)
+    check_length("Description", description or "", MAX_DESCRIPTION)
+    model.description = description or ""
+    registry.session.flush()
+    return _views(registry, [model])[0]
 
 
-def _add_version(registry: Registry, caller: Identity, model: Model, new: NewVersion) -> ModelVersion:
-    semver = _semantic_version(registry, model, new.tags.get(VERSION_TAG))
-    version = ModelVersion(
-        project_id=model.project_id,
-        model_id=model.id,
-        version=semver.text,
-        major=semver.major,
-        minor=semver.minor,
-        patch=semver.patch,
-        prerelease=semver.prerelease,
-        description=new.description,
-        source=new.source,
-        run_link=new.run_link,
-        user_id=caller.user_id,
-    )
-    return registry.models.add_version(version, new.tags)
+def rename_model(registry: Registry, project_id: int, name: str, new_name: str) -> ModelView:
+    """Give a model another name. Raises DoesNotExist, InvalidValue, AlreadyExists."""
+    model = find_model(registry, project_id, name)
+    if new_name != name:
+        _check_name(new_name)
+        _check_free(registry, project_id, new_name)
+        registry.experiments.default_of(model).name = f"[model]{new_name}"
+        registry.models.rename(model, new_name)
+    return _views(registry, [model])[0]
 
 
-def _semantic_version(registry: Registry, model: Model, wanted: str | None) -> SemanticVersion:
-    if not wanted:
-        latest = registry.models.latest_version(model.id)
-        return (
-            SemanticVersion.following(latest.major, latest.minor, latest.patch) if latest else SemanticVersion.first()
-        )
-    version = SemanticVersion.parse(wanted)
-    if version is None:
-        raise invalid("Version must be semantic version")
-    if registry.models.version(model.id, wanted) is not None:
-        raise invalid("Version has already been taken")
-    return version
-
-
-def _run_to_promote(registry: Registry, project_id: int, run_id: str | None) -> Candidate | None:
-    if not run_id:
-        return None
-    candidate = registry.experiments.candidate_by_eid(project_id, run_id)
-    if candidate is None:
-        raise invalid("Run not found")
-    if candidate.model_version_id is not None:
-        raise invalid("Run has already a model version")
-    return candidate
-
-
-def _own_candidate(registry: Registry, caller: Identity, model: Model) -> Candidate:
+def delete_model(registry: Registry, project_id: int, name: str) -> None:
+    """Remove a model with its versions, candidates and files; promoted runs keep theirs. Raises DoesNotExist."""
+    model = find_model(registry, project_id, name)
     experiment = registry.experiments.default_of(model)
-    return add_candidate(registry, caller, experiment, random_name(), 0, {})
+    for version in registry.versions.all_of(model.id):
+        delete_version_row(registry, model, version)
+    registry.models.delete(model)
+    registry.experiments.delete(experiment)
+
+
+def search_models(registry: Registry, project_id: int, search: Search) -> tuple[list[ModelView], str | None]:
+    """A page of models and the token of the next. Raises InvalidValue."""
+    cursor = decode_token(search.page_token, "models", project_id, search.identity)
+    clauses, orders = parse_filter(search.filter), parse_orders(search.order_by)
+    found, following = registry.models.search(project_id, clauses, orders, cursor, search.limit)
+    return _views(registry, found), encode_token(following, "models", project_id, search.identity)
+
+
+def latest_versions(registry: Registry, project_id: int, name: str, stages: Sequence[str]) -> list[VersionView]:
+    """The highest version, or that of each stage; a semantic version or an id names just itself, as clients ask for
+    `models:/name/1.0.0` as a stage. Raises DoesNotExist for the model.
+    """
+    model = find_model(registry, project_id, name)
+    if not stages:
+        latest = registry.versions.latest(model.id)
+        return version_views(registry, [latest] if latest else [])
+    found = [
+        registry.versions.latest(model.id, Stage.named(each))
+        if Stage.named(each)
+        else find_version(registry, model, each)
+        for each in stages
+    ]
+    return version_views(registry, [version for version in found if version])
+
+
+def set_tag(registry: Registry, project_id: int, name: str, key: str, value: str) -> None:
+    """Set a tag of a model. Raises DoesNotExist, InvalidValue."""
+    check_registry_tags({key: value})
+    registry.models.set_tag(find_model(registry, project_id, name), key, value)
+
+
+def delete_tag(registry: Registry, project_id: int, name: str, key: str) -> None:
+    """Remove a tag of a model, if it is there: MLflow takes that as done. Raises DoesNotExist for the model."""
+    registry.models.delete_tag(find_model(registry, project_id, name), key)
+
+
+def set_alias(registry: Registry, project_id: int, name: str, alias: str, version: str) -> None:
+    """Let an alias name a version. Raises DoesNotExist, InvalidValue."""
+    if not _ALIAS.fullmatch(alias):
+        raise InvalidValue(f"Invalid alias '{alias[:255]}': letters, digits, '_' and '-', but not 'latest' or 'v1'")
+    model = find_model(registry, project_id, name)
+    found = find_version(registry, model, version)
+    if found is None:
+        raise DoesNotExist(f"Model version (name={name}, version={version}) not found")
+    registry.models.set_alias(model, alias, found)
+
+
+def delete_alias(registry: Registry, project_id: int, name: str, alias: str) -> None:
+    """Remove an alias, if it is there. Raises DoesNotExist for the model."""
+    registry.models.delete_alias(find_model(registry, project_id, name), alias)
+
+
+def by_alias(registry: Registry, project_id: int, name: str, alias: str) -> VersionView:
+    """The version that an alias names; every semantic version is an alias of itself, as in GitLab.
+
+    Raises DoesNotExist.
+    """
+    model = find_model(registry, project_id, name)
+    version = registry.versions.by_alias(model.id, alias) or registry.versions.by_semver(model.id, alias)
+    if version is None:
+        raise DoesNotExist(f"Registered model alias {alias} not found")
+    return version_views(registry, [version])[0]
+
+
+def _check_name(name: str) -> None:
+    if len(name) > MAX_MODEL_NAME or not _NAME.fullmatch(name):
+        raise InvalidValue(f"Model name '{name[:MAX_MODEL_NAME]}' is invalid")
+
+
+def _check_free(registry: Registry, project_id: int, name: str) -> None:
+    if registry.models.by_name(project_id, name) is not None:
+        raise AlreadyExists(f"Registered model '{name}' already exists")
+    if registry.experiments.by_name(project_id, f"[model]{name}") or registry.experiments.by_name(project_id, name):
+        raise AlreadyExists(f"An experiment is already named '{name}'")
+
+
+def _views(registry: Registry, models: Sequence[Model]) -> list[ModelView]:
+    ids = [model.id for model in models]
+    tags, aliases = registry.models.tags(ids), registry.models.aliases(ids)
+    latest: dict[int, list[VersionView]] = {}
+    versions = [registry.versions.latest(model_id, stage) for model_id, stage in registry.versions.stages(ids)]
+    for view in version_views(registry, [version for version in versions if version]):
+        latest.setdefault(view.version.model_id, []).append(view)
+    return [ModelView(m, tags.get(m.id, {}), aliases.get(m.id, {}), latest.get(m.id, [])) for m in models]

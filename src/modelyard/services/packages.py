@@ -8,22 +8,24 @@ from modelyard.errors import NotFound
 from modelyard.registry.locations import Location
 from modelyard.registry.packages import PackageFilter
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Candidate, Package, PackageFile
+from modelyard.registry.tables import Candidate, LoggedModel, Package, PackageFile
 from modelyard.services.authentication import open_project
 from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import OwnerRef, ProjectRef
+from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
 
 
 def ensure(registry: Registry, location: Location, owner: OwnerRef, caller: Identity) -> Package:
-    """The package of the located version or candidate, made on first use and again after it was deleted."""
+    """The package of whoever was located, made on first use and again after it was deleted."""
     if location.owner_id is None or location.project is None:
         raise NotFound
     existing = registry.packages.by_id(location.project.id, location.package_id) if location.package_id else None
     if existing is not None:
         return existing
-    if not owner.candidate:
+    if owner.kind is OwnerKind.VERSION:
         return make_for_version(registry, location.project.id, location.owner_id, caller)
-    candidate = registry.experiments.candidate(location.owner_id)
+    if owner.kind is OwnerKind.LOGGED_MODEL:
+        return _make_for_logged_model(registry, registry.logged_models.by_id(location.owner_id), caller)
+    candidate = registry.runs.by_id(location.owner_id)
     if candidate.model_version_id is not None:
         return make_for_version(registry, location.project.id, candidate.model_version_id, caller)
     return _make_for_candidate(registry, candidate, caller)
@@ -50,6 +52,16 @@ def promote(registry: Registry, candidate: Candidate, version_id: int, caller: I
     package.model_version_id = version_id
     registry.session.flush()
     return package
+
+
+def demote(registry: Registry, candidate: Candidate) -> None:
+    """Take a promotion back, as its version goes: the candidate keeps its files, and the package its old name."""
+    package = registry.packages.of_version(candidate.model_version_id) if candidate.model_version_id else None
+    candidate.model_version_id = None
+    if package is not None:
+        package.name, package.version = registry.packages.candidate_naming(candidate)
+        package.model_version_id, package.candidate_id = None, candidate.id
+    registry.session.flush()
 
 
 def page(
@@ -116,6 +128,17 @@ def _make_for_candidate(registry: Registry, candidate: Candidate, caller: Identi
         name=name,
         version=version,
         candidate_id=candidate.id,
+        creator_id=caller.user_id,
+    )
+    return registry.packages.add(package)
+
+
+def _make_for_logged_model(registry: Registry, model: LoggedModel, caller: Identity) -> Package:
+    package = Package(
+        project_id=model.project_id,
+        name=registry.packages.experiment_naming(model.experiment_id),
+        version=model.eid,
+        logged_model_id=model.id,
         creator_id=caller.user_id,
     )
     return registry.packages.add(package)

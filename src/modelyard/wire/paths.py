@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import Enum
 from urllib.parse import quote, unquote_to_bytes
 
 from modelyard.errors import ParameterError
@@ -15,6 +16,7 @@ from modelyard.errors import ParameterError
 MAX_SEGMENT_BYTES = 255
 MAX_NAME_BYTES = 1024
 NOBODY = -1  # an id that nothing has
+LOGGED_MODELS_ROOT = "models"
 
 ProjectRef = int | str  # an id, or a path `namespace/name`
 
@@ -28,12 +30,20 @@ _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+class OwnerKind(Enum):
+    """What can have files."""
+
+    VERSION = "version"
+    CANDIDATE = "candidate"
+    LOGGED_MODEL = "logged model"
+
+
 @dataclass(frozen=True, slots=True)
 class OwnerRef:
-    """What `:model_version_id` names: a version by its global id, or a candidate by its iid in the project."""
+    """Whose files are meant: a version by its global id, a candidate by its iid, a logged model by its id `m-…`."""
 
-    candidate: bool
-    number: int
+    kind: OwnerKind
+    key: int | str
 
 
 def normalize_path(raw_path: bytes) -> str:
@@ -67,8 +77,24 @@ def parse_owner(segment: str) -> OwnerRef:
     try:
         text = decode_segment(segment)
     except ValueError:
-        return OwnerRef(candidate=False, number=NOBODY)
-    return OwnerRef(text.startswith(_CANDIDATE), parse_id(text.removeprefix(_CANDIDATE)))
+        return OwnerRef(OwnerKind.VERSION, NOBODY)
+    kind = OwnerKind.CANDIDATE if text.startswith(_CANDIDATE) else OwnerKind.VERSION
+    return OwnerRef(kind, parse_id(text.removeprefix(_CANDIDATE)))
+
+
+def parse_artifact_path(path: str) -> tuple[OwnerRef, str]:
+    """A path below MLflow's `artifacts/`, still encoded: whose files are meant, and the rest of the path, encoded.
+
+    Roots are those of the file API, and `models/m-…` for a logged model.
+    """
+    root, _, rest = path.partition("/")
+    if root != LOGGED_MODELS_ROOT:
+        return parse_owner(root), rest
+    model_id, _, rest = rest.partition("/")
+    try:
+        return OwnerRef(OwnerKind.LOGGED_MODEL, decode_segment(model_id)), rest
+    except ValueError:
+        return OwnerRef(OwnerKind.LOGGED_MODEL, ""), rest
 
 
 def parse_id(text: str) -> int:

@@ -1,26 +1,50 @@
-"""What MLflow's endpoints share: the prefix, tags, and the caller's project."""
+"""What MLflow's endpoints share: their prefix and parameters, and the caller's project."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, BeforeValidator, Field
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
+from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
+from modelyard.registry.search.runs import View
 from modelyard.routes.call import ApiCall
 from modelyard.services.authentication import open_project
-from modelyard.services.experiments import invalid
+from modelyard.services.experiments import Search
 from modelyard.wire.paths import ProjectRef, parse_project
 
 T = TypeVar("T")
 
-PREFIX = "/api/v4/projects/{project}/ml/mlflow/api/2.0/mlflow"
+ROOT = "/api/v4/projects/{project}/ml/mlflow"
+PREFIX = f"{ROOT}/api/2.0/mlflow"
 
-Work = Callable[[Registry, Identity, int], T]  # with the project's id
+DEFAULT_RESULTS = 200
+MAX_RESULTS = 1000  # GitLab's cap; MLflow's clients go on by `page_token`
+MAX_INT64 = 2**63 - 1
+
+Read = Callable[[Registry, int], T]  # with the project's id
+Write = Callable[[Registry, Identity, int], T]
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _text(value: object) -> object:
+    """A number as the text that stands for it: ids are texts in MLflow's API, and numbers in many a client."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str, BeforeValidator(_text)]
+Texts = Annotated[list[str], BeforeValidator(_one_or_many)]
+Ids = Annotated[list[Id], BeforeValidator(_one_or_many)]
+Milliseconds = Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)]
 
 
 class Tag(BaseModel):
@@ -30,27 +54,60 @@ class Tag(BaseModel):
     value: str = ""
 
 
+class SearchQuery(BaseModel):
+    """Parameters of every search."""
+
+    filter: str | None = None
+    order_by: Texts = Field(default_factory=list, description="One order or several, such as `name DESC`.")
+    max_results: int = Field(DEFAULT_RESULTS, ge=0, description=f"At most {MAX_RESULTS}; more are cut to it silently.")
+    page_token: str | None = None
+
+    def search(self, view: View = View.ACTIVE_ONLY) -> Search:
+        """The search that is asked for."""
+        limit = min(self.max_results, MAX_RESULTS) or DEFAULT_RESULTS
+        return Search(self.filter, self.order_by, view, limit, self.page_token)
+
+
 def mlflow_router(resource: str) -> APIRouter:
     """A router for one of MLflow's resources."""
     return APIRouter(prefix=f"{PREFIX}/{resource}", tags=["mlflow"])
 
 
-def tags_by_key(tags: list[Tag]) -> dict[str, str]:
-    """Tags as a mapping; raises MLflowError for a key that is given twice."""
+def tags_by_key(tags: Sequence[Tag]) -> dict[str, str]:
+    """Tags as a mapping. Raises InvalidValue for a key that is given twice."""
     mapping = {tag.key: tag.value for tag in tags}
     if len(mapping) < len(tags):
-        raise invalid("Tag keys must be unique")
+        raise InvalidValue("Tag keys must be unique")
     return mapping
 
 
+def answer(body: Mapping[str, object] | None = None) -> JSONResponse:
+    """200 with a JSON object, as every success of MLflow's API is; past FastAPI's encoder, slow on large answers."""
+    return JSONResponse(body or {})
+
+
+def page_of(key: str, items: list[dict[str, object]], token: str | None) -> JSONResponse:
+    """One page of a search."""
+    return answer({key: items, "next_page_token": token})
+
+
 class ProjectCall:
-    """Runs a service within the project of the path."""
+    """Runs a service within the project of the path, for signed-in callers."""
 
     def __init__(self, call: ApiCall, ref: ProjectRef) -> None:
         self._call = call
         self._ref = ref
 
-    async def write(self, work: Work[T]) -> T:
+    async def read(self, work: Read[T]) -> T:
+        """What `work` reads, for callers who see the project."""
+
+        def within(registry: Registry, caller: Identity) -> T:
+            project, _facts = open_project(registry, caller, self._ref, Action.READ)
+            return work(registry, project.id)
+
+        return await self._call.read(within)
+
+    async def write(self, work: Write[T]) -> T:
         """What `work` changes, for callers who may write in the project."""
 
         def within(registry: Registry, caller: Identity) -> T:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from fastapi import Response
 from pydantic import BaseModel, Field
 
-from modelyard.routes.mlflow.common import InProject, Tag, mlflow_router, tags_by_key
-from modelyard.routes.params import documented, parameters
-from modelyard.services.experiments import create_experiment
+from modelyard.errors import DoesNotExist
+from modelyard.registry.search.runs import View
+from modelyard.routes.mlflow import shapes
+from modelyard.routes.mlflow.common import Id, InProject, SearchQuery, Tag, answer, mlflow_router, page_of, tags_by_key
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.services import experiments
 
 router = mlflow_router("experiments")
 
@@ -18,11 +24,138 @@ class NewExperiment(BaseModel):
     tags: list[Tag] = Field(default_factory=list)
 
 
+class ExperimentId(BaseModel):
+    """Which experiment is meant."""
+
+    experiment_id: Id
+
+
+class MaybeExperimentId(BaseModel):
+    """Which experiment is read; to name none is to ask for one that does not exist, as in GitLab."""
+
+    experiment_id: Id | None = None
+
+
+class ExperimentName(BaseModel):
+    """Which experiment is meant, by its name."""
+
+    experiment_name: str | None = None
+
+
+class RenameExperiment(ExperimentId):
+    """Parameters of an experiment to be renamed."""
+
+    new_name: str
+
+
+class TagKey(ExperimentId):
+    """Which tag is meant."""
+
+    key: str
+
+
+class SetTag(TagKey):
+    """A tag to be set."""
+
+    value: str
+
+
+class ExperimentSearch(SearchQuery):
+    """Parameters of a search for experiments."""
+
+    view_type: View | Literal["", "ACTIVE"] = View.ACTIVE_ONLY
+
+
 @router.post("/create", summary="Create an experiment", openapi_extra=documented(NewExperiment))
-async def create(project: InProject, new: NewExperiment = parameters(NewExperiment)) -> dict[str, str]:
+async def create(project: InProject, new: NewExperiment = parameters(NewExperiment)) -> Response:
     """The answer's id counts within the project."""
     tags = tags_by_key(new.tags)
-    experiment = await project.write(
-        lambda registry, caller, pid: create_experiment(registry, caller, pid, new.name, tags)
+    made = await project.write(
+        lambda registry, caller, pid: experiments.create_experiment(registry, caller, pid, new.name, tags)
     )
-    return {"experiment_id": str(experiment.iid)}
+    return answer({"experiment_id": str(made.iid)})
+
+
+@router.get("/get", summary="Show an experiment", openapi_extra=query_documented(MaybeExperimentId))
+async def get(project: InProject, wanted: MaybeExperimentId = parameters(MaybeExperimentId)) -> Response:
+    """By its id, deleted or not."""
+    view = await project.read(lambda registry, pid: experiments.get_experiment(registry, pid, _named(wanted)))
+    return answer({"experiment": shapes.experiment(view)})
+
+
+@router.get("/get-by-name", summary="Find an experiment", openapi_extra=query_documented(ExperimentName))
+async def get_by_name(project: InProject, wanted: ExperimentName = parameters(ExperimentName)) -> Response:
+    """By exactly that name, deleted or not."""
+    view = await project.read(
+        lambda registry, pid: experiments.get_by_name(registry, pid, wanted.experiment_name or "")
+    )
+    return answer({"experiment": shapes.experiment(view)})
+
+
+@router.get("/list", summary="List experiments")
+async def list_all(project: InProject) -> Response:
+    """All that are not deleted, newest first."""
+    views = await project.read(experiments.list_experiments)
+    return answer({"experiments": [shapes.experiment(view) for view in views]})
+
+
+@router.get("/search", include_in_schema=False)
+@router.post("/search", summary="Search experiments", openapi_extra=documented(ExperimentSearch))
+async def search(project: InProject, query: ExperimentSearch = parameters(ExperimentSearch)) -> Response:
+    """With MLflow's filters and orders."""
+    wanted = query.search(query.view_type if isinstance(query.view_type, View) else View.ACTIVE_ONLY)
+    views, token = await project.read(lambda registry, pid: experiments.search_experiments(registry, pid, wanted))
+    return page_of("experiments", [shapes.experiment(view) for view in views], token)
+
+
+@router.post("/update", summary="Rename an experiment", openapi_extra=documented(RenameExperiment))
+async def update(project: InProject, change: RenameExperiment = parameters(RenameExperiment)) -> Response:
+    """A model's own experiment keeps its name."""
+    await project.write(
+        lambda registry, _caller, pid: experiments.rename_experiment(
+            registry, pid, change.experiment_id, change.new_name
+        )
+    )
+    return answer()
+
+
+@router.post("/delete", summary="Delete an experiment", openapi_extra=documented(ExperimentId))
+async def delete(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Response:
+    """With its runs; all of it can be restored."""
+    await project.write(
+        lambda registry, _caller, pid: experiments.delete_experiment(registry, pid, wanted.experiment_id)
+    )
+    return answer()
+
+
+@router.post("/restore", summary="Restore a deleted experiment", openapi_extra=documented(ExperimentId))
+async def restore(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Response:
+    """With the runs that were deleted along with it."""
+    await project.write(
+        lambda registry, _caller, pid: experiments.restore_experiment(registry, pid, wanted.experiment_id)
+    )
+    return answer()
+
+
+@router.post("/set-experiment-tag", summary="Set a tag of an experiment", openapi_extra=documented(SetTag))
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag)) -> Response:
+    """Whether or not there is one of that key."""
+    await project.write(
+        lambda registry, _caller, pid: experiments.set_tag(registry, pid, tag.experiment_id, tag.key, tag.value)
+    )
+    return answer()
+
+
+@router.post("/delete-experiment-tag", summary="Delete a tag of an experiment", openapi_extra=documented(TagKey))
+async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
+    """By its key."""
+    await project.write(
+        lambda registry, _caller, pid: experiments.delete_tag(registry, pid, tag.experiment_id, tag.key)
+    )
+    return answer()
+
+
+def _named(wanted: MaybeExperimentId) -> str:
+    if wanted.experiment_id is None:
+        raise DoesNotExist("No experiment is named")
+    return wanted.experiment_id

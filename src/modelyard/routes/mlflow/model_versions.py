@@ -1,13 +1,24 @@
-"""MLflow's model versions."""
+"""MLflow's model versions. Wherever a version is named, its id and its semantic version will do."""
 
 from __future__ import annotations
 
+from fastapi import Response
 from pydantic import BaseModel, Field
 
+from modelyard.errors import InvalidValue
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import InProject, Tag, mlflow_router, tags_by_key
-from modelyard.routes.params import documented, parameters
-from modelyard.services.models import NewVersion, create_version
+from modelyard.routes.mlflow.common import (
+    Id,
+    InProject,
+    SearchQuery,
+    Tag,
+    answer,
+    mlflow_router,
+    page_of,
+    tags_by_key,
+)
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.services import versions
 
 router = mlflow_router("model-versions")
 
@@ -17,18 +28,129 @@ class CreateVersion(BaseModel):
 
     name: str
     description: str | None = None
-    source: str | None = None
-    run_id: str | None = Field(None, description="A run to promote; its files are then found under both ids.")
+    source: str | None = Field(None, description="A run, logged model or version whose files it is to have.")
+    run_id: str | None = Field(None, description="A run to promote, or the one that `source` came from.")
     run_link: str | None = None
+    model_id: str | None = Field(None, description="A logged model whose files it is to have.")
     tags: list[Tag] = Field(default_factory=list)
 
 
+class Version(BaseModel):
+    """Which version is meant."""
+
+    name: str
+    version: Id = Field(description="Id or semantic version.")
+
+
+class UpdateVersion(BaseModel):
+    """What is to change of a version; GitLab wants all three, and has an error of its own for fewer."""
+
+    name: str | None = None
+    version: Id | None = None
+    description: str | None = None
+
+
+class Transition(Version):
+    """The stage that a version is to have."""
+
+    stage: str
+    archive_existing_versions: bool = False
+
+
+class TagKey(Version):
+    """Which tag is meant."""
+
+    key: str
+
+
+class SetTag(TagKey):
+    """A tag to be set."""
+
+    value: str
+
+
 @router.post("/create", summary="Create a model version", openapi_extra=documented(CreateVersion))
-async def create(project: InProject, new: CreateVersion = parameters(CreateVersion)) -> shapes.Shape:
+async def create(project: InProject, new: CreateVersion = parameters(CreateVersion)) -> Response:
     """The answer's `version` is the id that the file API takes."""
-    tags = tags_by_key(new.tags)
-    wanted = NewVersion(new.name, new.description or "", new.source or "", new.run_id, new.run_link or "", tags)
-    model, version, candidate = await project.write(
-        lambda registry, caller, pid: create_version(registry, caller, pid, wanted)
+    wanted = versions.NewVersion(
+        model=new.name,
+        description=new.description or "",
+        source=new.source or "",
+        run_id=new.run_id,
+        model_id=new.model_id,
+        run_link=new.run_link or "",
+        tags=tags_by_key(new.tags),
     )
-    return {"model_version": shapes.model_version(model, version, candidate, tags)}
+    view = await project.write(lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted))
+    return answer({"model_version": shapes.model_version(view)})
+
+
+@router.get("/get", summary="Show a version", openapi_extra=query_documented(Version))
+async def get(project: InProject, wanted: Version = parameters(Version)) -> Response:
+    """By its model's name and its own id or semantic version."""
+    view = await project.read(lambda registry, pid: versions.get_version(registry, pid, wanted.name, wanted.version))
+    return answer({"model_version": shapes.model_version(view)})
+
+
+@router.patch("/update", summary="Change a version's description", openapi_extra=documented(UpdateVersion))
+async def update(project: InProject, change: UpdateVersion = parameters(UpdateVersion)) -> Response:
+    """Nothing else of a version can be changed so."""
+    name, version, description = change.name, change.version, change.description
+    if name is None or version is None or description is None:
+        raise InvalidValue("name, version and description are needed")
+    view = await project.write(
+        lambda registry, _caller, pid: versions.update_version(registry, pid, name, version, description)
+    )
+    return answer({"model_version": shapes.model_version(view)})
+
+
+@router.delete("/delete", summary="Delete a version", openapi_extra=documented(Version))
+async def delete(project: InProject, wanted: Version = parameters(Version)) -> Response:
+    """With its candidate and its files; a run that was promoted keeps its own."""
+    await project.write(
+        lambda registry, _caller, pid: versions.delete_version(registry, pid, wanted.name, wanted.version)
+    )
+    return answer()
+
+
+@router.get("/search", summary="Search versions", openapi_extra=query_documented(SearchQuery))
+async def search(project: InProject, query: SearchQuery = parameters(SearchQuery)) -> Response:
+    """With MLflow's filters and orders, over all models of the project."""
+    views, token = await project.read(lambda registry, pid: versions.search_versions(registry, pid, query.search()))
+    return page_of("model_versions", [shapes.model_version(view) for view in views], token)
+
+
+@router.get("/get-download-uri", summary="Show where a version's files lie", openapi_extra=query_documented(Version))
+async def download_uri(project: InProject, wanted: Version = parameters(Version)) -> Response:
+    """In MLflow's own scheme."""
+    view = await project.read(lambda registry, pid: versions.get_version(registry, pid, wanted.name, wanted.version))
+    return answer({"artifact_uri": shapes.version_uri(view.version.id)})
+
+
+@router.post("/transition-stage", summary="Move a version to a stage", openapi_extra=documented(Transition))
+async def transition(project: InProject, wanted: Transition = parameters(Transition)) -> Response:
+    """Perhaps archiving all others that are in it."""
+    view = await project.write(
+        lambda registry, _caller, pid: versions.transition(
+            registry, pid, wanted.name, wanted.version, wanted.stage, archive_others=wanted.archive_existing_versions
+        )
+    )
+    return answer({"model_version": shapes.model_version(view)})
+
+
+@router.post("/set-tag", summary="Set a tag of a version", openapi_extra=documented(SetTag))
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag)) -> Response:
+    """Whether or not there is one of that key."""
+    await project.write(
+        lambda registry, _caller, pid: versions.set_tag(registry, pid, tag.name, tag.version, tag.key, tag.value)
+    )
+    return answer()
+
+
+@router.delete("/delete-tag", summary="Delete a tag of a version", openapi_extra=documented(TagKey))
+async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
+    """By its key."""
+    await project.write(
+        lambda registry, _caller, pid: versions.delete_tag(registry, pid, tag.name, tag.version, tag.key)
+    )
+    return answer()

@@ -1,13 +1,25 @@
-"""MLflow's registered models."""
+"""MLflow's registered models, with their tags and aliases."""
 
 from __future__ import annotations
 
+from fastapi import Response
 from pydantic import BaseModel, Field
 
+from modelyard.errors import DoesNotExist
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import InProject, Tag, mlflow_router, tags_by_key
-from modelyard.routes.params import documented, parameters
-from modelyard.services.models import create_model
+from modelyard.routes.mlflow.common import (
+    Id,
+    InProject,
+    SearchQuery,
+    Tag,
+    Texts,
+    answer,
+    mlflow_router,
+    page_of,
+    tags_by_key,
+)
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.services import models
 
 router = mlflow_router("registered-models")
 
@@ -20,12 +32,150 @@ class NewModel(BaseModel):
     tags: list[Tag] = Field(default_factory=list)
 
 
+class ModelName(BaseModel):
+    """Which model is meant; to name none is to ask for one that does not exist, as in GitLab."""
+
+    name: str | None = None
+
+    @property
+    def known(self) -> str:
+        """The name. Raises DoesNotExist without one."""
+        if self.name is None:
+            raise DoesNotExist("No registered model is named")
+        return self.name
+
+
+class UpdateModel(ModelName):
+    """What is to change of a model."""
+
+    description: str | None = None
+
+
+class RenameModel(ModelName):
+    """Parameters of a model to be renamed."""
+
+    new_name: str
+
+
+class LatestVersions(ModelName):
+    """Which versions are asked for."""
+
+    stages: Texts = Field(default_factory=list, description="Stages, semantic versions or ids; none for the highest.")
+
+
+class TagKey(ModelName):
+    """Which tag is meant."""
+
+    key: str
+
+
+class SetTag(TagKey):
+    """A tag to be set."""
+
+    value: str
+
+
+class Alias(ModelName):
+    """Which alias is meant."""
+
+    alias: str
+
+
+class SetAlias(Alias):
+    """An alias and the version that it is to name."""
+
+    version: Id = Field(description="Id or semantic version.")
+
+
 @router.post("/create", summary="Register a model", openapi_extra=documented(NewModel))
-async def create(project: InProject, new: NewModel = parameters(NewModel)) -> shapes.Shape:
+async def create(project: InProject, new: NewModel = parameters(NewModel)) -> Response:
     """Make the model, and the experiment of its candidates."""
-    tags = tags_by_key(new.tags)
-    description = new.description or ""
-    model = await project.write(
-        lambda registry, caller, pid: create_model(registry, caller, pid, new.name, description, tags)
+    tags, description = tags_by_key(new.tags), new.description or ""
+    view = await project.write(
+        lambda registry, caller, pid: models.create_model(registry, caller, pid, new.name, description, tags)
     )
-    return {"registered_model": shapes.registered_model(model, tags)}
+    return answer({"registered_model": shapes.registered_model(view)})
+
+
+@router.get("/get", summary="Show a model", openapi_extra=query_documented(ModelName))
+async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> Response:
+    """With the latest version of each stage."""
+    view = await project.read(lambda registry, pid: models.get_model(registry, pid, wanted.known))
+    return answer({"registered_model": shapes.registered_model(view)})
+
+
+@router.patch("/update", summary="Change a model's description", openapi_extra=documented(UpdateModel))
+async def update(project: InProject, change: UpdateModel = parameters(UpdateModel)) -> Response:
+    """The name is changed by `rename`."""
+    view = await project.write(
+        lambda registry, _caller, pid: models.update_model(registry, pid, change.known, change.description)
+    )
+    return answer({"registered_model": shapes.registered_model(view)})
+
+
+@router.post("/rename", summary="Rename a model", openapi_extra=documented(RenameModel))
+async def rename(project: InProject, change: RenameModel = parameters(RenameModel)) -> Response:
+    """With its experiment and its packages."""
+    view = await project.write(
+        lambda registry, _caller, pid: models.rename_model(registry, pid, change.known, change.new_name)
+    )
+    return answer({"registered_model": shapes.registered_model(view)})
+
+
+@router.delete("/delete", summary="Delete a model", openapi_extra=documented(ModelName))
+async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) -> Response:
+    """With all its versions and their files."""
+    await project.write(lambda registry, _caller, pid: models.delete_model(registry, pid, wanted.known))
+    return answer()
+
+
+@router.get("/search", summary="Search models", openapi_extra=query_documented(SearchQuery))
+async def search(project: InProject, query: SearchQuery = parameters(SearchQuery)) -> Response:
+    """With MLflow's filters and orders."""
+    views, token = await project.read(lambda registry, pid: models.search_models(registry, pid, query.search()))
+    return page_of("registered_models", [shapes.registered_model(view) for view in views], token)
+
+
+@router.get("/get-latest-versions", include_in_schema=False)
+@router.post("/get-latest-versions", summary="Show a model's latest versions", openapi_extra=documented(LatestVersions))
+async def latest_versions(project: InProject, wanted: LatestVersions = parameters(LatestVersions)) -> Response:
+    """The highest one, or that of each stage."""
+    views = await project.read(lambda registry, pid: models.latest_versions(registry, pid, wanted.known, wanted.stages))
+    return answer({"model_versions": [shapes.model_version(view) for view in views]})
+
+
+@router.get("/alias", summary="Show the version of an alias", openapi_extra=query_documented(Alias))
+async def by_alias(project: InProject, wanted: Alias = parameters(Alias)) -> Response:
+    """Every semantic version is an alias of itself."""
+    view = await project.read(lambda registry, pid: models.by_alias(registry, pid, wanted.known, wanted.alias))
+    return answer({"model_version": shapes.model_version(view)})
+
+
+@router.post("/alias", summary="Set an alias", openapi_extra=documented(SetAlias))
+async def set_alias(project: InProject, alias: SetAlias = parameters(SetAlias)) -> Response:
+    """Whatever it named before."""
+    await project.write(
+        lambda registry, _caller, pid: models.set_alias(registry, pid, alias.known, alias.alias, alias.version)
+    )
+    return answer()
+
+
+@router.delete("/alias", summary="Delete an alias", openapi_extra=documented(Alias))
+async def delete_alias(project: InProject, alias: Alias = parameters(Alias)) -> Response:
+    """The version stays."""
+    await project.write(lambda registry, _caller, pid: models.delete_alias(registry, pid, alias.known, alias.alias))
+    return answer()
+
+
+@router.post("/set-tag", summary="Set a tag of a model", openapi_extra=documented(SetTag))
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag)) -> Response:
+    """Whether or not there is one of that key."""
+    await project.write(lambda registry, _caller, pid: models.set_tag(registry, pid, tag.known, tag.key, tag.value))
+    return answer()
+
+
+@router.delete("/delete-tag", summary="Delete a tag of a model", openapi_extra=documented(TagKey))
+async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
+    """By its key."""
+    await project.write(lambda registry, _caller, pid: models.delete_tag(registry, pid, tag.known, tag.key))
+    return answer()

@@ -1,35 +1,102 @@
-"""MLflow's runs, which are GitLab's candidates."""
+"""MLflow's runs, which are GitLab's candidates: beginning, ending, finding and deleting them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import Request, Response
+from pydantic import BaseModel, Field
 
-from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, Field
-
+from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import InProject, Tag, mlflow_router, tags_by_key
-from modelyard.routes.params import documented, parameters
-from modelyard.services.experiments import NewRun, create_run
+from modelyard.routes.mlflow.common import (
+    Id,
+    Ids,
+    InProject,
+    Milliseconds,
+    SearchQuery,
+    Tag,
+    answer,
+    mlflow_router,
+    page_of,
+    tags_by_key,
+)
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.services import runs
 
 router = mlflow_router("runs")
-
-MAX_TIME = 2**63 - 1
 
 
 class CreateRun(BaseModel):
     """Parameters of a run that begins."""
 
-    experiment_id: Annotated[str, BeforeValidator(str)]
+    experiment_id: Id
     run_name: str | None = None
-    start_time: int = Field(0, ge=0, le=MAX_TIME, description="Milliseconds since 1970.")
+    start_time: Milliseconds = Field(0, description="Milliseconds since 1970.")
     tags: list[Tag] = Field(default_factory=list)
 
 
+class RunId(BaseModel):
+    """Which run is meant."""
+
+    run_id: str
+
+
+class UpdateRun(RunId):
+    """What is to change of a run."""
+
+    status: runs.RunStatus | None = None
+    end_time: Milliseconds | None = None
+    run_name: str | None = None
+
+
+class RunSearch(SearchQuery):
+    """Parameters of a search for runs."""
+
+    experiment_ids: Ids
+    run_view_type: View = View.ACTIVE_ONLY
+
+
 @router.post("/create", summary="Begin a run", openapi_extra=documented(CreateRun))
-async def create(request: Request, project: InProject, new: CreateRun = parameters(CreateRun)) -> shapes.Shape:
+async def create(request: Request, project: InProject, new: CreateRun = parameters(CreateRun)) -> Response:
     """The run is the candidate whose iid `artifact_uri` names."""
-    tags = tags_by_key(new.tags)
-    wanted = NewRun(new.experiment_id, new.run_name, new.start_time, tags)
-    candidate, experiment = await project.write(lambda registry, caller, pid: create_run(registry, caller, pid, wanted))
-    return {"run": shapes.run(request, candidate, experiment, tags)}
+    wanted = runs.NewRun(new.experiment_id, new.run_name, new.start_time, tags_by_key(new.tags))
+    view = await project.write(lambda registry, caller, pid: runs.create_run(registry, caller, pid, wanted))
+    return answer({"run": shapes.run(request, view)})
+
+
+@router.get("/get", summary="Show a run", openapi_extra=query_documented(RunId))
+async def get(request: Request, project: InProject, wanted: RunId = parameters(RunId)) -> Response:
+    """With everything that was logged to it."""
+    view = await project.read(lambda registry, pid: runs.get_run(registry, pid, wanted.run_id))
+    return answer({"run": shapes.run(request, view)})
+
+
+@router.post("/search", summary="Search runs", openapi_extra=documented(RunSearch))
+async def search(request: Request, project: InProject, query: RunSearch = parameters(RunSearch)) -> Response:
+    """With MLflow's filters and orders, over any number of experiments."""
+    wanted = query.search(query.run_view_type)
+    views, token = await project.read(
+        lambda registry, pid: runs.search_runs(registry, pid, query.experiment_ids, wanted)
+    )
+    return page_of("runs", [shapes.run(request, view) for view in views], token)
+
+
+@router.post("/update", summary="Change a run", openapi_extra=documented(UpdateRun))
+async def update(request: Request, project: InProject, change: UpdateRun = parameters(UpdateRun)) -> Response:
+    """Its status, its end or its name."""
+    wanted = runs.RunChange(change.status, change.end_time, change.run_name)
+    view = await project.write(lambda registry, _caller, pid: runs.update_run(registry, pid, change.run_id, wanted))
+    return answer({"run_info": shapes.run_info(request, view)})
+
+
+@router.post("/delete", summary="Delete a run", openapi_extra=documented(RunId))
+async def delete(project: InProject, wanted: RunId = parameters(RunId)) -> Response:
+    """It can be restored."""
+    await project.write(lambda registry, _caller, pid: runs.delete_run(registry, pid, wanted.run_id))
+    return answer()
+
+
+@router.post("/restore", summary="Restore a deleted run", openapi_extra=documented(RunId))
+async def restore(project: InProject, wanted: RunId = parameters(RunId)) -> Response:
+    """With everything that was logged to it."""
+    await project.write(lambda registry, _caller, pid: runs.restore_run(registry, pid, wanted.run_id))
+    return answer()

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 
 from fastapi import Request
 
-from modelyard.registry.tables import Candidate, Experiment, Model, ModelVersion
+from modelyard.registry.run_data import Point
+from modelyard.registry.tables import Candidate, CandidateDataset
 from modelyard.routes.urls import base_url
+from modelyard.services.experiments import ExperimentView
+from modelyard.services.logged_models import LoggedModelView
+from modelyard.services.models import ModelView
+from modelyard.services.runs import RunView
+from modelyard.services.versions import VersionView
 from modelyard.settings import Settings
+from modelyard.wire.paths import LOGGED_MODELS_ROOT
 
 Shape = dict[str, object]
 
 
-def tag_list(tags: Mapping[str, str]) -> list[Shape]:
-    """Tags as MLflow lists them."""
-    return [{"key": key, "value": value} for key, value in tags.items()]
+def pairs(values: Mapping[str, str]) -> list[Shape]:
+    """Tags or parameters as MLflow lists them."""
+    return [{"key": key, "value": value} for key, value in values.items()]
+
+
+def number(value: float) -> float | str:
+    """A metric's value; JSON has no word for NaN and infinity, so MLflow writes them as texts."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def metric(point: Point) -> Shape:
+    """One point of a metric."""
+    return {"key": point.name, "value": number(point.value), "timestamp": point.timestamp, "step": point.step}
+
+
+def experiment(view: ExperimentView) -> Shape:
+    """An experiment. Its artifacts have no place of their own, as GitLab says in its own words."""
+    row = view.experiment
+    return {
+        "experiment_id": str(row.iid),
+        "name": row.name,
+        "artifact_location": "not_implemented",
+        "lifecycle_stage": "active" if row.deleted_at is None else "deleted",
+        "creation_time": row.created_at,
+        "last_update_time": row.updated_at,
+        "tags": pairs(view.tags),
+    }
 
 
 def artifact_uri(request: Request, candidate: Candidate) -> str:
@@ -27,12 +62,13 @@ def artifact_uri(request: Request, candidate: Candidate) -> str:
     return f"{base_url(request)}/api/v4/projects/{candidate.project_id}/packages/ml_models/{owner}/files/"
 
 
-def run(request: Request, candidate: Candidate, experiment: Experiment, tags: Mapping[str, str]) -> Shape:
-    """A run with its info and data."""
+def run_info(request: Request, view: RunView) -> Shape:
+    """What is known of a run itself."""
+    candidate = view.candidate
     info: Shape = {
         "run_id": candidate.eid,
         "run_uuid": candidate.eid,
-        "experiment_id": str(experiment.iid),
+        "experiment_id": str(view.experiment_iid),
         "run_name": candidate.name,
         "user_id": str(candidate.user_id or ""),
         "status": candidate.status,
@@ -40,39 +76,106 @@ def run(request: Request, candidate: Candidate, experiment: Experiment, tags: Ma
         "artifact_uri": artifact_uri(request, candidate),
         "lifecycle_stage": "active" if candidate.deleted_at is None else "deleted",
     }
-    if candidate.end_time is not None:
-        info["end_time"] = candidate.end_time
-    return {"info": info, "data": {"metrics": [], "params": [], "tags": tag_list(tags)}}
+    return info if candidate.end_time is None else info | {"end_time": candidate.end_time}
 
 
-def registered_model(model: Model, tags: Mapping[str, str]) -> Shape:
-    """A registered model without versions."""
+def run(request: Request, view: RunView) -> Shape:
+    """A run with everything that was logged to it."""
+    inputs: Shape = {
+        "dataset_inputs": [_dataset(dataset) for dataset in view.datasets],
+        "model_inputs": [{"model_id": model.model_id} for model in view.models if not model.output],
+    }
+    outputs = [{"model_id": model.model_id, "step": model.step} for model in view.models if model.output]
     return {
-        "name": model.name,
-        "creation_timestamp": model.created_at,
-        "last_updated_timestamp": model.updated_at,
-        "description": model.description,
-        "user_id": str(model.user_id or ""),
-        "tags": tag_list(tags),
-        "latest_versions": [],
+        "info": run_info(request, view),
+        "data": {
+            "metrics": [metric(point) for point in view.metrics],
+            "params": pairs(view.params),
+            "tags": pairs(view.tags),
+        },
+        "inputs": inputs,
+        "outputs": {"model_outputs": outputs},
     }
 
 
-def model_version(model: Model, version: ModelVersion, candidate: Candidate, tags: Mapping[str, str]) -> Shape:
-    """A version; `version` is its global id and the semantic version an alias, as in GitLab."""
+def registered_model(view: ModelView) -> Shape:
+    """A registered model with the latest version of each stage."""
+    row = view.model
     return {
-        "name": model.name,
-        "version": str(version.id),
-        "creation_timestamp": version.created_at,
-        "last_updated_timestamp": version.updated_at,
-        "user_id": str(version.user_id or ""),
-        "current_stage": "None",
-        "description": version.description,
-        "source": version.source or f"mlflow-artifacts:/{version.id}",
-        "run_id": candidate.eid,
-        "run_link": version.run_link,
+        "name": row.name,
+        "creation_timestamp": row.created_at,
+        "last_updated_timestamp": row.updated_at,
+        "description": row.description,
+        "user_id": str(row.user_id or ""),
+        "tags": pairs(view.tags),
+        "aliases": [{"alias": alias, "version": str(version)} for alias, version in view.aliases.items()],
+        "latest_versions": [model_version(version) for version in view.latest],
+    }
+
+
+def model_version(view: VersionView) -> Shape:
+    """A version; `version` is its global id and the semantic version an alias, as in GitLab."""
+    row = view.version
+    shape: Shape = {
+        "name": view.model_name,
+        "version": str(row.id),
+        "creation_timestamp": row.created_at,
+        "last_updated_timestamp": row.updated_at,
+        "user_id": str(row.user_id or ""),
+        "current_stage": row.stage,
+        "description": row.description,
+        "source": row.source or version_uri(row.id),
+        "run_id": row.run_id,
+        "run_link": row.run_link,
         "status": "READY",
         "status_message": "",
-        "tags": tag_list(tags),
-        "aliases": [version.version],
+        "tags": pairs(view.tags),
+        "aliases": [row.version, *view.aliases],
     }
+    return shape | {"model_id": view.logged_model_id} if view.logged_model_id else shape
+
+
+def version_uri(version_id: int) -> str:
+    """Where MLflow's client finds a version's files."""
+    return f"mlflow-artifacts:/{version_id}"
+
+
+def logged_model(view: LoggedModelView) -> Shape:
+    """A logged model with everything that was logged of it."""
+    row = view.model
+    metrics = [_model_metric(view, point, run_id) for point, run_id in view.metrics]
+    return {
+        "info": {
+            "model_id": row.eid,
+            "experiment_id": str(view.experiment_iid),
+            "name": row.name,
+            "creation_timestamp_ms": row.created_at,
+            "last_updated_timestamp_ms": row.updated_at,
+            "artifact_uri": f"mlflow-artifacts:/{LOGGED_MODELS_ROOT}/{row.eid}",
+            "status": row.status,
+            "status_message": row.status_message,
+            "model_type": row.model_type,
+            "source_run_id": row.source_run_id,
+            "tags": pairs(view.tags),
+        },
+        "data": {"params": pairs(view.params), "metrics": metrics},
+    }
+
+
+def _model_metric(view: LoggedModelView, point: Point, run_id: str) -> Shape:
+    shape = metric(point) | {"model_id": view.model.eid, "run_id": run_id}
+    if point.dataset_name:
+        shape |= {"dataset_name": point.dataset_name, "dataset_digest": point.dataset_digest or ""}
+    return shape
+
+
+def _dataset(dataset: CandidateDataset) -> Shape:
+    described: Shape = {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "source_type": dataset.source_type,
+        "source": dataset.source,
+    }
+    optional = {"schema": dataset.schema, "profile": dataset.profile}
+    described |= {key: value for key, value in optional.items() if value is not None}
+    return {"dataset": described, "tags": pairs(json.loads(dataset.tags))}

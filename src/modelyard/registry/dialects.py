@@ -1,0 +1,71 @@
+"""The few expressions that SQLite and PostgreSQL spell differently."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, SQLColumnExpression, bindparam, func
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import Boolean, Integer
+
+_GLOB_SPECIAL = re.compile(r"[*?\[]")
+
+
+class like(GenericFunction[bool]):  # noqa: N801 - it reads as SQL does
+    """`column LIKE pattern`, minding case on every database; `%` and `_` are the only special characters."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: SQLColumnExpression[str], pattern: str) -> None:
+        # SQLite's own LIKE ignores case; its GLOB does not, and takes other wildcards.
+        super().__init__(column, bindparam(None, pattern), bindparam(None, _glob(pattern)))
+
+
+class position(GenericFunction[int]):  # noqa: N801
+    """Where `needle` begins in `text`, counted from 1; 0 when it is not there. Arguments: text, needle."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(like, "sqlite")
+def _like_sqlite(element: like, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - the compiler's own
+    column, _pattern, glob = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} GLOB {glob}"
+
+
+@compiles(like, "postgresql")
+def _like_postgresql(element: like, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    column, pattern, _glob_pattern = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} LIKE {pattern} ESCAPE ''"
+
+
+@compiles(position, "sqlite")
+def _position_sqlite(element: position, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(position, "postgresql")
+def _position_postgresql(element: position, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+def ilike(column: SQLColumnExpression[str], pattern: str) -> ColumnElement[bool]:
+    """`like` whatever the case, that of letters beyond ASCII only where the database knows them."""
+    return like(func.lower(column), pattern.lower())
+
+
+def upsert(session: Session, table: type[Any]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what is to become of rows that are there already."""
+    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _glob(pattern: str) -> str:
+    literal = _GLOB_SPECIAL.sub(lambda match: f"[{match[0]}]", pattern)
+    return literal.replace("%", "*").replace("_", "?")

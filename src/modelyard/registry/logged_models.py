@@ -1,0 +1,107 @@
+"""Logged models: what MLflow 3 makes of a model that a run logs, before anyone registers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import delete, insert, or_, select
+
+from modelyard.clock import now
+from modelyard.registry.base import Repository
+from modelyard.registry.dialects import upsert
+from modelyard.registry.search.conditions import Condition, conditions
+from modelyard.registry.search.orders import attribute_keys
+from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
+from modelyard.registry.search.subjects import LOGGED_MODELS
+from modelyard.registry.tables import CandidateMetric, LoggedModel, LoggedModelParam, LoggedModelTag
+from modelyard.wire.filters import Clause, Order
+
+
+class LoggedModelRepository(Repository):
+    """Logged models by their ids `m-…`, always within a project."""
+
+    def by_eid(self, project_id: int, eid: str) -> LoggedModel | None:
+        """The logged model of that id."""
+        mine = (LoggedModel.project_id == project_id) & (LoggedModel.eid == eid)
+        return self.session.scalar(select(LoggedModel).where(mine))
+
+    def by_id(self, logged_model_id: int) -> LoggedModel:
+        """The logged model of that internal id, which is known to exist."""
+        return self.session.get_one(LoggedModel, logged_model_id)
+
+    def by_ids(self, logged_model_ids: Sequence[int]) -> dict[int, LoggedModel]:
+        """Logged models by their internal ids."""
+        return {model.id: model for model in self.entities(LoggedModel, logged_model_ids)}
+
+    def add(self, model: LoggedModel) -> LoggedModel:
+        """Insert a logged model."""
+        self.session.add(model)
+        self.session.flush()
+        return model
+
+    def delete(self, model: LoggedModel) -> None:
+        """Remove a logged model with its package."""
+        self.session.delete(model)
+        self.session.flush()
+
+    def search(
+        self,
+        experiment_ids: Sequence[int],
+        clauses: Sequence[Clause],
+        datasets: Sequence[tuple[str, str | None]],
+        orders: Sequence[Order],
+        cursor: Cursor,
+        limit: int,
+    ) -> tuple[list[LoggedModel], Cursor | None]:
+        """A page of the logged models of experiments, newest first unless ordered otherwise.
+
+        With `datasets`, names and perhaps digests, only models of which some metric was measured on one of them.
+        """
+        mine = [LoggedModel.experiment_id.in_(experiment_ids), *conditions(LOGGED_MODELS, clauses)]
+        if datasets:
+            mine.append(LoggedModel.id.in_(select(CandidateMetric.logged_model_id).where(_measured_on(datasets))))
+        usual = () if orders else (SortKey(LoggedModel.created_at, descending=True),)
+        keys = (*attribute_keys(LOGGED_MODELS, orders), *usual, SortKey(LoggedModel.id, descending=True))
+        page = read_page(self.session, [Section(select(LoggedModel.id).where(*mine), keys)], cursor, limit)
+        return self.entities(LoggedModel, page.ids), page.following
+
+    def tags(self, logged_model_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+        """The tags of logged models by their internal ids."""
+        return self.values(LoggedModelTag.logged_model_id, LoggedModelTag.key, LoggedModelTag.value, logged_model_ids)
+
+    def params(self, logged_model_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+        """The parameters of logged models by their internal ids."""
+        return self.values(
+            LoggedModelParam.logged_model_id, LoggedModelParam.key, LoggedModelParam.value, logged_model_ids
+        )
+
+    def set_tags(self, model: LoggedModel, tags: Mapping[str, str]) -> None:
+        """Set tags, whether or not there are any of these keys."""
+        if tags:
+            statement = upsert(self.session, LoggedModelTag)
+            new = {"value": statement.excluded.value}
+            statement = statement.on_conflict_do_update(index_elements=["logged_model_id", "key"], set_=new)
+            self.session.execute(statement, _rows(model, tags))
+            model.updated_at = now()
+
+    def delete_tag(self, model: LoggedModel, key: str) -> bool:
+        """Remove a tag; whether there was one."""
+        mine = (LoggedModelTag.logged_model_id == model.id) & (LoggedModelTag.key == key)
+        return self.changed(delete(LoggedModelTag).where(mine))
+
+    def add_params(self, model: LoggedModel, params: Mapping[str, str]) -> None:
+        """Insert parameters that the model does not have yet."""
+        if params:
+            self.session.execute(insert(LoggedModelParam), _rows(model, params))
+
+
+def _measured_on(datasets: Sequence[tuple[str, str | None]]) -> Condition:
+    named = []
+    for name, digest in datasets:
+        on_it = CandidateMetric.dataset_name == name
+        named.append(on_it & (CandidateMetric.dataset_digest == digest) if digest else on_it)
+    return or_(*named)
+
+
+def _rows(model: LoggedModel, values: Mapping[str, str]) -> list[dict[str, object]]:
+    return [{"logged_model_id": model.id, "key": key, "value": value} for key, value in values.items()]

@@ -1,0 +1,224 @@
+"""What is logged to runs: tags, parameters, metrics, datasets and models. All of it past the session's entities."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Row, delete, func, insert, select, tuple_
+
+from modelyard.clock import Milliseconds
+from modelyard.registry.base import Repository
+from modelyard.registry.dialects import upsert
+from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
+from modelyard.registry.tables import (
+    Candidate,
+    CandidateDataset,
+    CandidateMetric,
+    CandidateModel,
+    CandidateParam,
+    CandidateTag,
+    LatestMetric,
+    LoggedModel,
+    head_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a metric; `logged_model_id` and the dataset say what was measured, if the client said so."""
+
+    name: str
+    value: float  # may be NaN or infinite
+    timestamp: Milliseconds
+    step: int = 0
+    logged_model_id: int | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+    @property
+    def age(self) -> tuple[int, int, float]:
+        """By this the latest of several points is told, as MLflow tells it."""
+        return self.step, self.timestamp, -math.inf if math.isnan(self.value) else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLink:
+    """A logged model that a run took in or brought forth."""
+
+    model_id: str  # m-…
+    output: bool
+    step: int
+
+
+class RunDataRepository(Repository):
+    """Reads for many runs at once, by their ids; writes for one run."""
+
+    def tags(self, candidate_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+        """The tags of runs."""
+        return self.values(CandidateTag.candidate_id, CandidateTag.key, CandidateTag.value, candidate_ids)
+
+    def params(self, candidate_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+        """The parameters of runs."""
+        return self.values(CandidateParam.candidate_id, CandidateParam.key, CandidateParam.value, candidate_ids)
+
+    def latest_metrics(self, candidate_ids: Sequence[int]) -> dict[int, list[Point]]:
+        """The last point of each metric of runs."""
+        columns = (LatestMetric.candidate_id, LatestMetric.name, LatestMetric.value)
+        statement = select(*columns, LatestMetric.timestamp, LatestMetric.step)
+        found: dict[int, list[Point]] = defaultdict(list)
+        mine = LatestMetric.candidate_id.in_(candidate_ids)
+        for owner, name, value, timestamp, step in self.session.execute(statement.where(mine)):
+            found[owner].append(Point(name, math.nan if value is None else value, timestamp, step))
+        return found
+
+    def count_points(self, candidate_id: int, limit: int) -> int:
+        """How many points a run has, counted up to `limit`."""
+        mine = select(CandidateMetric.id).where(CandidateMetric.candidate_id == candidate_id).limit(limit)
+        return self.session.scalar(select(func.count()).select_from(mine.subquery())) or 0
+
+    def points(self, candidate_id: int) -> list[Point]:
+        """Every point of a run, metric by metric, the latest of each last."""
+        order = (CandidateMetric.name, CandidateMetric.step, CandidateMetric.timestamp, CandidateMetric.id)
+        mine = CandidateMetric.candidate_id == candidate_id
+        return [_point(row) for row in self.session.execute(_POINTS.where(mine).order_by(*order))]
+
+    def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Point], Cursor | None]:
+        """A page of one metric's points, by step, then time."""
+        mine = (CandidateMetric.candidate_id == candidate_id) & (CandidateMetric.name == name)
+        keys = (SortKey(CandidateMetric.step), SortKey(CandidateMetric.timestamp), SortKey(CandidateMetric.id))
+        page = read_page(self.session, [Section(select(CandidateMetric.id).where(mine), keys)], cursor, limit)
+        rows = {row.id: row for row in self.session.execute(_POINTS.where(CandidateMetric.id.in_(page.ids)))}
+        return [_point(rows[id_]) for id_ in page.ids], page.following
+
+    def model_points(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:
+        """The points that were measured of logged models, each with the id of its run."""
+        found: dict[int, list[tuple[Point, str]]] = defaultdict(list)
+        statement = _POINTS.add_columns(Candidate.eid).join(Candidate, Candidate.id == CandidateMetric.candidate_id)
+        mine = CandidateMetric.logged_model_id.in_(logged_model_ids)
+        for row in self.session.execute(statement.where(mine).order_by(CandidateMetric.id)):
+            found[row.logged_model_id].append((_point(row), row.eid))
+        return found
+
+    def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
+        """The datasets that runs used."""
+        found: dict[int, list[CandidateDataset]] = defaultdict(list)
+        mine = select(CandidateDataset).where(CandidateDataset.candidate_id.in_(candidate_ids))
+        for dataset in self.session.scalars(mine):
+            found[dataset.candidate_id].append(dataset)
+        return found
+
+    def models(self, candidate_ids: Sequence[int]) -> dict[int, list[ModelLink]]:
+        """The logged models that runs took in or brought forth."""
+        found: dict[int, list[ModelLink]] = defaultdict(list)
+        columns = (CandidateModel.candidate_id, LoggedModel.eid, CandidateModel.output, CandidateModel.step)
+        linked = select(*columns).join(LoggedModel, LoggedModel.id == CandidateModel.logged_model_id)
+        mine = CandidateModel.candidate_id.in_(candidate_ids)
+        for owner, model_id, output, step in self.session.execute(linked.where(mine).order_by(LoggedModel.id)):
+            found[owner].append(ModelLink(model_id, output, step))
+        return found
+
+    def set_tags(self, candidate: Candidate, tags: Mapping[str, str]) -> None:
+        """Set tags, whether or not there are any of these keys."""
+        if tags:
+            statement = upsert(self.session, CandidateTag)
+            new = {"value": statement.excluded.value, "head": statement.excluded.head}
+            statement = statement.on_conflict_do_update(index_elements=["candidate_id", "key"], set_=new)
+            self.session.execute(statement, _rows(candidate, tags))
+
+    def delete_tag(self, candidate: Candidate, key: str) -> bool:
+        """Remove a tag; whether there was one."""
+        mine = (CandidateTag.candidate_id == candidate.id) & (CandidateTag.key == key)
+        return self.changed(delete(CandidateTag).where(mine))
+
+    def params_named(self, candidate: Candidate, keys: Sequence[str]) -> dict[str, str]:
+        """Those of the parameters that a run has."""
+        mine = (CandidateParam.candidate_id == candidate.id) & CandidateParam.key.in_(keys)
+        rows = self.session.execute(select(CandidateParam.key, CandidateParam.value).where(mine))
+        return {row.key: row.value for row in rows}
+
+    def add_params(self, candidate: Candidate, params: Mapping[str, str]) -> None:
+        """Insert parameters that the run does not have yet."""
+        if params:
+            self.session.execute(insert(CandidateParam), _rows(candidate, params))
+
+    def add_points(self, candidate: Candidate, points: Sequence[Point]) -> None:
+        """Append points to a run's metrics, and keep the latest of each at hand."""
+        if not points:
+            return
+        self.session.execute(insert(CandidateMetric), [_point_row(candidate, point) for point in points])
+        latest: dict[str, Point] = {}
+        for point in points:
+            if point.name not in latest or point.age >= latest[point.name].age:
+                latest[point.name] = point
+        statement = upsert(self.session, LatestMetric)
+        new, old = statement.excluded, LatestMetric
+        lowest = -math.inf  # NaN loses against every number
+        is_later = tuple_(new.step, new.timestamp, func.coalesce(new.value, lowest)) >= tuple_(
+            old.step, old.timestamp, func.coalesce(old.value, lowest)
+        )
+        columns = {name: new[name] for name in ("value", "timestamp", "step")}
+        keep = statement.on_conflict_do_update(index_elements=["candidate_id", "name"], set_=columns, where=is_later)
+        self.session.execute(keep, [_latest_row(candidate, point) for point in latest.values()])
+
+    def set_dataset(self, dataset: CandidateDataset) -> None:
+        """Note a dataset, in place of what was known of the same one."""
+        self.session.merge(dataset)
+        self.session.flush()
+
+    def link_model(self, candidate: Candidate, logged_model_id: int, step: int, *, output: bool) -> None:
+        """Note that a run took in or brought forth a logged model."""
+        link = CandidateModel(candidate_id=candidate.id, logged_model_id=logged_model_id, output=output, step=step)
+        self.session.merge(link)
+        self.session.flush()
+
+
+_POINTS = select(
+    CandidateMetric.id,
+    CandidateMetric.name,
+    CandidateMetric.value,
+    CandidateMetric.is_nan,
+    CandidateMetric.timestamp,
+    CandidateMetric.step,
+    CandidateMetric.logged_model_id,
+    CandidateMetric.dataset_name,
+    CandidateMetric.dataset_digest,
+)
+
+
+def _point(row: Row[*tuple[object, ...]]) -> Point:
+    value = math.nan if row.is_nan else row.value
+    return Point(row.name, value, row.timestamp, row.step, row.logged_model_id, row.dataset_name, row.dataset_digest)
+
+
+def _rows(candidate: Candidate, values: Mapping[str, str]) -> list[dict[str, object]]:
+    owner = {"candidate_id": candidate.id, "experiment_id": candidate.experiment_id}
+    return [owner | {"key": key, "value": value, "head": head_of(value)} for key, value in values.items()]
+
+
+def _point_row(candidate: Candidate, point: Point) -> dict[str, object]:
+    is_nan = math.isnan(point.value)
+    return {
+        "candidate_id": candidate.id,
+        "name": point.name,
+        "value": 0.0 if is_nan else point.value,
+        "is_nan": is_nan,
+        "timestamp": point.timestamp,
+        "step": point.step,
+        "logged_model_id": point.logged_model_id,
+        "dataset_name": point.dataset_name,
+        "dataset_digest": point.dataset_digest,
+    }
+
+
+def _latest_row(candidate: Candidate, point: Point) -> dict[str, object]:
+    return {
+        "candidate_id": candidate.id,
+        "experiment_id": candidate.experiment_id,
+        "name": point.name,
+        "value": None if math.isnan(point.value) else point.value,
+        "timestamp": point.timestamp,
+        "step": point.step,
+    }

@@ -1,0 +1,62 @@
+"""Candidates, which MLflow calls runs, and finding them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+
+from modelyard.registry.base import Repository, storable
+from modelyard.registry.run_data import RunDataRepository
+from modelyard.registry.search.pages import Cursor, read_page
+from modelyard.registry.search.runs import View, run_sections
+from modelyard.registry.tables import Candidate
+from modelyard.wire.filters import Clause, Order
+
+
+class RunRepository(Repository):
+    """Candidates by run id, always within a project."""
+
+    def by_eid(self, project_id: int, eid: str) -> Candidate | None:
+        """The candidate that is the MLflow run of that id, deleted or not."""
+        mine = (Candidate.project_id == project_id) & (Candidate.eid == eid)
+        return self.session.scalar(select(Candidate).where(mine))
+
+    def by_iid(self, project_id: int, iid: int) -> Candidate | None:
+        """The candidate of that iid, unless it is deleted."""
+        mine = (Candidate.project_id == project_id) & (Candidate.iid == storable(iid)) & Candidate.deleted_at.is_(None)
+        return self.session.scalar(select(Candidate).where(mine))
+
+    def by_id(self, candidate_id: int) -> Candidate:
+        """The candidate of that id, which is known to exist."""
+        return self.session.get_one(Candidate, candidate_id)
+
+    def of_versions(self, version_ids: Sequence[int]) -> dict[int, Candidate]:
+        """The candidates that are versions, by the ids of these."""
+        mine = select(Candidate).where(Candidate.model_version_id.in_(version_ids))
+        return {found.model_version_id: found for found in self.session.scalars(mine) if found.model_version_id}
+
+    def add(self, candidate: Candidate, tags: Mapping[str, str]) -> Candidate:
+        """Insert a candidate with its tags."""
+        self.session.add(candidate)
+        self.session.flush()
+        RunDataRepository(self.session).set_tags(candidate, tags)
+        return candidate
+
+    def delete(self, candidate: Candidate) -> None:
+        """Remove a candidate with its package."""
+        self.session.delete(candidate)
+        self.session.flush()
+
+    def search(
+        self,
+        experiment_ids: list[int],
+        view: View,
+        clauses: Sequence[Clause],
+        orders: Sequence[Order],
+        cursor: Cursor,
+        limit: int,
+    ) -> tuple[list[Candidate], Cursor | None]:
+        """A page of runs, those that began last first unless ordered otherwise."""
+        page = read_page(self.session, run_sections(experiment_ids, view, clauses, orders), cursor, limit)
+        return self.entities(Candidate, page.ids), page.following

@@ -1,0 +1,109 @@
+"""Pages that go on after the last row of the one before, so that a late page costs what the first one does.
+
+A page token holds the sort keys of that row, and a digest of the search that it belongs to.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, or_
+from sqlalchemy.orm import Session
+
+from modelyard.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """An expression to sort by, which is never null."""
+
+    expression: SQLColumnExpression[Any]
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows that come together: a statement for ids, and the keys that sort them; the last key is unique."""
+
+    statement: Select[Any]
+    keys: tuple[SortKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page begins: in which section, and after which keys (none: at its beginning)."""
+
+    section: int = 0
+    after: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdPage:
+    """The ids of one page in their order, and where the next page begins, if there is one."""
+
+    ids: list[int]
+    following: Cursor | None
+
+
+def read_page(session: Session, sections: Sequence[Section], cursor: Cursor, limit: int) -> IdPage:
+    """One page of ids, from all sections in turn."""
+    found: list[tuple[int, Cursor]] = []
+    for number, section in enumerate(sections):
+        if number < cursor.section or len(found) > limit:
+            continue
+        after = cursor.after if number == cursor.section else ()
+        rows = session.execute(_statement(section, after, limit + 1 - len(found)))
+        found += [(row[0], Cursor(number, tuple(row[1:]))) for row in rows]
+    following = found[limit - 1][1] if len(found) > limit else None
+    return IdPage([id_ for id_, _ in found[:limit]], following)
+
+
+def encode_token(cursor: Cursor | None, *search: object) -> str | None:
+    """The page token of a cursor in a search, which is told by everything that it depends on."""
+    if cursor is None:
+        return None
+    content = json.dumps([_digest(search, cursor), cursor.section, *cursor.after])
+    return base64.urlsafe_b64encode(content.encode()).decode()
+
+
+def decode_token(token: str | None, *search: object) -> Cursor:
+    """The cursor of a page token; the beginning for none. Raises InvalidValue for any but this search's."""
+    if not token:
+        return Cursor()
+    try:
+        digest, section, *after = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+        raise InvalidValue("Invalid page token") from error
+    cursor = Cursor(section, tuple(after))
+    if digest != _digest(search, cursor):
+        raise InvalidValue("Invalid page token: it belongs to another search")
+    return cursor
+
+
+def _digest(search: tuple[object, ...], cursor: Cursor) -> str:
+    return hashlib.sha256(repr((search, cursor)).encode()).hexdigest()[:16]
+
+
+def _statement(section: Section, after: tuple[Any, ...], limit: int) -> Select[Any]:
+    statement = section.statement.add_columns(*(key.expression for key in section.keys))
+    if after:
+        statement = statement.where(_beyond(section.keys, after))
+    orders = (key.expression.desc() if key.descending else key.expression.asc() for key in section.keys)
+    return statement.order_by(*orders).limit(limit)
+
+
+def _beyond(keys: tuple[SortKey, ...], after: tuple[Any, ...]) -> ColumnElement[bool]:
+    """Rows that sort after the given keys; the first key is bounded by itself as well, so that an index is of use."""
+    first = keys[0].expression <= after[0] if keys[0].descending else keys[0].expression >= after[0]
+    later = []
+    for position, key in enumerate(keys):
+        same = (earlier.expression == value for earlier, value in zip(keys[:position], after, strict=False))
+        beyond = key.expression < after[position] if key.descending else key.expression > after[position]
+        later.append(and_(*same, beyond))
+    return and_(first, or_(*later))

@@ -1,0 +1,62 @@
+"""The tables. Times are milliseconds since 1970 UTC, digests are lower-case hex SHA-256.
+
+Ids follow GitLab: version ids are global, the iids of experiments and candidates count within a project. No id is ever
+used twice, so that a link to something deleted never comes to mean something else.
+"""
+
+from modelyard.registry.tables.accounts import Member, Project, Token, User
+from modelyard.registry.tables.base import Base
+from modelyard.registry.tables.experiments import (
+    HEAD_LENGTH,
+    Candidate,
+    CandidateDataset,
+    CandidateMetric,
+    CandidateModel,
+    CandidateParam,
+    CandidateTag,
+    Experiment,
+    ExperimentTag,
+    LatestMetric,
+    head_of,
+)
+from modelyard.registry.tables.files import Blob, Package, PackageFile
+from modelyard.registry.tables.models import (
+    LoggedModel,
+    LoggedModelParam,
+    LoggedModelTag,
+    Model,
+    ModelAlias,
+    ModelTag,
+    ModelVersion,
+    ModelVersionTag,
+)
+
+__all__ = [
+    "HEAD_LENGTH",
+    "Base",
+    "Blob",
+    "Candidate",
+    "CandidateDataset",
+    "CandidateMetric",
+    "CandidateModel",
+    "CandidateParam",
+    "CandidateTag",
+    "Experiment",
+    "ExperimentTag",
+    "LatestMetric",
+    "LoggedModel",
+    "LoggedModelParam",
+    "LoggedModelTag",
+    "Member",
+    "Model",
+    "ModelAlias",
+    "ModelTag",
+    "ModelVersion",
+    "ModelVersionTag",
+    "Package",
+    "PackageFile",
+    "Project",
+    "Token",
+    "User",
+    "head_of",
+]

@@ -1,0 +1,81 @@
+"""Users, their tokens, projects and who belongs to them."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from modelyard.registry.tables.base import NEVER_REUSE_IDS, Base, CreatedAt, Id, UpdatedAt, author, parent
+
+
+class User(Base):
+    """A person, or the bot behind a project access token."""
+
+    __tablename__ = "users"
+    __table_args__ = NEVER_REUSE_IDS
+
+    id: Mapped[Id]
+    username: Mapped[str]
+    username_key: Mapped[str] = mapped_column(unique=True)  # lower case
+    name: Mapped[str]
+    email: Mapped[str]
+    state: Mapped[str]
+    admin: Mapped[bool] = mapped_column(default=False)
+    bot: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[CreatedAt]
+
+
+class Token(Base):
+    """A credential; its secret is kept as SHA-256 only."""
+
+    __tablename__ = "tokens"
+    __table_args__ = NEVER_REUSE_IDS
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = parent("users.id", index=True)
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    digest: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[str]  # separated by blanks
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[int | None]
+    revoked_at: Mapped[int | None]
+
+
+class Project(Base):
+    """A project, addressed by id or by its path `namespace/name` whatever the case."""
+
+    __tablename__ = "projects"
+    __table_args__ = NEVER_REUSE_IDS
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    path: Mapped[str]  # the last segment
+    namespace_path: Mapped[str]
+    path_key: Mapped[str] = mapped_column(unique=True)  # namespace_path/path in lower case
+    description: Mapped[str] = mapped_column(default="")
+    visibility: Mapped[str]
+    creator_id: Mapped[int | None] = author()
+    last_experiment_iid: Mapped[int] = mapped_column(default=0)
+    last_candidate_iid: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    @property
+    def full_path(self) -> str:
+        """The path by which clients address the project."""
+        return f"{self.namespace_path}/{self.path}"
+
+
+class Member(Base):
+    """A user's role in a project, for good or until a date."""
+
+    __tablename__ = "members"
+
+    project_id: Mapped[int] = parent("projects.id", primary_key=True)
+    user_id: Mapped[int] = parent("users.id", primary_key=True, index=True)
+    access_level: Mapped[int]
+    expires_at: Mapped[int | None]
+    created_at: Mapped[CreatedAt]

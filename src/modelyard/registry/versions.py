@@ -1,0 +1,117 @@
+"""The versions of registered models, and their tags."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import delete, select
+
+from modelyard.clock import now
+from modelyard.registry.base import Repository, storable
+from modelyard.registry.dialects import upsert
+from modelyard.registry.search.conditions import conditions
+from modelyard.registry.search.orders import attribute_keys
+from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
+from modelyard.registry.search.subjects import VERSIONS
+from modelyard.registry.tables import Model, ModelAlias, ModelVersion, ModelVersionTag
+from modelyard.wire.filters import Clause, Order
+
+# Highest first, pre-releases aside as in GitLab; of equal ones the last made.
+_HIGHEST = (ModelVersion.major.desc(), ModelVersion.minor.desc(), ModelVersion.patch.desc(), ModelVersion.id.desc())
+
+
+class VersionRepository(Repository):
+    """Versions by id, semantic version or alias, always of one model or within one project."""
+
+    def by_id(self, project_id: int, version_id: int) -> ModelVersion | None:
+        """A project's version of that id."""
+        mine = (ModelVersion.id == storable(version_id)) & (ModelVersion.project_id == project_id)
+        return self.session.scalar(select(ModelVersion).where(mine))
+
+    def of_model(self, model_id: int, version_id: int) -> ModelVersion | None:
+        """A model's version of that id."""
+        mine = (ModelVersion.id == storable(version_id)) & (ModelVersion.model_id == model_id)
+        return self.session.scalar(select(ModelVersion).where(mine))
+
+    def by_semver(self, model_id: int, version: str) -> ModelVersion | None:
+        """A model's version of exactly that semantic version."""
+        mine = (ModelVersion.model_id == model_id) & (ModelVersion.version == version)
+        return self.session.scalar(select(ModelVersion).where(mine))
+
+    def by_alias(self, model_id: int, alias: str) -> ModelVersion | None:
+        """The version that an alias names."""
+        named = (ModelAlias.model_id == model_id) & (ModelAlias.alias == alias)
+        statement = select(ModelVersion).join(ModelAlias, ModelAlias.model_version_id == ModelVersion.id)
+        return self.session.scalar(statement.where(named))
+
+    def latest(self, model_id: int, stage: str | None = None) -> ModelVersion | None:
+        """The version with the highest major, minor and patch, of one stage or of all."""
+        mine = select(ModelVersion).where(ModelVersion.model_id == model_id)
+        if stage is not None:
+            mine = mine.where(ModelVersion.stage == stage)
+        return self.session.scalar(mine.order_by(*_HIGHEST).limit(1))
+
+    def stages(self, model_ids: Sequence[int]) -> list[tuple[int, str]]:
+        """The stages in which models have versions, with the models' ids."""
+        mine = select(ModelVersion.model_id, ModelVersion.stage).where(ModelVersion.model_id.in_(model_ids))
+        return [(model_id, stage) for model_id, stage in self.session.execute(mine.distinct())]
+
+    def in_stage(self, model_id: int, stage: str) -> list[ModelVersion]:
+        """The versions of a model that are in a stage."""
+        mine = (ModelVersion.model_id == model_id) & (ModelVersion.stage == stage)
+        return list(self.session.scalars(select(ModelVersion).where(mine)))
+
+    def all_of(self, model_id: int) -> list[ModelVersion]:
+        """Every version of a model."""
+        return list(self.session.scalars(select(ModelVersion).where(ModelVersion.model_id == model_id)))
+
+    def add(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
+        """Insert a version with its tags; the model must not have that version."""
+        self.session.add(version)
+        self.session.flush()
+        rows = (ModelVersionTag(model_version_id=version.id, key=key, value=value) for key, value in tags.items())
+        self.session.add_all(rows)
+        return version
+
+    def delete(self, version: ModelVersion) -> None:
+        """Remove a version with its package."""
+        self.session.delete(version)
+        self.session.flush()
+
+    def search(
+        self, project_id: int, clauses: Sequence[Clause], orders: Sequence[Order], cursor: Cursor, limit: int
+    ) -> tuple[list[ModelVersion], Cursor | None]:
+        """A page of a project's versions, the last changed first unless ordered otherwise."""
+        statement = select(ModelVersion.id).join(Model, Model.id == ModelVersion.model_id)
+        mine = statement.where(ModelVersion.project_id == project_id, *conditions(VERSIONS, clauses))
+        usual = () if orders else (SortKey(ModelVersion.updated_at, descending=True), SortKey(Model.name))
+        keys = (*attribute_keys(VERSIONS, orders), *usual, SortKey(ModelVersion.id, descending=True))
+        page = read_page(self.session, [Section(mine, keys)], cursor, limit)
+        return self.entities(ModelVersion, page.ids), page.following
+
+    def tags(self, version_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+        """The tags of versions by their ids."""
+        return self.values(ModelVersionTag.model_version_id, ModelVersionTag.key, ModelVersionTag.value, version_ids)
+
+    def set_tag(self, version: ModelVersion, key: str, value: str) -> None:
+        """Set a tag, whether or not there is one of that key."""
+        statement = upsert(self.session, ModelVersionTag).values(model_version_id=version.id, key=key, value=value)
+        self.session.execute(
+            statement.on_conflict_do_update(index_elements=["model_version_id", "key"], set_={"value": value})
+        )
+        version.updated_at = now()
+
+    def delete_tag(self, version: ModelVersion, key: str) -> bool:
+        """Remove a tag; whether there was one."""
+        mine = (ModelVersionTag.model_version_id == version.id) & (ModelVersionTag.key == key)
+        return self.changed(delete(ModelVersionTag).where(mine))
+
+    def aliases(self, version_ids: Sequence[int]) -> dict[int, list[str]]:
+        """The aliases of versions by their ids."""
+        found: dict[int, list[str]] = defaultdict(list)
+        columns = select(ModelAlias.model_version_id, ModelAlias.alias)
+        mine = columns.where(ModelAlias.model_version_id.in_(version_ids)).order_by(ModelAlias.alias)
+        for version_id, alias in self.session.execute(mine):
+            found[version_id].append(alias)
+        return found

@@ -1,0 +1,122 @@
+"""MLflow's artifact proxy, on the very files of the file API.
+
+Paths below `artifacts/` begin with whose files are meant: a version's id, `candidate:<iid>` or `models/m-…`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
+from modelyard.registry.packages import Child
+from modelyard.routes.mlflow.common import ROOT, InProject, answer
+from modelyard.routes.params import parameters, query_documented
+from modelyard.routes.transfers import Files, serve, store
+from modelyard.services import artifacts
+from modelyard.services.files import Address
+from modelyard.wire.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project
+
+router = APIRouter(prefix=f"{ROOT}/api/2.0/mlflow-artifacts", tags=["mlflow artifacts"])
+
+BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+class Directory(BaseModel):
+    """Which directory is listed."""
+
+    path: str = Field(description="`<version id>`, `candidate:<iid>` or `models/m-…`, then perhaps a directory.")
+
+
+def file_list(children: Sequence[Child]) -> dict[str, object]:
+    """A directory as MLflow lists it."""
+    return {
+        "files": [
+            {"path": child.name, "is_dir": True}
+            if child.size is None
+            else {"path": child.name, "is_dir": False, "file_size": child.size}
+            for child in children
+        ]
+    }
+
+
+@router.get("/artifacts", summary="List a directory", openapi_extra=query_documented(Directory))
+async def list_directory(project: InProject, wanted: Directory = parameters(Directory)) -> Response:
+    """Names are relative to it; there is nothing in a file, nor in what is not there."""
+    owner, directory = _split(quote(wanted.path.strip("/"), safe="/:"))
+    children = await project.read(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
+    return answer(file_list(children))
+
+
+@router.put("/artifacts/{path:path}", summary="Upload a file", openapi_extra=BODY)
+async def upload(request: Request, project: str, path: str, files: Files) -> Response:
+    """As the file API does, but with an empty JSON object and 200 as answer."""
+    address = _address(project, path)
+    try:
+        headers = await store(request, address, files)
+    except NotFound as error:
+        raise _missing(error, address) from error
+    response = answer()
+    response.headers.update(headers)
+    return response
+
+
+@router.head("/artifacts/{path:path}", include_in_schema=False)
+@router.get("/artifacts/{path:path}", summary="Download a file", response_class=Response)
+async def download(request: Request, project: str, path: str, files: Files) -> Response:
+    """As the file API does, ranges and conditions included; but never without a token."""
+    address = _address(project, path)
+    try:
+        return await serve(request, address, files, signed_in=True)
+    except (NotFound, FileNotFound) as error:
+        raise _missing(error, address) from error
+
+
+@router.delete("/artifacts/{path:path}", summary="Delete a file or a directory")
+async def delete(project: InProject, path: str) -> Response:
+    """A directory goes with all that is in it."""
+    owner, name = _split(path)
+    if not name:
+        raise InvalidValue("A file or a directory must be named")
+    await project.write(lambda registry, caller, pid: artifacts.delete_tree(registry, caller, pid, owner, name))
+    return answer()
+
+
+@router.post("/mpu/{operation}/{path:path}", summary="Upload in parts: not offered")
+async def multipart_upload(project: InProject, operation: str, path: str) -> Response:
+    """MLflow's client then sends the file whole, which streams here in constant memory."""
+    await project.read(lambda _registry, _pid: None)
+    raise _not_implemented("Multipart upload")
+
+
+@router.get("/presigned/{path:path}", summary="Presigned download: not offered")
+async def presigned(project: InProject, path: str) -> Response:
+    """MLflow's client then downloads through the server."""
+    await project.read(lambda _registry, _pid: None)
+    raise _not_implemented("Multipart download")
+
+
+def _address(project: str, path: str) -> Address:
+    owner, name = parse_artifact_path(path)
+    return Address(parse_project(project), owner, parse_file_name(name))
+
+
+def _split(path: str) -> tuple[OwnerRef, str]:
+    owner, rest = parse_artifact_path(path)
+    return owner, parse_file_name(rest) if rest else ""
+
+
+def _missing(error: NotFound | FileNotFound, address: Address) -> Exception:
+    """A missing file in MLflow's words; a missing project in GitLab's."""
+    if str(error.body["message"]).startswith("404 Project"):
+        return error
+    return DoesNotExist(f"No artifact '{address.name}' exists")
+
+
+def _not_implemented(what: str) -> MLflowError:
+    # The one server error that MLflow's client takes for an answer: it falls back to plain transfers.
+    message = f"{what} is not supported for the current artifact repository"
+    return MLflowError("NOT_IMPLEMENTED", message, 501)

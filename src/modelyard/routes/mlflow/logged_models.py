@@ -1,0 +1,186 @@
+"""MLflow 3's logged models."""
+
+from __future__ import annotations
+
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+from modelyard.routes.mlflow import shapes
+from modelyard.routes.mlflow.artifacts import file_list
+from modelyard.routes.mlflow.common import (
+    Id,
+    Ids,
+    InProject,
+    SearchQuery,
+    Tag,
+    answer,
+    mlflow_router,
+    page_of,
+    tags_by_key,
+)
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.services import artifacts, logged_models
+from modelyard.wire.filters import Order, parse_orders
+from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment, parse_file_name
+
+router = mlflow_router("logged-models")
+
+
+class Param(BaseModel):
+    """A parameter."""
+
+    key: str
+    value: str
+
+
+class NewLoggedModel(BaseModel):
+    """Parameters of a model that is going to be logged."""
+
+    experiment_id: Id
+    name: str | None = None
+    model_type: str | None = None
+    source_run_id: str | None = None
+    params: list[Param] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list)
+
+
+class Finalize(BaseModel):
+    """What became of a model's files."""
+
+    status: logged_models.LoggedModelStatus
+
+
+class SetTags(BaseModel):
+    """Tags to be set."""
+
+    tags: list[Tag]
+
+
+class LogParams(BaseModel):
+    """Parameters to be added."""
+
+    params: list[Param]
+
+
+class DatasetFilter(BaseModel):
+    """A dataset that some metric was measured on."""
+
+    dataset_name: str
+    dataset_digest: str | None = None
+
+
+class FieldOrder(BaseModel):
+    """A key to sort by."""
+
+    field_name: str
+    ascending: bool = True
+
+    def order(self) -> list[Order]:
+        """The order for the service."""
+        return [Order(order.key, not self.ascending) for order in parse_orders([self.field_name])]
+
+
+class LoggedModelSearch(SearchQuery):
+    """Parameters of a search for logged models."""
+
+    experiment_ids: Ids
+    datasets: list[DatasetFilter] = Field(default_factory=list)
+    order_by: list[str | FieldOrder] = Field(default_factory=list)  # type: ignore[assignment] # this search has its own
+
+    def asked(self) -> logged_models.LoggedModelSearch:
+        """The search for the service."""
+        orders: list[Order] = []
+        for each in self.order_by:
+            orders += each.order() if isinstance(each, FieldOrder) else parse_orders([each])
+        usual = SearchQuery(filter=self.filter, max_results=self.max_results, page_token=self.page_token)
+        datasets = [(each.dataset_name, each.dataset_digest) for each in self.datasets]
+        return logged_models.LoggedModelSearch(usual.search(), orders, datasets)
+
+
+class Directory(BaseModel):
+    """Which directory is listed."""
+
+    artifact_directory_path: str | None = None
+
+
+@router.post("", summary="Announce a model", openapi_extra=documented(NewLoggedModel))
+async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedModel)) -> Response:
+    """Its files are to follow, at the `artifact_uri` of the answer."""
+    params = {param.key: param.value for param in new.params}
+    wanted = logged_models.NewLoggedModel(
+        new.experiment_id, new.name, new.model_type or "", new.source_run_id, params, tags_by_key(new.tags)
+    )
+    view = await project.write(
+        lambda registry, caller, pid: logged_models.create_logged_model(registry, caller, pid, wanted)
+    )
+    return answer({"model": shapes.logged_model(view)})
+
+
+@router.post("/search", summary="Search logged models", openapi_extra=documented(LoggedModelSearch))
+async def search(project: InProject, query: LoggedModelSearch = parameters(LoggedModelSearch)) -> Response:
+    """With MLflow's filters and orders, over any number of experiments."""
+    asked = query.asked()
+    views, token = await project.read(
+        lambda registry, pid: logged_models.search_logged_models(registry, pid, query.experiment_ids, asked)
+    )
+    return page_of("models", [shapes.logged_model(view) for view in views], token)
+
+
+@router.get("/{model_id}", summary="Show a logged model")
+async def get(project: InProject, model_id: str) -> Response:
+    """With everything that was logged of it."""
+    view = await project.read(lambda registry, pid: logged_models.get_logged_model(registry, pid, model_id))
+    return answer({"model": shapes.logged_model(view)})
+
+
+@router.patch("/{model_id}", summary="Say that a model's files are complete", openapi_extra=documented(Finalize))
+async def finalize(project: InProject, model_id: str, change: Finalize = parameters(Finalize)) -> Response:
+    """Or that they never will be."""
+    view = await project.write(
+        lambda registry, _caller, pid: logged_models.finalize(registry, pid, model_id, change.status)
+    )
+    return answer({"model": shapes.logged_model(view)})
+
+
+@router.delete("/{model_id}", summary="Delete a logged model")
+async def delete(project: InProject, model_id: str) -> Response:
+    """With its files; versions that were made from it keep theirs."""
+    await project.write(lambda registry, _caller, pid: logged_models.delete_logged_model(registry, pid, model_id))
+    return answer()
+
+
+@router.patch("/{model_id}/tags", summary="Set tags of a logged model", openapi_extra=documented(SetTags))
+async def set_tags(project: InProject, model_id: str, change: SetTags = parameters(SetTags)) -> Response:
+    """Whether or not there are any of these keys."""
+    tags = {tag.key: tag.value for tag in change.tags}
+    view = await project.write(lambda registry, _caller, pid: logged_models.set_tags(registry, pid, model_id, tags))
+    return answer({"model": shapes.logged_model(view)})
+
+
+@router.delete("/{model_id}/tags/{key}", summary="Delete a tag of a logged model")
+async def delete_tag(project: InProject, model_id: str, key: str) -> Response:
+    """By its key."""
+    name = decode_segment(key)
+    await project.write(lambda registry, _caller, pid: logged_models.delete_tag(registry, pid, model_id, name))
+    return answer()
+
+
+@router.post("/{model_id}/params", summary="Add parameters to a logged model", openapi_extra=documented(LogParams))
+async def log_params(project: InProject, model_id: str, logged: LogParams = parameters(LogParams)) -> Response:
+    """Parameters are written once."""
+    params = {param.key: param.value for param in logged.params}
+    await project.write(lambda registry, _caller, pid: logged_models.log_params(registry, pid, model_id, params))
+    return answer()
+
+
+@router.get(
+    "/{model_id}/artifacts/directories",
+    summary="List its files",
+    openapi_extra=query_documented(Directory),
+)
+async def list_files(project: InProject, model_id: str, wanted: Directory = parameters(Directory)) -> Response:
+    """Directly in one directory."""
+    directory = parse_file_name(wanted.artifact_directory_path) if wanted.artifact_directory_path else ""
+    owner = OwnerRef(OwnerKind.LOGGED_MODEL, model_id)
+    children = await project.read(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
+    return answer(file_list(children))

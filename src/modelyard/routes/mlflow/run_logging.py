@@ -1,0 +1,201 @@
+"""What MLflow's clients log to a run: metrics, parameters, tags, datasets and models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from modelyard.routes.mlflow import shapes
+from modelyard.routes.mlflow.common import (
+    DEFAULT_RESULTS,
+    MAX_INT64,
+    MAX_RESULTS,
+    PREFIX,
+    InProject,
+    Milliseconds,
+    Tag,
+    answer,
+    page_of,
+)
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.services import run_logging
+
+router = APIRouter(prefix=PREFIX, tags=["mlflow"])
+
+
+class MetricFields(BaseModel):
+    """One value of a metric; `NaN`, `Infinity` and `-Infinity` come as texts."""
+
+    key: str
+    value: float
+    timestamp: Milliseconds
+    step: Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)] | None = None
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
+
+    def metric(self) -> run_logging.Metric:
+        """The metric for the service."""
+        measured = (self.model_id, self.dataset_name, self.dataset_digest)
+        return run_logging.Metric(self.key, self.value, self.timestamp, self.step or 0, *measured)
+
+
+class LogMetric(MetricFields):
+    """A metric and the run that it is of."""
+
+    run_id: str
+
+
+class Keyed(BaseModel):
+    """A key with a value, both needed."""
+
+    key: str
+    value: str
+
+
+class LogKeyed(Keyed):
+    """A parameter or tag and the run that it is of."""
+
+    run_id: str
+
+
+class DeleteTag(BaseModel):
+    """Which tag of which run is meant."""
+
+    run_id: str
+    key: str
+
+
+class LogBatch(BaseModel):
+    """Everything that is logged at once."""
+
+    run_id: str
+    metrics: list[MetricFields] = Field(default_factory=list)
+    params: list[Keyed] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list)
+
+
+class DatasetFields(BaseModel):
+    """A dataset."""
+
+    name: str
+    digest: str
+    source_type: str = ""
+    source: str = ""
+    schema_: str | None = Field(None, alias="schema")
+    profile: str | None = None
+
+
+class DatasetInput(BaseModel):
+    """A dataset and what it is used for."""
+
+    dataset: DatasetFields
+    tags: list[Tag] = Field(default_factory=list)
+
+    def described(self) -> run_logging.Dataset:
+        """The dataset for the service."""
+        given, tags = self.dataset, {tag.key: tag.value for tag in self.tags}
+        described = (given.name, given.digest, given.source_type, given.source, given.schema_, given.profile)
+        return run_logging.Dataset(*described, tags)
+
+
+class ModelLink(BaseModel):
+    """A logged model."""
+
+    model_id: str
+    step: Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)] | None = None
+
+
+class LogInputs(BaseModel):
+    """What a run takes in."""
+
+    run_id: str
+    datasets: list[DatasetInput] = Field(default_factory=list)
+    models: list[ModelLink] = Field(default_factory=list)
+
+
+class LogOutputs(BaseModel):
+    """What a run brings forth."""
+
+    run_id: str
+    models: list[ModelLink] = Field(default_factory=list)
+
+
+class History(BaseModel):
+    """Which metric of which run is read."""
+
+    run_id: str
+    metric_key: str
+    max_results: int = Field(MAX_RESULTS, ge=0)
+    page_token: str | None = None
+
+
+async def _log(project: InProject, run_id: str, batch: run_logging.Batch) -> Response:
+    await project.write(lambda registry, _caller, pid: run_logging.log_batch(registry, pid, run_id, batch))
+    return answer()
+
+
+@router.post("/runs/log-metric", summary="Log a metric", openapi_extra=documented(LogMetric))
+async def log_metric(project: InProject, logged: LogMetric = parameters(LogMetric)) -> Response:
+    """Append one point."""
+    return await _log(project, logged.run_id, run_logging.Batch(metrics=[logged.metric()]))
+
+
+@router.post("/runs/log-parameter", summary="Log a parameter", openapi_extra=documented(LogKeyed))
+async def log_parameter(project: InProject, logged: LogKeyed = parameters(LogKeyed)) -> Response:
+    """Parameters are written once; the same value again changes nothing."""
+    return await _log(project, logged.run_id, run_logging.Batch(params=[(logged.key, logged.value)]))
+
+
+@router.post("/runs/set-tag", summary="Set a tag of a run", openapi_extra=documented(LogKeyed))
+async def set_tag(project: InProject, logged: LogKeyed = parameters(LogKeyed)) -> Response:
+    """Whether or not there is one of that key."""
+    return await _log(project, logged.run_id, run_logging.Batch(tags={logged.key: logged.value}))
+
+
+@router.post("/runs/log-batch", summary="Log metrics, parameters and tags", openapi_extra=documented(LogBatch))
+async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch)) -> Response:
+    """All of it or nothing."""
+    metrics = [each.metric() for each in logged.metrics]
+    params = [(each.key, each.value) for each in logged.params]
+    batch = run_logging.Batch(metrics, params, {tag.key: tag.value for tag in logged.tags})
+    return await _log(project, logged.run_id, batch)
+
+
+@router.post("/runs/delete-tag", summary="Delete a tag of a run", openapi_extra=documented(DeleteTag))
+async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag)) -> Response:
+    """By its key."""
+    await project.write(lambda registry, _caller, pid: run_logging.delete_tag(registry, pid, tag.run_id, tag.key))
+    return answer()
+
+
+@router.post("/runs/log-inputs", summary="Log what a run takes in", openapi_extra=documented(LogInputs))
+async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInputs)) -> Response:
+    """Datasets and logged models."""
+    datasets, model_ids = [each.described() for each in logged.datasets], [each.model_id for each in logged.models]
+    await project.write(
+        lambda registry, _caller, pid: run_logging.log_inputs(registry, pid, logged.run_id, datasets, model_ids)
+    )
+    return answer()
+
+
+@router.post("/runs/outputs", summary="Log what a run brings forth", openapi_extra=documented(LogOutputs))
+async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOutputs)) -> Response:
+    """Logged models, each at a step."""
+    models = [(each.model_id, each.step or 0) for each in logged.models]
+    await project.write(lambda registry, _caller, pid: run_logging.log_outputs(registry, pid, logged.run_id, models))
+    return answer()
+
+
+@router.get("/metrics/get-history", summary="Show a metric's history", openapi_extra=query_documented(History))
+async def get_history(project: InProject, wanted: History = parameters(History)) -> Response:
+    """Every point by step, then time, page by page."""
+    limit = min(wanted.max_results, MAX_RESULTS) or DEFAULT_RESULTS
+    points, token = await project.read(
+        lambda registry, pid: run_logging.metric_history(
+            registry, pid, wanted.run_id, wanted.metric_key, wanted.page_token, limit
+        )
+    )
+    return page_of("metrics", [shapes.metric(point) for point in points], token)

@@ -1,0 +1,40 @@
+"""What MLflow's clients ask of a server itself."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+
+from modelyard import __version__
+from modelyard.routes.mlflow.common import ROOT, InProject, answer
+
+router = APIRouter(prefix=ROOT, tags=["mlflow"])
+
+
+@router.get("/api/3.0/mlflow/server-info", summary="Show what the server can do")
+async def server_info(project: InProject) -> Response:
+    """Clients choose between plain transfers and others by it."""
+    await project.read(lambda _registry, _pid: None)
+    return answer(
+        {
+            "store_type": "SqlStore",
+            "workspaces_enabled": False,
+            "multipart_uploads_enabled": False,
+            "multipart_downloads_enabled": False,
+            "features_enabled": {},
+        }
+    )
+
+
+@router.get("/version", summary="Show the server's version", response_class=PlainTextResponse)
+async def version(project: InProject) -> Response:
+    """As text."""
+    await project.read(lambda _registry, _pid: None)
+    return PlainTextResponse(__version__)
+
+
+@router.get("/health", summary="Say that the server is up", response_class=PlainTextResponse)
+async def health(project: InProject) -> Response:
+    """As text, to whoever may see the project; `/-/health` needs no token."""
+    await project.read(lambda _registry, _pid: None)
+    return PlainTextResponse("OK")

@@ -1,0 +1,111 @@
+"""Uploads and downloads as HTTP, for every route that carries files: conditions, digests, ranges and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from modelyard.access.tokens import read_credential
+from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
+from modelyard.registry.locations import StoredFile
+from modelyard.routes.params import read_query, validate
+from modelyard.services.files import Address, Download, FileService, Precondition
+from modelyard.services.ingest import Expectations
+from modelyard.wire.conditions import Outcome, evaluate
+from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
+from modelyard.wire.headers import combined
+from modelyard.wire.ranges import ByteRange
+from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
+from modelyard.wire.representation import Representation, answer_download
+from modelyard.wire.send import FileResponse
+
+
+class UploadOptions(BaseModel):
+    """Parameters in the query of an upload."""
+
+    status: Literal["default", "hidden"] | None = Field(None, description="Status that the whole package gets.")
+
+
+async def _files(request: Request) -> FileService:
+    service: FileService = request.app.state.files
+    return service
+
+
+Files = Annotated[FileService, Depends(_files)]
+
+
+async def store(request: Request, address: Address, files: FileService) -> Mapping[str, str]:
+    """Take the body of an upload; the answer is the headers that tell the stored file, which is durable by then."""
+    credential = read_credential(request.scope["headers"])
+    options = validate(UploadOptions, read_query(request))
+    headers = combined(request.scope["headers"])
+    expectations = _expectations(headers, files.max_file_size)
+    precondition = precondition_of(headers)
+    precondition(await files.authorize(credential, address, _declared_size(headers)))
+    pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body)
+    stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
+    return _representation(stored).validator_headers
+
+
+async def serve(request: Request, address: Address, files: FileService, *, signed_in: bool = False) -> Response:
+    """The bytes, whole or in ranges, as conditions and ranges of RFC 9110 ask; `signed_in`: never without a token."""
+    credential = read_credential(request.scope["headers"])
+    if signed_in and credential is None:
+        raise Unauthorized
+    opened = await files.download(credential, address)
+    try:
+        answer = answer_download(request.method, combined(request.scope["headers"]), _representation(opened.file))
+    except BaseException:
+        opened.reader.close()
+        raise
+    if answer.framing is None and (opened.content is not None or not answer.parts):
+        opened.reader.close()
+        return _small(answer.status, answer.headers, opened, answer.parts)
+    return FileResponse(answer.status, answer.headers, files.source(opened.reader), answer.parts, answer.framing)
+
+
+def _small(status: int, headers: dict[str, str], opened: Download, parts: list[ByteRange]) -> Response:
+    content = (opened.content or b"")[parts[0].start : parts[0].stop] if parts else b""
+    return Response(content, status, headers)
+
+
+def _representation(file: StoredFile) -> Representation:
+    return Representation(file.name, file.sha256, file.size, file.created_at // 1000)
+
+
+def precondition_of(headers: Mapping[str, str]) -> Precondition:
+    """The request's `If-Match` and its kin, to be held against the file that the upload would follow."""
+
+    def check(current: StoredFile | None) -> None:
+        validators = _representation(current).validators if current else None
+        if evaluate("PUT", headers, validators) is not Outcome.PROCEED:
+            raise PreconditionFailed
+
+    return check
+
+
+def _declared_size(headers: Mapping[str, str]) -> int | None:
+    """The least size in bytes that the file can have by its Content-Length; None for a chunked body."""
+    length = headers.get("content-length")
+    if length is None:
+        return None
+    return max(0, int(length) - FORM_OVERHEAD_BYTES) if is_form(headers.get("content-type")) else int(length)
+
+
+def _expectations(headers: Mapping[str, str], max_size: int) -> Expectations:
+    """What the request says of its bytes. Raises BadRequest for what cannot be held."""
+    if "content-range" in headers:
+        # RFC 9110 section 14.5: to store a part as if it were the whole would lose the rest silently.
+        raise BadRequest("Content-Range is not supported in an upload")
+    try:
+        representation = parse_digest_field(headers.get("repr-digest"))
+        content = parse_digest_field(headers.get("content-digest"))
+    except MalformedDigest as error:
+        raise BadRequest(str(error)) from error
+    form = is_form(headers.get("content-type"))
+    return Expectations(
+        max_size, representation, content, DigestCheck(content, own_sha256=True) if form and content else None
+    )

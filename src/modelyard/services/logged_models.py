@@ -1,0 +1,169 @@
+"""Logged models: what MLflow 3 makes of each model that a run logs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from modelyard.access.identity import Identity
+from modelyard.clock import now
+from modelyard.errors import DoesNotExist, InvalidValue
+from modelyard.registry.repository import Registry
+from modelyard.registry.run_data import Point
+from modelyard.registry.search.pages import decode_token, encode_token
+from modelyard.registry.tables import LoggedModel
+from modelyard.services.experiments import Search, active_experiment, searched_experiments
+from modelyard.services.limits import MAX_MODEL_NAME, check_key, check_params, check_tags
+from modelyard.services.runs import active_run
+from modelyard.wire.filters import Order, parse_filter, parse_orders
+
+
+class LoggedModelStatus(StrEnum):
+    """MLflow's states of a logged model."""
+
+    PENDING = "LOGGED_MODEL_PENDING"
+    READY = "LOGGED_MODEL_READY"
+    UPLOAD_FAILED = "LOGGED_MODEL_UPLOAD_FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class NewLoggedModel:
+    """What a client says of a model that it is going to log."""
+
+    experiment_id: str
+    name: str | None = None
+    model_type: str = ""
+    source_run_id: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModelView:
+    """A logged model with all that is known of it."""
+
+    model: LoggedModel
+    experiment_iid: int
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Sequence[tuple[Point, str]]  # each with the id of the run that measured it
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModelSearch:
+    """A search of logged models: what all searches take, and what is theirs alone."""
+
+    search: Search
+    orders: Sequence[Order]
+    datasets: Sequence[tuple[str, str | None]]  # name and digest: some metric was measured on one of them
+
+
+def create_logged_model(registry: Registry, caller: Identity, project_id: int, new: NewLoggedModel) -> LoggedModelView:
+    """Make a logged model, whose files are to follow. Raises DoesNotExist, InvalidValue."""
+    name = new.name or f"model-{secrets.token_hex(4)}"
+    check_key("Logged model", name, MAX_MODEL_NAME)
+    check_params(new.params)
+    check_tags(new.tags)
+    run = active_run(registry, project_id, new.source_run_id) if new.source_run_id else None
+    experiment = active_experiment(registry, caller, project_id, new.experiment_id)
+    model = registry.logged_models.add(
+        LoggedModel(
+            project_id=project_id,
+            experiment_id=experiment.id,
+            eid=f"m-{secrets.token_hex(16)}",
+            name=name,
+            model_type=new.model_type,
+            status=LoggedModelStatus.PENDING,
+            source_run_id=run.eid if run else "",
+            user_id=caller.user_id,
+        )
+    )
+    registry.logged_models.set_tags(model, new.tags)
+    registry.logged_models.add_params(model, new.params)
+    return _views(registry, [model])[0]
+
+
+def get_logged_model(registry: Registry, project_id: int, model_id: str) -> LoggedModelView:
+    """The logged model of that id. Raises DoesNotExist."""
+    return _views(registry, [_find(registry, project_id, model_id)])[0]
+
+
+def finalize(registry: Registry, project_id: int, model_id: str, status: LoggedModelStatus) -> LoggedModelView:
+    """Say that a model's files are complete, or never will be. Raises DoesNotExist."""
+    model = _find(registry, project_id, model_id)
+    model.status = status
+    registry.session.flush()
+    return _views(registry, [model])[0]
+
+
+def delete_logged_model(registry: Registry, project_id: int, model_id: str) -> None:
+    """Remove a logged model with its files; versions made from it keep theirs. Raises DoesNotExist."""
+    registry.logged_models.delete(_find(registry, project_id, model_id))
+
+
+def set_tags(registry: Registry, project_id: int, model_id: str, tags: Mapping[str, str]) -> LoggedModelView:
+    """Set tags of a logged model. Raises DoesNotExist, InvalidValue."""
+    check_tags(tags)
+    model = _find(registry, project_id, model_id)
+    registry.logged_models.set_tags(model, tags)
+    registry.session.flush()
+    return _views(registry, [model])[0]
+
+
+def delete_tag(registry: Registry, project_id: int, model_id: str, key: str) -> None:
+    """Remove a tag of a logged model. Raises DoesNotExist."""
+    model = _find(registry, project_id, model_id)
+    if not registry.logged_models.delete_tag(model, key):
+        raise DoesNotExist(f"No tag with key '{key}' exists")
+    model.updated_at = now()
+
+
+def log_params(registry: Registry, project_id: int, model_id: str, params: Mapping[str, str]) -> None:
+    """Add parameters to a logged model. Raises DoesNotExist, InvalidValue for one that has another value already."""
+    check_params(params)
+    model = _find(registry, project_id, model_id)
+    known = registry.logged_models.params([model.id]).get(model.id, {})
+    for key, value in params.items():
+        if known.get(key, value) != value:
+            raise InvalidValue(f"Parameter '{key}' is already logged with another value")
+    registry.logged_models.add_params(model, {key: value for key, value in params.items() if key not in known})
+
+
+def search_logged_models(
+    registry: Registry, project_id: int, experiment_ids: Sequence[str], asked: LoggedModelSearch
+) -> tuple[list[LoggedModelView], str | None]:
+    """A page of logged models and the token of the next. Raises DoesNotExist for an experiment, InvalidValue."""
+    what = ("logged models", experiment_ids, asked.search.identity, tuple(asked.orders), tuple(asked.datasets))
+    cursor = decode_token(asked.search.page_token, *what)
+    internal_ids = searched_experiments(registry, project_id, experiment_ids)
+    orders = [*asked.orders, *parse_orders(asked.search.order_by)]
+    found, following = registry.logged_models.search(
+        internal_ids, parse_filter(asked.search.filter), asked.datasets, orders, cursor, asked.search.limit
+    )
+    return _views(registry, found), encode_token(following, *what)
+
+
+def _find(registry: Registry, project_id: int, model_id: str) -> LoggedModel:
+    model = registry.logged_models.by_eid(project_id, model_id)
+    if model is None:
+        raise DoesNotExist(f"Logged model with id '{model_id}' not found")
+    return model
+
+
+def _views(registry: Registry, models: Sequence[LoggedModel]) -> list[LoggedModelView]:
+    ids, logged = [model.id for model in models], registry.logged_models
+    iids = registry.experiments.iids([model.experiment_id for model in models])
+    tags, params, metrics = logged.tags(ids), logged.params(ids), registry.run_data.model_points(ids)
+
+    def view(model: LoggedModel) -> LoggedModelView:
+        return LoggedModelView(
+            model,
+            iids[model.experiment_id],
+            tags.get(model.id, {}),
+            params.get(model.id, {}),
+            metrics.get(model.id, []),
+        )
+
+    return [view(model) for model in models]

@@ -1,0 +1,48 @@
+"""Whose files are meant: versions, candidates and logged models, each with the package that holds its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelyard.errors import DoesNotExist
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import Candidate, LoggedModel, Package
+from modelyard.wire.paths import OwnerKind, OwnerRef
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A package, None as long as there are no files, and whom it belongs to."""
+
+    package: Package | None
+    candidate_id: int | None = None
+    logged_model_id: int | None = None
+
+
+def find_owner(registry: Registry, project_id: int, ref: OwnerRef) -> Owner:
+    """What an address names. Raises DoesNotExist."""
+    if ref.kind is OwnerKind.LOGGED_MODEL:
+        model = registry.logged_models.by_eid(project_id, str(ref.key))
+        if model is not None:
+            return of_logged_model(registry, model)
+    elif ref.kind is OwnerKind.CANDIDATE:
+        candidate = registry.runs.by_iid(project_id, int(ref.key))
+        if candidate is not None:
+            return of_candidate(registry, candidate)
+    else:
+        version = registry.versions.by_id(project_id, int(ref.key))
+        if version is not None:
+            return Owner(registry.packages.of_version(version.id), logged_model_id=version.logged_model_id)
+    raise DoesNotExist(f"No {ref.kind.value} {ref.key} exists")
+
+
+def of_candidate(registry: Registry, candidate: Candidate) -> Owner:
+    """A candidate with its package, which is its version's when it was promoted."""
+    version_id = candidate.model_version_id
+    package = registry.packages.of_version(version_id) if version_id else registry.packages.of_candidate(candidate.id)
+    return Owner(package, candidate_id=candidate.id)
+
+
+def of_logged_model(registry: Registry, model: LoggedModel) -> Owner:
+    """A logged model with its package."""
+    return Owner(registry.packages.of_logged_model(model.id), logged_model_id=model.id)

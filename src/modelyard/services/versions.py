@@ -1,0 +1,254 @@
+"""Versions of registered models. Each is a candidate too, and has a package for its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from modelyard.access.identity import Identity
+from modelyard.errors import DoesNotExist, InvalidValue, MLflowError
+from modelyard.registry.repository import Registry
+from modelyard.registry.search.pages import decode_token, encode_token
+from modelyard.registry.tables import Candidate, Model, ModelVersion
+from modelyard.services import packages, sources
+from modelyard.services.experiments import Search
+from modelyard.services.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
+from modelyard.services.runs import active_run, add_candidate, random_name
+from modelyard.services.semver import SemanticVersion
+from modelyard.wire.filters import parse_filter, parse_orders
+from modelyard.wire.paths import NOBODY, parse_id
+
+VERSION_TAG = "gitlab.version"
+
+
+class Stage(StrEnum):
+    """MLflow's stages of a version."""
+
+    NONE = "None"
+    STAGING = "Staging"
+    PRODUCTION = "Production"
+    ARCHIVED = "Archived"
+
+    @classmethod
+    def named(cls, text: str) -> Stage | None:
+        """The stage of that name, whatever its case."""
+        return next((stage for stage in cls if stage.lower() == text.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What a client says of a version to be made."""
+
+    model: str
+    description: str = ""
+    source: str = ""
+    run_id: str | None = None
+    model_id: str | None = None  # the logged model that it is made from
+    run_link: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version with all that is known of it."""
+
+    version: ModelVersion
+    model_name: str
+    logged_model_id: str | None
+    tags: Mapping[str, str]
+    aliases: Sequence[str]  # without the semantic version
+
+
+def create_version(registry: Registry, caller: Identity, project_id: int, new: NewVersion) -> VersionView:
+    """Make a version with its candidate and package.
+
+    The semantic version is the tag `gitlab.version`, or the next patch of the highest. With a run and no source but
+    the run itself, the run is promoted: it becomes the version's candidate, and its files are the version's. Any other
+    source that is known here lends its files: the version points at the same blobs. A run that only belongs to such a
+    source may live elsewhere. Raises DoesNotExist, InvalidValue.
+    """
+    check_length("Description", new.description, MAX_DESCRIPTION)
+    check_length("Source", new.source, MAX_SOURCE)
+    check_registry_tags(new.tags)
+    model = find_model(registry, project_id, new.model)
+    source = sources.resolve(registry, project_id, new.source, new.model_id)
+    run = _run_to_promote(registry, project_id, new.run_id, source)
+    version = _add_version(registry, caller, model, new)
+    if run is not None:
+        run.model_version_id, version.run_id = version.id, run.eid
+        packages.promote(registry, run, version.id, caller)
+    else:
+        _add_own_files(registry, caller, model, version, source)
+        version.run_id = new.run_id or version.run_id
+    registry.session.flush()
+    return version_views(registry, [version])[0]
+
+
+def find_model(registry: Registry, project_id: int, name: str) -> Model:
+    """The model of exactly that name. Raises DoesNotExist."""
+    model = registry.models.by_name(project_id, name)
+    if model is None:
+        raise DoesNotExist(f"Registered model '{name}' not found")
+    return model
+
+
+def find_version(registry: Registry, model: Model, version: str) -> ModelVersion | None:
+    """A model's version by its id or its semantic version."""
+    if parse_id(version) != NOBODY:
+        return registry.versions.of_model(model.id, parse_id(version))
+    return registry.versions.by_semver(model.id, version)
+
+
+def named_version(registry: Registry, project_id: int, name: str, version: str) -> ModelVersion:
+    """A version by its model's name and its own id or semantic version. Raises DoesNotExist."""
+    found = find_version(registry, find_model(registry, project_id, name), version)
+    if found is None:
+        raise DoesNotExist(f"Model version (name={name}, version={version}) not found")
+    return found
+
+
+def get_version(registry: Registry, project_id: int, name: str, version: str) -> VersionView:
+    """A version. Raises DoesNotExist."""
+    return version_views(registry, [named_version(registry, project_id, name, version)])[0]
+
+
+def update_version(registry: Registry, project_id: int, name: str, version: str, description: str) -> VersionView:
+    """Change a version's description. Raises MLflowError UPDATE_FAILED for an unknown one, as GitLab does."""
+    check_length("Description", description, MAX_DESCRIPTION)
+    try:
+        found = named_version(registry, project_id, name, version)
+    except DoesNotExist as error:
+        raise MLflowError("UPDATE_FAILED", f"Model version (name={name}, version={version}) not found") from error
+    found.description = description
+    registry.session.flush()
+    return version_views(registry, [found])[0]
+
+
+def delete_version(registry: Registry, project_id: int, name: str, version: str) -> None:
+    """Remove a version with its candidate and files; a run that was promoted keeps its own. Raises DoesNotExist."""
+    model = find_model(registry, project_id, name)
+    delete_version_row(registry, model, named_version(registry, project_id, name, version))
+
+
+def delete_version_row(registry: Registry, model: Model, version: ModelVersion) -> None:
+    """Remove a version of a model, as `delete_version` does."""
+    candidate = registry.runs.of_versions([version.id]).get(version.id)
+    if candidate is not None and candidate.experiment_id != model.default_experiment_id:
+        packages.demote(registry, candidate)
+    elif candidate is not None:
+        registry.runs.delete(candidate)
+    registry.versions.delete(version)
+
+
+def search_versions(registry: Registry, project_id: int, search: Search) -> tuple[list[VersionView], str | None]:
+    """A page of a project's versions and the token of the next. Raises InvalidValue."""
+    cursor = decode_token(search.page_token, "versions", project_id, search.identity)
+    clauses, orders = parse_filter(search.filter), parse_orders(search.order_by)
+    found, following = registry.versions.search(project_id, clauses, orders, cursor, search.limit)
+    return version_views(registry, found), encode_token(following, "versions", project_id, search.identity)
+
+
+def transition(
+    registry: Registry, project_id: int, name: str, version: str, stage: str, *, archive_others: bool
+) -> VersionView:
+    """Move a version to a stage, and perhaps all others from there to `Archived`. Raises DoesNotExist, InvalidValue."""
+    wanted = Stage.named(stage)
+    if wanted is None:
+        raise InvalidValue(f"Invalid stage '{stage}'. Valid ones are {', '.join(Stage)}")
+    if archive_others and wanted not in {Stage.STAGING, Stage.PRODUCTION}:
+        raise InvalidValue("Only versions in Staging or Production can be archived in passing")
+    found = named_version(registry, project_id, name, version)
+    for other in registry.versions.in_stage(found.model_id, wanted) if archive_others else ():
+        other.stage = Stage.ARCHIVED
+    found.stage = wanted
+    registry.session.flush()
+    return version_views(registry, [found])[0]
+
+
+def set_tag(registry: Registry, project_id: int, name: str, version: str, key: str, value: str) -> None:
+    """Set a tag of a version. Raises DoesNotExist, InvalidValue."""
+    check_registry_tags({key: value})
+    registry.versions.set_tag(named_version(registry, project_id, name, version), key, value)
+
+
+def delete_tag(registry: Registry, project_id: int, name: str, version: str, key: str) -> None:
+    """Remove a tag of a version, if it is there. Raises DoesNotExist for the version."""
+    registry.versions.delete_tag(named_version(registry, project_id, name, version), key)
+
+
+def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[VersionView]:
+    """Versions with all that is known of them, in a handful of statements."""
+    ids = [version.id for version in versions]
+    models = registry.models.by_ids(list({version.model_id for version in versions}))
+    logged = registry.logged_models.by_ids([v.logged_model_id for v in versions if v.logged_model_id])
+    tags, aliases = registry.versions.tags(ids), registry.versions.aliases(ids)
+
+    def view(version: ModelVersion) -> VersionView:
+        model = logged.get(version.logged_model_id or 0)
+        return VersionView(
+            version,
+            models[version.model_id].name,
+            model.eid if model else None,
+            tags.get(version.id, {}),
+            aliases.get(version.id, []),
+        )
+
+    return [view(version) for version in versions]
+
+
+def _add_version(registry: Registry, caller: Identity, model: Model, new: NewVersion) -> ModelVersion:
+    semver = _semantic_version(registry, model, new.tags.get(VERSION_TAG))
+    version = ModelVersion(
+        project_id=model.project_id,
+        model_id=model.id,
+        version=semver.text,
+        major=semver.major,
+        minor=semver.minor,
+        patch=semver.patch,
+        prerelease=semver.prerelease,
+        description=new.description,
+        source=new.source,
+        run_link=new.run_link,
+        user_id=caller.user_id,
+    )
+    return registry.versions.add(version, new.tags)
+
+
+def _semantic_version(registry: Registry, model: Model, wanted: str | None) -> SemanticVersion:
+    if not wanted:
+        latest = registry.versions.latest(model.id)
+        return (
+            SemanticVersion.following(latest.major, latest.minor, latest.patch) if latest else SemanticVersion.first()
+        )
+    version = SemanticVersion.parse(wanted)
+    if version is None:
+        raise InvalidValue("Version must be semantic version")
+    if registry.versions.by_semver(model.id, wanted) is not None:
+        raise InvalidValue("Version has already been taken")
+    return version
+
+
+def _run_to_promote(
+    registry: Registry, project_id: int, run_id: str | None, source: sources.Source
+) -> Candidate | None:
+    if not run_id or (source.named and source.owner is None):
+        return None
+    run = registry.runs.by_eid(project_id, run_id)
+    if source.named and (run is None or not source.is_run(run)):
+        return None
+    run = active_run(registry, project_id, run_id)
+    if run.model_version_id is not None:
+        raise InvalidValue("Run has already a model version")
+    return run
+
+
+def _add_own_files(
+    registry: Registry, caller: Identity, model: Model, version: ModelVersion, source: sources.Source
+) -> None:
+    candidate = add_candidate(registry, caller, registry.experiments.default_of(model), random_name(), 0, {})
+    candidate.model_version_id, version.run_id = version.id, candidate.eid
+    version.logged_model_id = source.logged_model_id
+    package = packages.make_for_version(registry, model.project_id, version.id, caller)
+    if source.owner is not None and source.owner.package is not None:
+        registry.packages.link_files(source.owner.package, source.directory, package)
