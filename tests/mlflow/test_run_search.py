@@ -1,0 +1,183 @@
+"""Searching runs: filters, orders and pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.mlflow.conftest import Mlflow, code_of
+
+LONG = "x" * 70  # longer than what an index holds of a value
+
+
+@pytest.fixture
+def four(mlflow: Mlflow) -> Mlflow:
+    """Runs a to d, the last of which began first and has nothing but NaN."""
+    experiment = mlflow.experiment()
+    runs: list[dict[str, Any]] = [
+        {"name": "a", "m": 0.1, "p": "x", "t": "1", "start": 400, "dataset": "train", "status": "FINISHED"},
+        {"name": "b", "m": 0.3, "p": "y", "t": "2", "start": 300, "dataset": "test", "status": "FAILED"},
+        {"name": "c", "m": 0.2, "p": LONG, "start": 200},
+        {"name": "d", "m": "NaN", "start": 100, "other": 7},
+    ]
+    for run in runs:
+        run_id = mlflow.run(experiment, run_name=run["name"], start_time=run["start"])
+        values = {"m": run["m"]} | ({"other": run["other"]} if "other" in run else {})
+        mlflow.ok(
+            "POST",
+            "runs/log-batch",
+            run_id=run_id,
+            metrics=[{"key": key, "value": value, "timestamp": 1} for key, value in values.items()],
+            params=[{"key": "p", "value": run["p"]}] if "p" in run else [],
+            tags=[{"key": "a b", "value": run["t"]}] if "t" in run else [],
+        )
+        if "dataset" in run:
+            dataset = {"name": run["dataset"], "digest": f"d{run['name']}", "source_type": "local", "source": "{}"}
+            tags = [{"key": "mlflow.data.context", "value": f"for-{run['dataset']}"}]
+            mlflow.ok("POST", "runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": tags}])
+        if "status" in run:
+            mlflow.ok("POST", "runs/update", run_id=run_id, status=run["status"], end_time=run["start"] + 5)
+    return mlflow
+
+
+def names(mlflow: Mlflow, **query: Any) -> str:
+    found = mlflow.ok("POST", "runs/search", **({"experiment_ids": ["1"]} | query))["runs"]
+    return "".join(run["info"]["run_name"] for run in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "abcd"),
+        ("", "abcd"),
+        ("metrics.m > 0.1", "bc"),
+        ("metrics.m >= 0.1 and metrics.m < 0.3", "ac"),
+        ("metric.m != 0.1", "bc"),
+        ("metrics.m = 0.1", "a"),
+        ("metrics.other > 1", "d"),
+        ("metrics.nothing > 1", ""),
+        ("params.p = 'x'", "a"),
+        ("param.p != 'x'", "bc"),
+        (f"params.p = '{LONG}'", "c"),
+        (f"params.p = '{LONG}x'", ""),
+        ("params.p LIKE 'x%'", "ac"),
+        ("params.p ILIKE 'X'", "a"),
+        ("params.p IS NULL", "d"),
+        ("params.p IS NOT NULL", "abc"),
+        ("tags.`a b` = '1'", "a"),
+        ('tags."a b" != "1"', "b"),
+        ("tags.mlflow.runName = 'c'", "c"),
+        ("attributes.status = 'FINISHED'", "a"),
+        ("status != 'RUNNING'", "ab"),
+        ("attributes.run_name LIKE '%b%'", "b"),
+        ("run_name IN ('a', 'd')", "ad"),
+        ("run_name NOT IN ('a', 'd')", "bc"),
+        ("start_time > 150 AND start_time < 350", "bc"),
+        ("attr.created >= 400", "a"),
+        ("end_time > 0", "ab"),
+        ("datasets.name = 'train'", "a"),
+        ("dataset.context LIKE 'for-%'", "ab"),
+        ("dataset.digest IN ('db', 'x')", "b"),
+        ("user_id = '1'", "abcd"),
+        ("metrics.m > 0 and params.p = 'y' and tags.`a b` = '2' and status = 'FAILED'", "b"),
+    ],
+)
+def test_filters(four: Mlflow, text: str | None, expected: str) -> None:
+    assert names(four, filter=text) == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ([], "abcd"),
+        ("metrics.m DESC", "bcad"),
+        (["metrics.m ASC"], "acbd"),
+        (["metrics.other DESC"], "dabc"),
+        (["params.p ASC"], "acbd"),
+        (["params.p DESC"], "bcad"),
+        (["tags.`a b` DESC"], "bacd"),
+        (["start_time ASC"], "dcba"),
+        (["attributes.end_time ASC"], "bacd"),
+        (["attributes.end_time DESC", "run_name DESC"], "abdc"),
+        (["status ASC", "metrics.m DESC"], "bacd"),
+        (["run_name DESC"], "dcba"),
+        ("created_at ASC", "abcd"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 200])
+def test_orders_hold_over_every_size_of_page(four: Mlflow, order: Any, expected: str, size: int) -> None:
+    found, token = "", None
+    while True:
+        page = four.ok("POST", "runs/search", experiment_ids=["1"], order_by=order, max_results=size, page_token=token)
+        assert len(page["runs"]) <= size
+        found += "".join(run["info"]["run_name"] for run in page["runs"])
+        token = page["next_page_token"]
+        if token is None:
+            break
+    assert found == expected
+
+
+def test_several_experiments_are_searched_at_once(four: Mlflow) -> None:
+    other = four.experiment("other")
+    four.run(other, run_name="e", start_time=250)
+    assert names(four, experiment_ids=["1", other]) == "abecd"
+    assert names(four, experiment_ids=["1", other], order_by=["metrics.m"]) == "acbde"
+    assert names(four, experiment_ids="1") == "abcd"
+
+
+def test_view_types_tell_the_deleted_from_the_living(four: Mlflow) -> None:
+    run = four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'b'")["runs"][0]
+    four.ok("POST", "runs/delete", run_id=run["info"]["run_id"])
+    views = ("ACTIVE_ONLY", "DELETED_ONLY", "ALL")
+    assert [names(four, run_view_type=view) for view in views] == ["acd", "b", "abcd"]
+
+
+def test_found_runs_bring_all_that_was_logged(four: Mlflow) -> None:
+    (run,) = four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'a'")["runs"]
+    assert run["data"]["metrics"] == [{"key": "m", "value": 0.1, "timestamp": 1, "step": 0}]
+    assert run["data"]["params"] == [{"key": "p", "value": "x"}]
+    assert run["inputs"]["dataset_inputs"][0]["dataset"]["name"] == "train"
+
+
+@pytest.mark.parametrize("experiment_ids", [[], ["999"], ["1", "999"], ["x"]])
+def test_unknown_experiments_are_refused(four: Mlflow, experiment_ids: list[str]) -> None:
+    answer = four.post("runs/search", experiment_ids=experiment_ids)
+    assert code_of(answer, 404) == "RESOURCE_DOES_NOT_EXIST"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"filter": "metrics.m > 'x'"},
+        {"filter": "metrics.m LIKE 'x'"},
+        {"filter": "metrics.m IS NULL"},
+        {"filter": "params.p > 'x'"},
+        {"filter": "params.p = 5"},
+        {"filter": "params.p IN ('x')"},
+        {"filter": "attributes.nonsense = 'x'"},
+        {"filter": "start_time LIKE '1%'"},
+        {"filter": "status > 'A'"},
+        {"filter": "dataset.nonsense = 'x'"},
+        {"filter": "dataset.name > 'x'"},
+        {"filter": "nonsense.m = 'x'"},
+        {"filter": "metrics.m > 1 OR metrics.m < 0"},
+        {"filter": "(metrics.m > 1)"},
+        {"filter": " AND ".join(["metrics.m > 1"] * 101)},
+        {"filter": "params.p = '" + "x" * 10_000 + "'"},
+        {"order_by": ["dataset.name"]},
+        {"order_by": ["nonsense"]},
+        {"order_by": "metrics.m UP"},
+        {"page_token": "W10="},
+        {"run_view_type": "SOME"},
+    ],
+)
+def test_wrong_searches_are_refused_with_a_reason(four: Mlflow, query: dict[str, Any]) -> None:
+    answer = four.post("runs/search", experiment_ids=["1"], **query)
+    assert code_of(answer, 400) == "INVALID_PARAMETER_VALUE"
+    assert len(answer.json()["message"]) > 15
+
+
+def test_experiment_ids_are_needed(four: Mlflow) -> None:
+    answer = four.post("runs/search")
+    assert (answer.status_code, answer.json()["error"]) == (400, "experiment_ids is missing")
