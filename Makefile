@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
+BENCH := .venv/bench.stamp
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test check format pins clean
+.PHONY: help serve test bench check format pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +19,9 @@ test: $(DEV) ## Set up and run all tests, with coverage
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+bench: $(BENCH) ## Measure beside nginx and MLflow; ROWS="name ..." for some rows
+	$(BIN)/python -m bench $(if $(ROWS),--rows "$(ROWS)") $(ARGS)
 
 check: $(DEV) ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .
@@ -47,4 +51,8 @@ $(RUNTIME): .venv/bin/python .constraints/runtime.txt .constraints/build.txt pyp
 
 $(DEV): $(RUNTIME) .constraints/dev.txt
 	$(INSTALL) --require-hashes -r .constraints/dev.txt
+	@touch $@
+
+$(BENCH): $(RUNTIME) .constraints/bench.txt
+	$(INSTALL) --require-hashes -r .constraints/bench.txt
 	@touch $@

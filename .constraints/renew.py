@@ -31,3 +31,4 @@ if __name__ == "__main__":
     renew("runtime", project)
     renew("build", str(HERE / "build.in"))
     renew("dev", project, "--extra=dev", f"--constraint={HERE / 'runtime.txt'}")
+    renew("bench", project, "--extra=bench", f"--constraint={HERE / 'dev.txt'}")

@@ -171,6 +171,9 @@ def _create_details() -> None:
         _reference("candidate_datasets", "candidate_id", "candidates"),
         sa.PrimaryKeyConstraint("candidate_id", "name", "digest", name=op.f("pk_candidate_datasets")),
     )
+    for column in ("name", "digest"):
+        columns = [column, "candidate_id"]
+        op.create_index(op.f(f"ix_candidate_datasets_{'_'.join(columns)}"), "candidate_datasets", columns)
     op.create_table(
         "candidate_models",
         sa.Column("candidate_id", INT64, nullable=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Delete, Select, SQLColumnExpression, Update, func, select
 from sqlalchemy.engine import CursorResult
@@ -47,9 +47,16 @@ class Repository:
         """Keys with values by whom they belong to, sorted by key; nothing for owners that have none."""
         found: dict[int, dict[str, str]] = defaultdict(dict)
         statement = select(owner, key, value).where(owner.in_(owners)).order_by(owner, key)
-        for owned_by, name, content in self.session.execute(statement):
+        for owned_by, name, content in self.tuples(statement):
             found[owned_by][name] = content
         return found
+
+    def tuples(self, statement: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The rows of a statement as the driver gives them, for many rows of plain numbers and texts."""
+        result = self.session.connection().execute(statement)
+        rows: list[tuple[Any, ...]] = list(result.cursor.fetchall())
+        result.close()
+        return rows
 
     def changed(self, statement: Update | Delete) -> bool:
         """Execute a statement; whether it met any row."""

@@ -6,8 +6,9 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import Row, delete, func, insert, select, tuple_
+from sqlalchemy import delete, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
@@ -24,6 +25,15 @@ from modelyard.registry.tables import (
     LoggedModel,
     head_of,
 )
+
+
+class Value(NamedTuple):
+    """One value of a metric, as it is shown; there may be very many."""
+
+    name: str
+    value: float  # may be NaN or infinite
+    timestamp: Milliseconds
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +74,14 @@ class RunDataRepository(Repository):
         """The parameters of runs."""
         return self.values(CandidateParam.candidate_id, CandidateParam.key, CandidateParam.value, candidate_ids)
 
-    def latest_metrics(self, candidate_ids: Sequence[int]) -> dict[int, list[Point]]:
-        """The last point of each metric of runs."""
+    def latest_metrics(self, candidate_ids: Sequence[int]) -> dict[int, list[Value]]:
+        """The last value of each metric of runs."""
         columns = (LatestMetric.candidate_id, LatestMetric.name, LatestMetric.value)
         statement = select(*columns, LatestMetric.timestamp, LatestMetric.step)
-        found: dict[int, list[Point]] = defaultdict(list)
+        found: dict[int, list[Value]] = defaultdict(list)
         mine = LatestMetric.candidate_id.in_(candidate_ids)
-        for owner, name, value, timestamp, step in self.session.execute(statement.where(mine)):
-            found[owner].append(Point(name, math.nan if value is None else value, timestamp, step))
+        for owner, name, value, timestamp, step in self.tuples(statement.where(mine)):
+            found[owner].append(Value(name, math.nan if value is None else value, timestamp, step))
         return found
 
     def count_points(self, candidate_id: int, limit: int) -> int:
@@ -79,27 +89,32 @@ class RunDataRepository(Repository):
         mine = select(CandidateMetric.id).where(CandidateMetric.candidate_id == candidate_id).limit(limit)
         return self.session.scalar(select(func.count()).select_from(mine.subquery())) or 0
 
-    def points(self, candidate_id: int) -> list[Point]:
-        """Every point of a run, metric by metric, the latest of each last."""
+    def all_values(self, candidate_id: int) -> list[Value]:
+        """Every value of a run, metric by metric, the latest of each last."""
         order = (CandidateMetric.name, CandidateMetric.step, CandidateMetric.timestamp, CandidateMetric.id)
         mine = CandidateMetric.candidate_id == candidate_id
-        return [_point(row) for row in self.session.execute(_POINTS.where(mine).order_by(*order))]
+        return [_value(*row) for row in self.tuples(_VALUES.where(mine).order_by(*order))]
 
-    def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Point], Cursor | None]:
+    def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Value], Cursor | None]:
         """A page of one metric's points, by step, then time."""
         mine = (CandidateMetric.candidate_id == candidate_id) & (CandidateMetric.name == name)
         keys = (SortKey(CandidateMetric.step), SortKey(CandidateMetric.timestamp), SortKey(CandidateMetric.id))
         page = read_page(self.session, [Section(select(CandidateMetric.id).where(mine), keys)], cursor, limit)
-        rows = {row.id: row for row in self.session.execute(_POINTS.where(CandidateMetric.id.in_(page.ids)))}
-        return [_point(rows[id_]) for id_ in page.ids], page.following
+        statement = _VALUES.add_columns(CandidateMetric.id).where(CandidateMetric.id.in_(page.ids))
+        values = {row[-1]: _value(*row[:-1]) for row in self.tuples(statement)}
+        return [values[id_] for id_ in page.ids], page.following
 
     def model_points(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:
         """The points that were measured of logged models, each with the id of its run."""
         found: dict[int, list[tuple[Point, str]]] = defaultdict(list)
-        statement = _POINTS.add_columns(Candidate.eid).join(Candidate, Candidate.id == CandidateMetric.candidate_id)
+        measured = (CandidateMetric.logged_model_id, CandidateMetric.dataset_name, CandidateMetric.dataset_digest)
+        statement = _VALUES.add_columns(*measured, Candidate.eid)
+        statement = statement.join(Candidate, Candidate.id == CandidateMetric.candidate_id)
         mine = CandidateMetric.logged_model_id.in_(logged_model_ids)
-        for row in self.session.execute(statement.where(mine).order_by(CandidateMetric.id)):
-            found[row.logged_model_id].append((_point(row), row.eid))
+        for *value, model_id, dataset, digest, run_id in self.tuples(
+            statement.where(mine).order_by(CandidateMetric.id)
+        ):
+            found[model_id].append((Point(*_value(*value), model_id, dataset, digest), run_id))
         return found
 
     def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
@@ -175,22 +190,17 @@ class RunDataRepository(Repository):
         self.session.flush()
 
 
-_POINTS = select(
-    CandidateMetric.id,
+_VALUES = select(
     CandidateMetric.name,
     CandidateMetric.value,
     CandidateMetric.is_nan,
     CandidateMetric.timestamp,
     CandidateMetric.step,
-    CandidateMetric.logged_model_id,
-    CandidateMetric.dataset_name,
-    CandidateMetric.dataset_digest,
 )
 
 
-def _point(row: Row[*tuple[object, ...]]) -> Point:
-    value = math.nan if row.is_nan else row.value
-    return Point(row.name, value, row.timestamp, row.step, row.logged_model_id, row.dataset_name, row.dataset_digest)
+def _value(name: str, value: float, is_nan: bool, timestamp: int, step: int) -> Value:
+    return Value(name, math.nan if is_nan else value, timestamp, step)
 
 
 def _rows(candidate: Candidate, values: Mapping[str, str]) -> list[dict[str, object]]:

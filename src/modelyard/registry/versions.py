@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository, storable
@@ -52,10 +52,12 @@ class VersionRepository(Repository):
             mine = mine.where(ModelVersion.stage == stage)
         return self.session.scalar(mine.order_by(*_HIGHEST).limit(1))
 
-    def stages(self, model_ids: Sequence[int]) -> list[tuple[int, str]]:
-        """The stages in which models have versions, with the models' ids."""
-        mine = select(ModelVersion.model_id, ModelVersion.stage).where(ModelVersion.model_id.in_(model_ids))
-        return [(model_id, stage) for model_id, stage in self.session.execute(mine.distinct())]
+    def latest_of_stages(self, model_ids: Sequence[int]) -> list[ModelVersion]:
+        """The highest version in each stage of models."""
+        place = func.row_number().over(partition_by=(ModelVersion.model_id, ModelVersion.stage), order_by=_HIGHEST)
+        placed = select(ModelVersion.id, place.label("place")).where(ModelVersion.model_id.in_(model_ids)).subquery()
+        first = select(placed.c.id).where(placed.c.place == 1)
+        return list(self.session.scalars(select(ModelVersion).where(ModelVersion.id.in_(first))))
 
     def in_stage(self, model_id: int, stage: str) -> list[ModelVersion]:
         """The versions of a model that are in a stage."""

@@ -173,7 +173,6 @@ def _views(registry: Registry, models: Sequence[Model]) -> list[ModelView]:
     ids = [model.id for model in models]
     tags, aliases = registry.models.tags(ids), registry.models.aliases(ids)
     latest: dict[int, list[VersionView]] = {}
-    versions = [registry.versions.latest(model_id, stage) for model_id, stage in registry.versions.stages(ids)]
-    for view in version_views(registry, [version for version in versions if version]):
+    for view in version_views(registry, registry.versions.latest_of_stages(ids)):
         latest.setdefault(view.version.model_id, []).append(view)
     return [ModelView(m, tags.get(m.id, {}), aliases.get(m.id, {}), latest.get(m.id, [])) for m in models]

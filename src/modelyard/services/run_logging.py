@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from modelyard.errors import DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.registry.run_data import Point
+from modelyard.registry.run_data import Point, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, CandidateDataset
 from modelyard.services.limits import check_key, check_params, check_tags
@@ -77,12 +77,12 @@ def delete_tag(registry: Registry, project_id: int, run_id: str, key: str) -> No
 
 def metric_history(
     registry: Registry, project_id: int, run_id: str, name: str, page_token: str | None, limit: int
-) -> tuple[list[Point], str | None]:
+) -> tuple[list[Value], str | None]:
     """A page of one metric's points and the token of the next. Raises DoesNotExist, InvalidValue."""
     candidate = find_run(registry, project_id, run_id)
     cursor = decode_token(page_token, "history", run_id, name)
-    points, following = registry.run_data.history(candidate.id, name, cursor, limit)
-    return points, encode_token(following, "history", run_id, name)
+    values, following = registry.run_data.history(candidate.id, name, cursor, limit)
+    return values, encode_token(following, "history", run_id, name)
 
 
 def log_inputs(

@@ -12,7 +12,7 @@ from modelyard.access.identity import Identity
 from modelyard.clock import Milliseconds, now
 from modelyard.errors import BadRequest, DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.registry.run_data import ModelLink, Point
+from modelyard.registry.run_data import ModelLink, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, CandidateDataset, Experiment
 from modelyard.services.experiments import Search, active_experiment, searched_experiments
@@ -62,7 +62,7 @@ class RunView:
     experiment_iid: int
     tags: Mapping[str, str]
     params: Mapping[str, str] = field(default_factory=dict)
-    metrics: Sequence[Point] = field(default_factory=list)
+    metrics: Sequence[Value] = field(default_factory=list)
     datasets: Sequence[CandidateDataset] = field(default_factory=list)
     models: Sequence[ModelLink] = field(default_factory=list)
 
@@ -116,8 +116,8 @@ def get_run(registry: Registry, project_id: int, run_id: str) -> RunView:
     candidate = find_run(registry, project_id, run_id)
     experiment = registry.experiments.of(candidate)
     many = registry.run_data.count_points(candidate.id, MAX_POINTS_SHOWN + 1) > MAX_POINTS_SHOWN
-    points = None if many else registry.run_data.points(candidate.id)
-    return _views(registry, [candidate], {experiment.id: experiment.iid}, points)[0]
+    values = None if many else registry.run_data.all_values(candidate.id)
+    return _views(registry, [candidate], {experiment.id: experiment.iid}, values)[0]
 
 
 def update_run(registry: Registry, project_id: int, run_id: str, change: RunChange) -> RunView:
@@ -182,11 +182,11 @@ def _check_name(name: str) -> None:
 
 
 def _views(
-    registry: Registry, candidates: Sequence[Candidate], iids: Mapping[int, int], points: list[Point] | None
+    registry: Registry, candidates: Sequence[Candidate], iids: Mapping[int, int], values: list[Value] | None
 ) -> list[RunView]:
     ids, data = [candidate.id for candidate in candidates], registry.run_data
     tags, params, datasets, models = data.tags(ids), data.params(ids), data.datasets(ids), data.models(ids)
-    metrics = data.latest_metrics(ids) if points is None else dict.fromkeys(ids, points)
+    metrics = data.latest_metrics(ids) if values is None else dict.fromkeys(ids, values)
     return [
         RunView(
             each,

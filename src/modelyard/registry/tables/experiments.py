@@ -132,6 +132,7 @@ class CandidateDataset(Base):
     """A dataset that a candidate used, as its client described it."""
 
     __tablename__ = "candidate_datasets"
+    __table_args__ = (Index(None, "name", "candidate_id"), Index(None, "digest", "candidate_id"))
 
     candidate_id: Mapped[int] = parent("candidates.id", primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)

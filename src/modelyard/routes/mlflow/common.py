@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, Path
-from fastapi.responses import JSONResponse
+import orjson
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
 from modelyard.access.identity import Identity
@@ -81,12 +81,14 @@ def tags_by_key(tags: Sequence[Tag]) -> dict[str, str]:
     return mapping
 
 
-def answer(body: Mapping[str, object] | None = None) -> JSONResponse:
-    """200 with a JSON object, as every success of MLflow's API is; past FastAPI's encoder, slow on large answers."""
-    return JSONResponse(body or {})
+def answer(body: Mapping[str, object] | None = None) -> Response:
+    """200 with a JSON object, as every success of MLflow's API is. A page of runs may be megabytes: orjson takes a
+    tenth of the time that the standard library does, and FastAPI's own encoder would take ten times as long again.
+    """
+    return Response(orjson.dumps(body or {}), media_type="application/json")
 
 
-def page_of(key: str, items: list[dict[str, object]], token: str | None) -> JSONResponse:
+def page_of(key: str, items: list[dict[str, object]], token: str | None) -> Response:
     """One page of a search."""
     return answer({key: items, "next_page_token": token})
 

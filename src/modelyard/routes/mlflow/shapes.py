@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
-from modelyard.registry.run_data import Point
+from modelyard.registry.run_data import Point, Value
 from modelyard.registry.tables import Candidate, CandidateDataset
 from modelyard.routes.urls import base_url
 from modelyard.services.experiments import ExperimentView
@@ -34,7 +34,7 @@ def number(value: float) -> float | str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def metric(point: Point) -> Shape:
+def metric(point: Value | Point) -> Shape:
     """One point of a metric."""
     return {"key": point.name, "value": number(point.value), "timestamp": point.timestamp, "step": point.step}
 
