@@ -31,4 +31,6 @@ if __name__ == "__main__":
     renew("runtime", project)
     renew("build", str(HERE / "build.in"))
     renew("dev", project, "--extra=dev", f"--constraint={HERE / 'runtime.txt'}")
+    for client in sorted((HERE / "clients").glob("*.in")):  # each in an environment of its own, for tests/e2e
+        renew(f"clients/{client.stem}", str(client))
     renew("bench", project, "--extra=bench", f"--constraint={HERE / 'dev.txt'}")

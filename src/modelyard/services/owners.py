@@ -17,6 +17,7 @@ class Owner:
     package: Package | None
     candidate_id: int | None = None
     logged_model_id: int | None = None
+    run_id: str = ""  # of the run that its files came from
 
 
 def find_owner(registry: Registry, project_id: int, ref: OwnerRef) -> Owner:
@@ -32,7 +33,8 @@ def find_owner(registry: Registry, project_id: int, ref: OwnerRef) -> Owner:
     else:
         version = registry.versions.by_id(project_id, int(ref.key))
         if version is not None:
-            return Owner(registry.packages.of_version(version.id), logged_model_id=version.logged_model_id)
+            package = registry.packages.of_version(version.id)
+            return Owner(package, logged_model_id=version.logged_model_id, run_id=version.run_id)
     raise DoesNotExist(f"No {ref.kind.value} {ref.key} exists")
 
 
@@ -40,9 +42,10 @@ def of_candidate(registry: Registry, candidate: Candidate) -> Owner:
     """A candidate with its package, which is its version's when it was promoted."""
     version_id = candidate.model_version_id
     package = registry.packages.of_version(version_id) if version_id else registry.packages.of_candidate(candidate.id)
-    return Owner(package, candidate_id=candidate.id)
+    return Owner(package, candidate_id=candidate.id, run_id=candidate.eid)
 
 
 def of_logged_model(registry: Registry, model: LoggedModel) -> Owner:
     """A logged model with its package."""
-    return Owner(registry.packages.of_logged_model(model.id), logged_model_id=model.id)
+    package = registry.packages.of_logged_model(model.id)
+    return Owner(package, logged_model_id=model.id, run_id=model.source_run_id)

@@ -80,7 +80,8 @@ def create_version(registry: Registry, caller: Identity, project_id: int, new: N
         packages.promote(registry, run, version.id, caller)
     else:
         _add_own_files(registry, caller, model, version, source)
-        version.run_id = new.run_id or version.run_id
+        came_from = source.owner.run_id if source.owner else ""
+        version.run_id = new.run_id or came_from or version.run_id
     registry.session.flush()
     return version_views(registry, [version])[0]
 

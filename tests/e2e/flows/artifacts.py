@@ -1,0 +1,97 @@
+"""Artifacts, by the real MLflow client, beside the file API."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+
+from harness import Yard, owner_of, run, sha256
+
+MANY = 2000
+BIG = 600 * 1024 * 1024
+
+
+def flow_artifacts_go_up_and_come_back(yard: Yard) -> None:
+    mlflow.set_experiment("e")
+    with mlflow.start_run() as active, tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "sub dir").mkdir()
+        (Path(folder) / "sub dir" / "ünïcode 😀.txt").write_text("hello")
+        (Path(folder) / "empty").touch()
+        mlflow.log_artifacts(folder, "a dir")
+        mlflow.log_artifact(str(Path(folder) / "empty"))
+        mlflow.log_text("text", "notes/n.txt")
+        mlflow.log_dict({"a": 1}, "notes/d.json")
+    client, run_id, owner = MlflowClient(), active.info.run_id, owner_of(active.info.artifact_uri)
+    assert [(f.path, f.is_dir) for f in client.list_artifacts(run_id)] == [
+        ("a dir", True),
+        ("empty", False),
+        ("notes", True),
+    ]
+    assert [f.path for f in client.list_artifacts(run_id, "a dir")] == ["a dir/empty", "a dir/sub dir"]
+    assert [f.file_size for f in client.list_artifacts(run_id, "notes") if f.path.endswith(".txt")] == [4]
+    assert client.list_artifacts(run_id, "notes/n.txt") == []
+    assert yard.get(owner, "a dir/sub dir/ünïcode 😀.txt") == b"hello"
+    assert yard.get(owner, "empty") == b""
+    local = Path(client.download_artifacts(run_id, "a dir"))
+    assert (local / "sub dir" / "ünïcode 😀.txt").read_text() == "hello"
+    assert (local / "empty").read_bytes() == b""
+    assert mlflow.artifacts.load_text(f"{active.info.artifact_uri}/notes/n.txt") == "text"
+    assert mlflow.artifacts.load_dict(f"{active.info.artifact_uri}/notes/d.json") == {"a": 1}
+
+
+def flow_files_of_the_file_api_are_artifacts(yard: Yard) -> None:
+    mlflow.set_experiment("e")
+    with mlflow.start_run() as active:
+        pass
+    content = os.urandom(100_000)
+    yard.put(owner_of(active.info.artifact_uri), "dir/weights.bin", content)
+    local = mlflow.artifacts.download_artifacts(run_id=active.info.run_id, artifact_path="dir/weights.bin")
+    assert Path(local).read_bytes() == content
+
+
+def flow_two_thousand_small_files(yard: Yard) -> None:
+    mlflow.set_experiment("e")
+    with mlflow.start_run() as active, tempfile.TemporaryDirectory() as folder:
+        for i in range(MANY):
+            (Path(folder) / f"f{i:04}").write_bytes(f"content of {i}".encode())
+        mlflow.log_artifacts(folder, "many")
+    listed = MlflowClient().list_artifacts(active.info.run_id, "many")
+    assert len(listed) == MANY
+    local = Path(mlflow.artifacts.download_artifacts(run_id=active.info.run_id, artifact_path="many"))
+    for i in range(MANY):
+        assert (local / f"f{i:04}").read_bytes() == f"content of {i}".encode()
+
+
+def flow_one_big_file(yard: Yard) -> None:
+    mlflow.set_experiment("e")
+    with tempfile.TemporaryDirectory() as folder, mlflow.start_run() as active:
+        path = Path(folder) / "big.bin"
+        block = os.urandom(1024 * 1024)
+        with path.open("wb") as file:
+            for i in range(BIG // len(block)):
+                file.write(i.to_bytes(8, "big") + block[8:])
+        mlflow.log_artifact(str(path))
+        expected = sha256(path.read_bytes())
+        path.unlink()
+        local = mlflow.artifacts.download_artifacts(run_id=active.info.run_id, artifact_path="big.bin", dst_path=folder)
+        assert Path(local).stat().st_size == BIG
+        assert sha256(Path(local).read_bytes()) == expected
+
+
+def flow_artifacts_are_deleted(yard: Yard) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    mlflow.set_experiment("e")
+    with mlflow.start_run() as active:
+        mlflow.log_text("1", "keep.txt")
+        mlflow.log_text("2", "dir/gone.txt")
+    get_artifact_repository(active.info.artifact_uri).delete_artifacts("dir")
+    assert [f.path for f in MlflowClient().list_artifacts(active.info.run_id)] == ["keep.txt"]
+
+
+if __name__ == "__main__":
+    run(globals())
