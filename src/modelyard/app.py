@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard import __version__
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
 from modelyard.routes import failures, health, members, model_files, packages, projects, tokens, users, version
+from modelyard.routes.direct import DirectFiles
 from modelyard.routes.mlflow import (
     artifacts,
     experiments,
@@ -47,9 +51,26 @@ ROUTERS = (
 )
 
 
+class Application(FastAPI):
+    """FastAPI behind what every request passes: the log, the raw path, and the direct way of the file API."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+        super().__init__(**options)
+        self._front = RequestLog(RawPath(DirectFiles(super().__call__, self)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or tell that the application starts or stops."""
+        await self._front(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's layers but the outermost, which answers what is unexpected in plain text: `RequestLog` does it."""
+        stack = super().build_middleware_stack()
+        return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
+
+
 def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     """The application on a migrated database; `store` replaces the blob store that the settings name."""
-    app = FastAPI(
+    app = Application(
         title="modelyard",
         version=__version__,
         description="A self-hosted model registry that speaks GitLab's model registry API.",
@@ -65,8 +86,6 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     failures.install(app)
-    app.add_middleware(RawPath)
-    app.add_middleware(RequestLog)
     return app
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
+import orjson
 import structlog
 
 Event = MutableMapping[str, Any]
@@ -24,7 +25,7 @@ def configure(level: str, form: str | None) -> None:
     last: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
     )
     structlog.configure(
         processors=[*shared, *last],
@@ -33,6 +34,10 @@ def configure(level: str, form: str | None) -> None:
         cache_logger_on_first_use=False,
     )
     _capture_library_logs(level, shared, last)
+
+
+def _to_json(event: Event, default: Callable[[Any], Any] | None = None, **_options: object) -> str:
+    return orjson.dumps(event, default=default).decode()
 
 
 def _capture_library_logs(level: str, shared: list[Any], last: list[Any]) -> None:

@@ -64,6 +64,7 @@ class Location:
     owner_id: int | None  # id of the version or candidate itself
     package_id: int | None
     file: StoredFile | None
+    role_ends_at: Milliseconds | None  # until when all of this can hold
 
 
 class LocationRepository(Repository):
@@ -84,12 +85,12 @@ class LocationRepository(Repository):
 
 
 _PROJECT_AT = len(TOKEN_COLUMNS)
-_OWNER_AT = _PROJECT_AT + 5
+_OWNER_AT = _PROJECT_AT + 6
 _FILE_AT = _OWNER_AT + 2
 
 
 def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
-    project_id, path, namespace, visibility, role = row[_PROJECT_AT:_OWNER_AT]
+    project_id, path, namespace, visibility, role, role_ends_at = row[_PROJECT_AT:_OWNER_AT]
     owner_id, package_id = row[_OWNER_AT:_FILE_AT]
     file_id, sha256, size, created_at = row[_FILE_AT:]
     return Location(
@@ -98,6 +99,7 @@ def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
         owner_id=owner_id,
         package_id=package_id,
         file=StoredFile(file_id, name, sha256, size, created_at) if file_id is not None else None,
+        role_ends_at=role_ends_at,
     )
 
 
@@ -136,6 +138,7 @@ def lookup_statement(project_by_id: bool, kind: OwnerKind) -> Select[*tuple[Any,
         Project.namespace_path,
         Project.visibility,
         Member.access_level,
+        Member.expires_at,
         owner.id,
         Package.id,
         PackageFile.id,

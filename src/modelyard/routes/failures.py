@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -39,14 +41,14 @@ MLFLOW_CODES = {
 
 def install(app: FastAPI) -> None:
     """Register a handler for every kind of failure."""
-    app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(HTTPException, _routing)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(OperationalError, _database)
-    app.add_exception_handler(StoreFull, _store_full)
-    app.add_exception_handler(StoreUnavailable, _store_unavailable)
-    app.add_exception_handler(BlobMissing, _blob_missing)
-    app.add_exception_handler(ClientDisconnect, _disconnected)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def respond(request: Request, error: Exception) -> Response:
+    """The response for a failure of one of the EXPECTED kinds."""
+    handler = next(handler for kind, handler in HANDLERS.items() if isinstance(error, kind))
+    return await handler(request, error)
 
 
 def answer(request: Request, error: ApiError) -> Response:
@@ -112,3 +114,16 @@ def _allowed_methods(request: Request) -> str:
         if route.matches({**request.scope, "method": "GET"})[0] is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
     return ", ".join(sorted(methods))
+
+
+HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    ApiError: _api_error,
+    HTTPException: _routing,
+    RequestValidationError: _validation,
+    OperationalError: _database,
+    StoreFull: _store_full,
+    StoreUnavailable: _store_unavailable,
+    BlobMissing: _blob_missing,
+    ClientDisconnect: _disconnected,
+}
+EXPECTED = tuple(HANDLERS)

@@ -1,16 +1,19 @@
-"""The model registry's file API: authorize, upload and download, by version id or `candidate:<iid>`."""
+"""The model registry's file API: authorize, upload and download, by version id or `candidate:<iid>`.
+
+These operations take the bare request and read their own path, so that `direct` can call them without FastAPI.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.responses import JSONResponse
+import orjson
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from modelyard.access.tokens import read_credential
-from modelyard.routes.params import parameters, query_documented
-from modelyard.routes.transfers import Files, UploadOptions, precondition_of, serve, store
+from modelyard.routes.params import query_documented, read_parameters, validate
+from modelyard.routes.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.urls import own_url
 from modelyard.services.files import Address
 from modelyard.wire.headers import combined
@@ -21,6 +24,12 @@ router = APIRouter(
 )
 
 AUTHORIZE_SUFFIX = "/authorize"
+PATH = "/{name:path}"
+PATH_PARAMETERS = {
+    "project": "Project id, or URL-encoded path.",
+    "model_version_id": "Version id, or `candidate:` and a candidate's iid.",
+    "name": "`(*path/):file_name`",
+}
 UPLOAD_BODY = {
     "requestBody": {
         "content": {
@@ -44,24 +53,13 @@ class Claim(BaseModel):
     sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the file in hex.")
 
 
-async def _address(
-    project: Annotated[str, Path(description="Project id, or URL-encoded path.")],
-    model_version_id: Annotated[str, Path(description="Version id, or `candidate:` and a candidate's iid.")],
-    name: Annotated[str, Path(description="`(*path/):file_name`")],
-) -> Address:
-    file_name = parse_file_name(name)
-    return Address(parse_project(project), parse_owner(model_version_id), file_name)
-
-
-FileAddress = Annotated[Address, Depends(_address)]
-
-
-@router.put("/{name:path}/authorize", summary="Check an upload before its bytes are sent")
-async def authorize(request: Request, address: FileAddress, files: Files, claim: Claim = parameters(Claim)) -> Response:
+async def authorize(request: Request) -> Response:
     """Answer all that the upload would answer, but for its body. It promises nothing: the upload checks again."""
+    address, files = _address(request), files_of(request)
+    claim = validate(Claim, await read_parameters(request))
     current = await files.authorize(read_credential(request.scope["headers"]), address, claim.size)
     precondition_of(combined(request.scope["headers"]))(current)
-    return JSONResponse(
+    return _json(
         {
             "MaximumSize": files.max_file_size,
             "UploadHashFunctions": ["sha256"],
@@ -72,20 +70,62 @@ async def authorize(request: Request, address: FileAddress, files: Files, claim:
     )
 
 
-@router.put(
-    "/{name:path}",
+async def upload(request: Request) -> Response:
+    """Take a form with a part named `file`, or any other body as the bytes themselves; 201 means durable."""
+    stored = await store(request, _address(request), files_of(request))
+    return _json({"message": "201 Created"}, 201, {"Location": own_url(request), **stored})
+
+
+async def download(request: Request) -> Response:
+    """Answer with the bytes, whole or in ranges, as conditions and ranges of RFC 9110 ask."""
+    return await serve(request, _address(request), files_of(request))
+
+
+def _address(request: Request) -> Address:
+    path = request.scope["path_params"]
+    name = parse_file_name(path["name"])
+    return Address(parse_project(path["project"]), parse_owner(path["model_version_id"]), name)
+
+
+def _json(body: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+def _documented(*extras: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of an operation: its path parameters, and what else it takes."""
+    described: dict[str, Any] = {
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
+            for name, text in PATH_PARAMETERS.items()
+        ]
+    }
+    for extra in extras:
+        described["parameters"] = described["parameters"] + extra.get("parameters", [])
+        described |= {key: value for key, value in extra.items() if key != "parameters"}
+    return described
+
+
+router.add_api_route(
+    PATH + AUTHORIZE_SUFFIX,
+    authorize,
+    methods=["PUT"],
+    summary="Check an upload before its bytes are sent",
+    openapi_extra=_documented(query_documented(Claim)),
+)
+router.add_api_route(
+    PATH,
+    upload,
+    methods=["PUT"],
     status_code=201,
     summary="Upload a file",
-    openapi_extra=UPLOAD_BODY | query_documented(UploadOptions),
+    openapi_extra=_documented(UPLOAD_BODY, query_documented(UploadOptions)),
 )
-async def upload(request: Request, address: FileAddress, files: Files) -> Response:
-    """Take a form with a part named `file`, or any other body as the bytes themselves; 201 means durable."""
-    headers = {"Location": own_url(request), **await store(request, address, files)}
-    return JSONResponse({"message": "201 Created"}, 201, headers)
-
-
-@router.head("/{name:path}", include_in_schema=False)
-@router.get("/{name:path}", summary="Download a file", response_class=Response)
-async def download(request: Request, address: FileAddress, files: Files) -> Response:
-    """Answer with the bytes, whole or in ranges, as conditions and ranges of RFC 9110 ask."""
-    return await serve(request, address, files)
+router.add_api_route(
+    PATH,
+    download,
+    methods=["GET"],
+    summary="Download a file",
+    response_class=Response,
+    openapi_extra=_documented(),
+)
+router.add_api_route(PATH, download, methods=["HEAD"], include_in_schema=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from modelyard.access.tokens import read_credential
@@ -17,9 +17,8 @@ from modelyard.services.ingest import Expectations
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
 from modelyard.wire.headers import combined
-from modelyard.wire.ranges import ByteRange
 from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
-from modelyard.wire.representation import Representation, answer_download
+from modelyard.wire.representation import Answer, Representation, answer_download
 from modelyard.wire.send import FileResponse
 
 
@@ -29,12 +28,10 @@ class UploadOptions(BaseModel):
     status: Literal["default", "hidden"] | None = Field(None, description="Status that the whole package gets.")
 
 
-async def _files(request: Request) -> FileService:
+def files_of(request: Request) -> FileService:
+    """The service that moves files."""
     service: FileService = request.app.state.files
     return service
-
-
-Files = Annotated[FileService, Depends(_files)]
 
 
 async def store(request: Request, address: Address, files: FileService) -> Mapping[str, str]:
@@ -59,17 +56,22 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
     try:
         answer = answer_download(request.method, combined(request.scope["headers"]), _representation(opened.file))
     except BaseException:
-        opened.reader.close()
+        opened.close()
         raise
-    if answer.framing is None and (opened.content is not None or not answer.parts):
-        opened.reader.close()
-        return _small(answer.status, answer.headers, opened, answer.parts)
-    return FileResponse(answer.status, answer.headers, files.source(opened.reader), answer.parts, answer.framing)
+    if opened.reader is not None and answer.parts:
+        return FileResponse(answer.status, answer.headers, files.source(opened.reader), answer.parts, answer.framing)
+    opened.close()
+    return Response(_content(opened, answer), answer.status, answer.headers)
 
 
-def _small(status: int, headers: dict[str, str], opened: Download, parts: list[ByteRange]) -> Response:
-    content = (opened.content or b"")[parts[0].start : parts[0].stop] if parts else b""
-    return Response(content, status, headers)
+def _content(opened: Download, answer: Answer) -> bytes:
+    """What is sent of a small file: all of it, a range, or several with what frames them."""
+    content = opened.content or b""
+    parts = [content[part.start : part.stop] for part in answer.parts]
+    if answer.framing is None:
+        return b"".join(parts)
+    heads = (answer.framing.part_head(part) for part in answer.parts)
+    return b"".join(piece for pair in zip(heads, parts, strict=True) for piece in pair) + answer.framing.tail
 
 
 def _representation(file: StoredFile) -> Representation:

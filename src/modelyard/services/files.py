@@ -21,6 +21,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
 from modelyard.services import packages
 from modelyard.services.ingest import Expectations, FileTooLarge, Ingest, Piece
+from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
 from modelyard.wire.paths import OwnerRef, ProjectRef
 
 log = structlog.get_logger()
@@ -42,11 +43,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that is open for reading; whoever takes it closes `reader`."""
+    """A file that is open for reading, whoever takes it closes `reader`; or all of a small one, then there is none."""
 
     file: StoredFile
-    reader: BlobReader
-    content: bytes | None  # all of a small file
+    reader: BlobReader | None
+    content: bytes | None
+
+    def close(self) -> None:
+        """Close the reader, if there is one."""
+        if self.reader is not None:
+            self.reader.close()
 
 
 class BlobSource:
@@ -74,6 +80,8 @@ class FileService:
         self.store = store
         self.max_file_size = max_file_size
         self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
+        self._locations = RecentInGeneration[Location](MAX_LOCATIONS, database.generation)
+        self._contents = Recent[bytes](MAX_CONTENT_BYTES, len)  # by digest, so that they always hold
 
     def close(self) -> None:
         """Let running reads and writes end."""
@@ -84,7 +92,11 @@ class FileService:
 
         Raises TokenError, Unauthorized, ProjectNotFound, Forbidden, NotFound and FileTooLarge, in the order of checks.
         """
-        location = await self.database.read(lambda registry: _locate(registry, credential, address, Action.WRITE)[0])
+        location, generation = self._recent(credential, address)
+        if location is None:
+            location = await self.database.read(lambda registry: _find(registry, credential, address))
+            self._remember(credential, address, location, generation)
+        _judge(location, credential, Action.WRITE)
         if size is not None and self.max_file_size and size > self.max_file_size:
             raise FileTooLarge
         return location.file
@@ -108,7 +120,8 @@ class FileService:
             sha256 = await ingest.receive(pieces)
 
             def record(registry: Registry) -> StoredFile:
-                location, caller = _locate(registry, credential, address, Action.WRITE)
+                location = _find(registry, credential, address)
+                caller = _judge(location, credential, Action.WRITE)
                 precondition(location.file)
                 if self.store.stat(sha256) is None:
                     ingest.publish_again()
@@ -120,16 +133,33 @@ class FileService:
 
     async def download(self, credential: str | None, address: Address) -> Download:
         """Open a file for whoever may read it. Raises as `authorize` does, and FileNotFound."""
-        return await self.database.read(lambda registry: self._open(registry, credential, address))
+        recent, generation = self._recent(credential, address)
+        content = self._contents.get(recent.file.sha256) if recent and recent.file else None
+        if recent is not None and content is not None:
+            return Download(_readable(recent, credential), None, content)
+        location, opened = await self.database.read(lambda registry: self._open(registry, credential, address))
+        self._remember(credential, address, location, generation)
+        if opened.content is not None:
+            self._contents.put(opened.file.sha256, opened.content)
+        return opened
 
     def source(self, reader: BlobReader) -> BlobSource:
         """The reader, for use on the event loop."""
         return BlobSource(reader, self.executor)
 
-    def _open(self, registry: Registry, credential: str | None, address: Address) -> Download:
-        file = _locate(registry, credential, address, Action.READ)[0].file
-        if file is None:
-            raise FileNotFound
+    def _recent(self, credential: str | None, address: Address) -> tuple[Location | None, int | None]:
+        location, generation = self._locations.get((_digest(credential), address))
+        if location is not None and location.role_ends_at is not None and location.role_ends_at <= now():
+            return None, generation
+        return location, generation
+
+    def _remember(self, credential: str | None, address: Address, location: Location, generation: int | None) -> None:
+        if location.token is not None or credential is None:  # what strangers make up would drive out the rest
+            self._locations.put((_digest(credential), address), location, generation)
+
+    def _open(self, registry: Registry, credential: str | None, address: Address) -> tuple[Location, Download]:
+        location = _find(registry, credential, address)
+        file = _readable(location, credential)
         try:
             reader = self.store.open(file.sha256)
         except BlobMissing as error:
@@ -139,19 +169,36 @@ class FileService:
             reader.close()
             log.error("blob damaged", sha256=file.sha256, file_id=file.id, advice="run modelyard check --read")
             raise InternalError
-        return Download(file, reader, reader.read(0, file.size) if file.size <= SMALL_FILE_BYTES else None)
+        if file.size > SMALL_FILE_BYTES:
+            return location, Download(file, reader, None)
+        with reader:
+            return location, Download(file, None, reader.read(0, file.size))
 
 
-def _locate(registry: Registry, credential: str | None, address: Address, action: Action) -> tuple[Location, Identity]:
-    """What lies at the address, if the holder of the credential may do `action` there; else the refusal that is due."""
-    digest = digest_of(credential) if credential is not None else None
-    location = registry.locations.find(digest, address.project, address.owner, address.name)
+def _find(registry: Registry, credential: str | None, address: Address) -> Location:
+    return registry.locations.find(_digest(credential), address.project, address.owner, address.name)
+
+
+def _digest(credential: str | None) -> str | None:
+    return digest_of(credential) if credential is not None else None
+
+
+def _judge(location: Location, credential: str | None, action: Action) -> Identity:
+    """Who asks, if they may do `action` at the location; else the refusal that is due."""
     caller = identify(location.token, now()) if credential is not None else ANONYMOUS
     require_scope(caller, writing=action is not Action.READ)
     require(caller, location.project, action)
     if location.owner_id is None:
         raise NotFound
-    return location, caller
+    return caller
+
+
+def _readable(location: Location, credential: str | None) -> StoredFile:
+    """The file at the location, if the caller may read it; else the refusal that is due."""
+    _judge(location, credential, Action.READ)
+    if location.file is None:
+        raise FileNotFound
+    return location.file
 
 
 def _record(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from enum import Enum, auto
+from functools import lru_cache
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
@@ -48,6 +49,7 @@ def range_applies(if_range: str | None, current: Validators) -> bool:
     return value == current.etag if '"' in value else _seconds(value) == current.last_modified
 
 
+@lru_cache(maxsize=4096)
 def http_date(seconds: int) -> str:
     """A moment as HTTP writes it, `Mon, 23 Nov 2026 18:00:00 GMT` (section 5.6.7)."""
     return formatdate(seconds, usegmt=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import time
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modelyard.errors import InternalError
 from modelyard.wire.paths import normalize_path
 
-log = structlog.get_logger("modelyard.access")
+log = structlog.get_logger()
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs when nobody waits for the answer any more
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -85,7 +85,7 @@ def request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return secrets.token_hex(16)
+    return f"{random.getrandbits(128):032x}"
 
 
 def _log_request(scope: Scope, answer: _Answer) -> None:

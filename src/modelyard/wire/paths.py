@@ -48,7 +48,8 @@ class OwnerRef:
 
 def normalize_path(raw_path: bytes) -> str:
     """The path that is routed: still encoded, repeated slashes squeezed, no trailing one (as in GitLab)."""
-    return "/" + re.sub("/+", "/", raw_path.decode("latin-1")).strip("/")
+    path = raw_path.decode("latin-1")
+    return "/" + (re.sub("/+", "/", path) if "//" in path else path).strip("/")
 
 
 def decode_segment(segment: str) -> str:
@@ -149,4 +150,6 @@ def _traverses(segment: str) -> bool:
 def _is_name(segment: str) -> bool:
     if not segment or len(segment.encode()) > MAX_SEGMENT_BYTES or _ENCODED_TWICE.search(segment):
         return False
+    if segment.isascii() and segment.isprintable():
+        return "/" not in segment and "\\" not in segment
     return not any(c in "/\\" or c in _REORDERING or unicodedata.category(c) in _UNPRINTABLE for c in segment)

@@ -15,7 +15,7 @@ from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowErr
 from modelyard.registry.packages import Child
 from modelyard.routes.mlflow.common import ROOT, InProject, answer
 from modelyard.routes.params import parameters, query_documented
-from modelyard.routes.transfers import Files, serve, store
+from modelyard.routes.transfers import files_of, serve, store
 from modelyard.services import artifacts
 from modelyard.services.files import Address
 from modelyard.wire.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project
@@ -52,11 +52,11 @@ async def list_directory(project: InProject, wanted: Directory = parameters(Dire
 
 
 @router.put("/artifacts/{path:path}", summary="Upload a file", openapi_extra=BODY)
-async def upload(request: Request, project: str, path: str, files: Files) -> Response:
+async def upload(request: Request, project: str, path: str) -> Response:
     """As the file API does, but with an empty JSON object and 200 as answer."""
     address = _address(project, path)
     try:
-        headers = await store(request, address, files)
+        headers = await store(request, address, files_of(request))
     except NotFound as error:
         raise _missing(error, address) from error
     response = answer()
@@ -66,11 +66,11 @@ async def upload(request: Request, project: str, path: str, files: Files) -> Res
 
 @router.head("/artifacts/{path:path}", include_in_schema=False)
 @router.get("/artifacts/{path:path}", summary="Download a file", response_class=Response)
-async def download(request: Request, project: str, path: str, files: Files) -> Response:
+async def download(request: Request, project: str, path: str) -> Response:
     """As the file API does, ranges and conditions included; but never without a token."""
     address = _address(project, path)
     try:
-        return await serve(request, address, files, signed_in=True)
+        return await serve(request, address, files_of(request), signed_in=True)
     except (NotFound, FileNotFound) as error:
         raise _missing(error, address) from error
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
-from modelyard.errors import InvalidValue
+from modelyard.errors import InvalidValue, Unauthorized
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.call import ApiCall
@@ -120,6 +120,8 @@ class ProjectCall:
 
 
 async def _project_call(call: ApiCall, project: Annotated[str, Path(description="Project id or path.")]) -> ProjectCall:
+    if call.credential is None:
+        raise Unauthorized  # before any parameter is looked at: nothing here is for strangers
     return ProjectCall(call, parse_project(project))
 
 
