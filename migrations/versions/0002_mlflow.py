@@ -154,6 +154,7 @@ def _create_details() -> None:
         sa.Column("step", INT64, nullable=False),
         _reference("candidate_latest_metrics", "candidate_id", "candidates"),
         sa.PrimaryKeyConstraint("candidate_id", "name", name=op.f("pk_candidate_latest_metrics")),
+        sqlite_with_rowid=False,
     )
     columns = ["experiment_id", "name", "value", "candidate_id"]
     op.create_index(op.f(f"ix_candidate_latest_metrics_{'_'.join(columns)}"), "candidate_latest_metrics", columns)
@@ -200,6 +201,7 @@ def _rebuild_values(table: str, *, searchable: bool) -> None:
         *(added if searchable else ()),
         _reference(table, "candidate_id", "candidates"),
         sa.PrimaryKeyConstraint("candidate_id", "key", name=op.f(f"pk_{table}")),
+        sqlite_with_rowid=not searchable,
     )
     columns = "candidate_id, key, value"
     if searchable:

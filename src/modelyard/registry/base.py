@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Delete, Select, SQLColumnExpression, Update, func, select
+from sqlalchemy import Delete, Insert, Select, SQLColumnExpression, Update, func, select
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -57,6 +57,10 @@ class Repository:
         rows: list[tuple[Any, ...]] = list(result.cursor.fetchall())
         result.close()
         return rows
+
+    def write_rows(self, statement: Insert, rows: Sequence[dict[str, object]]) -> None:
+        """Insert rows past the session's entities, which take twice as long for a thousand of them."""
+        self.session.connection().execute(statement, list(rows))
 
     def changed(self, statement: Update | Delete) -> bool:
         """Execute a statement; whether it met any row."""

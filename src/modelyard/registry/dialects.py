@@ -63,7 +63,8 @@ def ilike(column: SQLColumnExpression[str], pattern: str) -> ColumnElement[bool]
 
 def upsert(session: Session, table: type[Any]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can say what is to become of rows that are there already."""
-    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return insert(table.__table__)
 
 
 def _glob(pattern: str) -> str:

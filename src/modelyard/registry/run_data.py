@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
@@ -141,7 +141,7 @@ class RunDataRepository(Repository):
             statement = upsert(self.session, CandidateTag)
             new = {"value": statement.excluded.value, "head": statement.excluded.head}
             statement = statement.on_conflict_do_update(index_elements=["candidate_id", "key"], set_=new)
-            self.session.execute(statement, _rows(candidate, tags))
+            self.write_rows(statement, _rows(candidate, tags))
 
     def delete_tag(self, candidate: Candidate, key: str) -> bool:
         """Remove a tag; whether there was one."""
@@ -157,13 +157,13 @@ class RunDataRepository(Repository):
     def add_params(self, candidate: Candidate, params: Mapping[str, str]) -> None:
         """Insert parameters that the run does not have yet."""
         if params:
-            self.session.execute(insert(CandidateParam), _rows(candidate, params))
+            self.write_rows(upsert(self.session, CandidateParam), _rows(candidate, params))
 
     def add_points(self, candidate: Candidate, points: Sequence[Point]) -> None:
         """Append points to a run's metrics, and keep the latest of each at hand."""
         if not points:
             return
-        self.session.execute(insert(CandidateMetric), [_point_row(candidate, point) for point in points])
+        self.write_rows(upsert(self.session, CandidateMetric), [_point_row(candidate, point) for point in points])
         latest: dict[str, Point] = {}
         for point in points:
             if point.name not in latest or point.age >= latest[point.name].age:
@@ -176,7 +176,7 @@ class RunDataRepository(Repository):
         )
         columns = {name: new[name] for name in ("value", "timestamp", "step")}
         keep = statement.on_conflict_do_update(index_elements=["candidate_id", "name"], set_=columns, where=is_later)
-        self.session.execute(keep, [_latest_row(candidate, point) for point in latest.values()])
+        self.write_rows(keep, [_latest_row(candidate, point) for point in latest.values()])
 
     def set_dataset(self, dataset: CandidateDataset) -> None:
         """Note a dataset, in place of what was known of the same one."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, exists, select
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.dialects import ilike, like
@@ -84,18 +84,23 @@ class Subject:
         return sorted({Entity.ATTRIBUTE, *self.rows, *self.extra})
 
 
-def conditions(subject: Subject, clauses: Iterable[Clause], scope: list[int] | None = None) -> list[Condition]:
-    """The conditions of a filter, all of which must hold. `scope` are the ids that every row's scope is one of.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where rows are looked for: the ids that their scope is one of, and a judge of which matches are rare there."""
 
-    Raises InvalidValue for a clause that makes no sense.
-    """
+    ids: list[int]
+    is_rare: Callable[[Select[Any]], bool]
+
+
+def conditions(subject: Subject, clauses: Sequence[Clause], scope: Scope | None = None) -> list[Condition]:
+    """The conditions of a filter, all of which must hold. Raises InvalidValue for a clause that makes no sense."""
     found = [_condition(subject, clause, scope) for clause in clauses]
     if subject.prompts and not any(_asks_for_prompts(clause) for clause in clauses):
         found.append(subject.id.not_in(_prompts(subject)))
     return found
 
 
-def _condition(subject: Subject, clause: Clause, scope: list[int] | None) -> Condition:
+def _condition(subject: Subject, clause: Clause, scope: Scope | None) -> Condition:
     if clause.key.entity is Entity.ATTRIBUTE:
         return _attribute_condition(subject.attribute(clause.key), clause)
     if clause.key.entity in subject.extra:
@@ -112,15 +117,28 @@ def _attribute_condition(attribute: Attribute, clause: Clause) -> Condition:
     return compare(attribute.column, clause)
 
 
-def _row_condition(subject: Subject, rows: Rows, clause: Clause, scope: list[int] | None) -> Condition:
+def _row_condition(subject: Subject, rows: Rows, clause: Clause, scope: Scope | None) -> Condition:
     _check(clause, NUMBER_OPERATORS if rows.numeric else ROW_OPERATORS, numeric=rows.numeric)
     matches = [rows.key == clause.key.name]
-    if rows.scope is not None and scope is not None:
-        matches.append(rows.scope.in_(scope))
     if clause.operator not in {Operator.IS_NULL, Operator.IS_NOT_NULL}:
         matches.append(_row_comparison(rows, clause))
-    owners = select(rows.owner).where(*matches)
-    return subject.id.not_in(owners) if clause.operator is Operator.IS_NULL else subject.id.in_(owners)
+    if scope is None or rows.scope is None or not _is_rare(rows, clause, matches, scope):
+        found = exists().where(rows.owner == subject.id, *matches)
+        return ~found if clause.operator is Operator.IS_NULL else found
+    return subject.id.in_(select(rows.owner).where(rows.scope.in_(scope.ids), *matches))
+
+
+def _is_rare(rows: Rows, clause: Clause, matches: list[Condition], scope: Scope) -> bool:
+    """Whether it is better to begin with the rows that match than to look for them one owner after the other.
+
+    Only what an index alone can answer is worth the question.
+    """
+    indexed = clause.operator is Operator.EQUAL or (rows.numeric and clause.operator is not Operator.NOT_EQUAL)
+    return (
+        indexed
+        and rows.scope is not None
+        and scope.is_rare(select(rows.owner).where(rows.scope.in_(scope.ids), *matches))
+    )
 
 
 def _row_comparison(rows: Rows, clause: Clause) -> Condition:

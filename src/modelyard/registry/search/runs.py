@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, select
 from sqlalchemy.orm import aliased
 
 from modelyard.errors import InvalidValue
-from modelyard.registry.search.conditions import Attribute, Column, Condition, Rows, Subject, check_text, compare
-from modelyard.registry.search.conditions import conditions as compile_filter
+from modelyard.registry.search.conditions import (
+    Attribute,
+    Column,
+    Condition,
+    Rows,
+    Scope,
+    Subject,
+    check_text,
+    compare,
+    conditions,
+)
 from modelyard.registry.search.orders import attribute_key, nullable_keys
 from modelyard.registry.search.pages import Section, SortKey
 from modelyard.registry.tables import Candidate, CandidateDataset, CandidateParam, CandidateTag, LatestMetric
@@ -82,26 +92,26 @@ RUNS = Subject(
     },
     extra={Entity.DATASET: _dataset_condition},
 )
-_ROW_TABLES: dict[Entity, type[CandidateParam | CandidateTag]] = {
+_ROW_TABLES: dict[Entity, Any] = {
+    Entity.METRIC: LatestMetric,
     Entity.PARAM: CandidateParam,
     Entity.TAG: CandidateTag,
 }
 
 
-def run_sections(
-    experiment_ids: list[int], view: View, clauses: Sequence[Clause], orders: Sequence[Order]
-) -> list[Section]:
-    """The statements that find the runs of a search, in order. Raises InvalidValue.
+def run_sections(scope: Scope, view: View, clauses: Sequence[Clause], orders: Sequence[Order]) -> list[Section]:
+    """The statements that find the runs of a search over the experiments of `scope`, in order. Raises InvalidValue.
 
-    Runs sorted by a metric first come in two sections: those that have it, by the metric's own index, then the others.
+    Runs sorted by a metric, a parameter or a tag first come in sections: those that have it, by its own index, then
+    the others. A sort over all of them would look at each for every page.
     """
     base = select(Candidate.id).where(
-        Candidate.experiment_id.in_(experiment_ids),
+        Candidate.experiment_id.in_(scope.ids),
         *lifecycle(view, Candidate.deleted_at),
-        *compile_filter(RUNS, clauses, experiment_ids),
+        *conditions(RUNS, clauses, scope),
     )
-    if orders and orders[0].key.entity is Entity.METRIC:
-        return _metric_sections(base, experiment_ids, orders[0], orders[1:])
+    if orders and orders[0].key.entity in _ROW_TABLES:
+        return _row_sections(base, scope.ids, orders[0], orders[1:])
     return [_section(base, [], orders)]
 
 
@@ -112,18 +122,18 @@ def lifecycle(view: View, deleted_at: Column) -> list[ColumnElement[bool]]:
     return [deleted_at.is_(None) if view is View.ACTIVE_ONLY else deleted_at.is_not(None)]
 
 
-def _metric_sections(
-    base: Select[int], experiment_ids: list[int], order: Order, rest: Sequence[Order]
-) -> list[Section]:
-    metric = aliased(LatestMetric)
-    named = and_(metric.candidate_id == Candidate.id, metric.name == order.key.name)
-    having = base.join(metric, named).where(metric.experiment_id.in_(experiment_ids), metric.value.is_not(None))
-    lacking = base.outerjoin(metric, named).where(metric.value.is_(None))
-    is_nan = SortKey(case((metric.candidate_id.is_not(None), 0), else_=1))
-    return [
-        _section(having, [SortKey(metric.value, order.descending)], rest),
-        _section(lacking, [is_nan], rest),
-    ]
+def _row_sections(base: Select[int], experiment_ids: list[int], order: Order, rest: Sequence[Order]) -> list[Section]:
+    table = _ROW_TABLES[order.key.entity]
+    row = aliased(table)
+    key = row.name if table is LatestMetric else row.key
+    named = and_(row.candidate_id == Candidate.id, key == order.key.name)
+    joined = base.join(row, named).where(row.experiment_id.in_(experiment_ids))
+    lacking = _section(base.where(~exists().where(named)), [], rest)
+    value = SortKey(row.value, order.descending)
+    if table is LatestMetric:
+        is_number, is_nan = row.value.is_not(None), row.value.is_(None)
+        return [_section(joined.where(is_number), [value], rest), _section(joined.where(is_nan), [], rest), lacking]
+    return [_section(joined, [SortKey(row.head, order.descending), value], rest), lacking]
 
 
 def _section(statement: Select[int], keys: list[SortKey], orders: Sequence[Order]) -> Section:
@@ -139,13 +149,13 @@ def _section(statement: Select[int], keys: list[SortKey], orders: Sequence[Order
 
 
 def _ordered_by_row(statement: Select[int], order: Order) -> tuple[Select[int], list[SortKey]]:
-    if order.key.entity is Entity.METRIC:
-        metric = aliased(LatestMetric)
-        joined = statement.outerjoin(metric, and_(metric.candidate_id == Candidate.id, metric.name == order.key.name))
-        lacking = case((metric.candidate_id.is_(None), 2), (metric.value.is_(None), 1), else_=0)
-        return joined, [SortKey(lacking), SortKey(func.coalesce(metric.value, 0), order.descending)]
     if order.key.entity not in _ROW_TABLES:
         raise InvalidValue(f"Cannot order by '{order.key}'")
-    row = aliased(_ROW_TABLES[order.key.entity])
-    joined = statement.outerjoin(row, and_(row.candidate_id == Candidate.id, row.key == order.key.name))
-    return joined, nullable_keys(row.value, "", descending=order.descending)
+    table = _ROW_TABLES[order.key.entity]
+    row = aliased(table)
+    key = row.name if table is LatestMetric else row.key
+    joined = statement.outerjoin(row, and_(row.candidate_id == Candidate.id, key == order.key.name))
+    if table is not LatestMetric:
+        return joined, nullable_keys(row.value, "", descending=order.descending)
+    lacking = case((row.candidate_id.is_(None), 2), (row.value.is_(None), 1), else_=0)
+    return joined, [SortKey(lacking), SortKey(func.coalesce(row.value, 0), order.descending)]

@@ -65,6 +65,10 @@ class Candidate(Base):
 HEAD_LENGTH = 64  # characters of a value that an index holds; PostgreSQL refuses entries of more than 2.7 KB
 
 
+# Rows lie in the order of their primary key, and so those of one candidate together: a page of runs reads few places.
+CLUSTERED = {"sqlite_with_rowid": False}
+
+
 def head_of(value: str) -> str:
     """The beginning of a parameter's or tag's value, by which searches find it."""
     return value[:HEAD_LENGTH]
@@ -74,7 +78,7 @@ class CandidateTag(Base):
     """A key with a value on a candidate. The experiment stands here too, so that one index answers a search."""
 
     __tablename__ = "candidate_tags"
-    __table_args__ = (Index(None, "experiment_id", "key", "head", "candidate_id"),)
+    __table_args__ = (Index(None, "experiment_id", "key", "head", "candidate_id"), CLUSTERED)
 
     candidate_id: Mapped[int] = parent("candidates.id", primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -87,7 +91,7 @@ class CandidateParam(Base):
     """A parameter of a candidate, written once; laid out as tags are."""
 
     __tablename__ = "candidate_params"
-    __table_args__ = (Index(None, "experiment_id", "key", "head", "candidate_id"),)
+    __table_args__ = (Index(None, "experiment_id", "key", "head", "candidate_id"), CLUSTERED)
 
     candidate_id: Mapped[int] = parent("candidates.id", primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -118,7 +122,7 @@ class LatestMetric(Base):
     """The last point of each metric of a candidate: the one with the highest step, then time, then value."""
 
     __tablename__ = "candidate_latest_metrics"
-    __table_args__ = (Index(None, "experiment_id", "name", "value", "candidate_id"),)
+    __table_args__ = (Index(None, "experiment_id", "name", "value", "candidate_id"), CLUSTERED)
 
     candidate_id: Mapped[int] = parent("candidates.id", primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
