@@ -1,0 +1,65 @@
+"""The rows, in the order of the table. Each is a function that sets a stage and returns who is to be measured on it.
+
+The first contender of a row is its subject: ratios are the subject's figure divided by another's in the same round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.rows import downloads, filled, many, readers, small_reads, small_writes, start, tracking, uploads, workers
+from bench.scale import Scale
+from bench.stage import Contender, Stage
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the suite: `title` may name sizes as `{get_mib}`; `rounds` limits how often it is run."""
+
+    name: str
+    title: str
+    contenders: Callable[[Stage], list[Contender]]
+    rounds: int = 1_000
+    warm_up: bool = True
+
+    def titled(self, scale: Scale) -> str:
+        """The title with the sizes of this run."""
+        return self.title.format(**vars(scale))
+
+
+ROWS = (
+    Row("get-whole", "GET a file of {get_mib} MiB, whole", downloads.whole),
+    Row("get-ranges", "GET a file of {get_mib} MiB, as {parts} ranges at once", downloads.ranges),
+    Row("put-raw", "PUT a file of {put_mib} MiB as the body, hashed and synced", uploads.raw),
+    Row("put-form", "PUT a file of {put_mib} MiB as a form, hashed and synced", uploads.form),
+    Row("get-small", "GET 1 KiB with a token, {connections} connections", small_reads.get_small),
+    Row("put-small", "PUT 1 KiB, durable, {connections} connections", small_writes.put_small),
+    Row("authorize", "Ask authorize, {connections} connections, beside GET of 1 KiB", small_reads.authorize),
+    Row(
+        "many",
+        "{many_transfers} transfers of {many_mib} MiB at once, half up and half down",
+        many.transfers,
+        rounds=1,
+        warm_up=False,
+    ),
+    Row(
+        "slow-readers",
+        "GET {get_mib} MiB beside {slow_readers} readers at {slow_kib_s} KiB/s each",
+        readers.beside_slow,
+    ),
+    Row("start", "From the command to the first 200 on health", start.to_health),
+    Row("filled-get", "GET 1 KiB from a registry of {files} files, and from an empty one", filled.gets),
+    Row("filled-lists", "Pages of 100 from a registry of {files} files", filled.lists),
+    Row("workers", "GET 1 KiB from two workers, and from one, on all cores", workers.two),
+    Row("tracking", "MLflow's tracking calls, one client", tracking.calls),
+)
+
+
+def named(names: str) -> list[Row]:
+    """The rows that `names` lists, all for an empty text. Raises ValueError for a name that no row has."""
+    wanted = names.replace(",", " ").split()
+    unknown = set(wanted) - {row.name for row in ROWS}
+    if unknown:
+        raise ValueError(f"no row is named {', '.join(sorted(unknown))}; there are {', '.join(r.name for r in ROWS)}")
+    return [row for row in ROWS if not wanted or row.name in wanted]
