@@ -38,7 +38,7 @@ class Database:
         self._write_lock = threading.Lock()
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="registry-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="registry-write")
-        self._watcher = _open_watcher(self.engine)
+        self._watcher: sqlite3.Connection | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Registry]:
@@ -67,9 +67,13 @@ class Database:
         None where the database does not say. SQLite reads it from shared memory in microseconds, so this does not
         block; call it from the event loop's thread alone.
         """
-        if self._watcher is None:
+        if self.engine.dialect.name != "sqlite" or not self.engine.url.database:
             return None
         try:
+            # A connection that never writes, and so sees every commit as somebody else's.
+            self._watcher = self._watcher or sqlite3.connect(
+                self.engine.url.database, isolation_level=None, check_same_thread=False, timeout=0
+            )
             found: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.OperationalError:  # busy: somebody is repairing the log
             return None
@@ -110,14 +114,6 @@ def make_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _open_watcher(engine: Engine) -> sqlite3.Connection | None:
-    """A connection that never writes, and so sees every commit as somebody else's."""
-    path = engine.url.database
-    if engine.dialect.name != "sqlite" or not path:
-        return None
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
