@@ -15,7 +15,7 @@ from bench.contenders.floor import Floor
 from bench.contenders.mlflow import Mlflow
 from bench.contenders.modelyard import Modelyard
 from bench.contenders.nginx import Nginx
-from bench.load.payload import payload, small_payload
+from bench.load.payload import forget, payload, small_payload
 from bench.load.wrk import Wrk
 from bench.machine import SERVER_CORES, Cores
 from bench.metrics import Metrics
@@ -46,9 +46,11 @@ class Stage:
         return self
 
     def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+        self, kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         self._stack.close()
+        if kind is not None:
+            self._keep_logs()
         self._remove_data()
 
     def folder(self, name: str) -> Path:
@@ -60,6 +62,10 @@ class Stage:
     def payload(self, mib: int) -> Path:
         """A file of `mib` MiB, kept for the next rows."""
         return payload(self.work / "payloads", mib)
+
+    def forget_uploads(self) -> None:
+        """Let the next upload find the memory that the ones before took; see `forget`."""
+        forget(self.work / "data")
 
     def small(self) -> Path:
         """A file of 1 KiB, kept for the next rows."""
@@ -116,6 +122,13 @@ class Stage:
         if program is None:
             self.skipped.append(complaint)
         return program
+
+    def _keep_logs(self) -> None:
+        """Leave what the servers said before the row failed in `failed/` of the work folder."""
+        for log in (self.work / "data").glob("*/server.log"):
+            kept = self.work / "failed" / f"{log.parent.name}.log"
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(log, kept)
 
     def _remove_data(self) -> None:
         shutil.rmtree(self.work / "data", ignore_errors=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.metrics import MIB
 
+LARGE = 1 << 20  # bytes from which a file's share of the page cache matters
 STAMP = 16  # bytes at the beginning that make each upload's content its own
 SMALL = 1024  # bytes of a small file
 
@@ -35,3 +36,16 @@ def stamp(path: Path) -> None:
     """Make the content new, so that no server finds that it has it already."""
     with path.open("r+b") as file:
         file.write(os.urandom(STAMP))
+
+
+def forget(folder: Path) -> None:
+    """Give back the memory that holds large files under a folder.
+
+    The next upload then uses that memory again. Without it, a virtual machine may have to ask its host for every page,
+    which was measured to make the same write cost from 0.3 to 4 CPU seconds a GiB.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_size >= LARGE:
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)

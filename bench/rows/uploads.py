@@ -27,26 +27,27 @@ def form(stage: Stage) -> list[Contender]:
 
 def _contenders(stage: Stage, put: Put) -> list[Contender]:
     path = stage.payload(stage.scale.put_mib)
-    contenders = [_upload("modelyard", stage.modelyard(), path, put)]
+    contenders = [_upload("modelyard", stage, stage.modelyard(), path, put)]
     if mlflow := stage.mlflow():
-        contenders.append(_upload("mlflow", mlflow, path, curl.put))
-    return contenders + _floors(stage.floor(), path)
+        contenders.append(_upload("mlflow", stage, mlflow, path, curl.put))
+    return contenders + _floors(stage, stage.floor(), path)
 
 
-def _upload(name: str, server: FileServer, path: Path, put: Put, *, file: str = "uploaded") -> Contender:
+def _upload(name: str, stage: Stage, server: FileServer, path: Path, put: Put, *, file: str = "uploaded") -> Contender:
     target, size = server.file(file), path.stat().st_size
 
     def run() -> Metrics:
         stamp(path)
+        stage.forget_uploads()
         return server.server.watched(lambda: put(target, path), size=size)
 
     return Contender(name, run)
 
 
-def _floors(floor: Floor, path: Path) -> list[Contender]:
+def _floors(stage: Stage, floor: Floor, path: Path) -> list[Contender]:
     size, memory = path.stat().st_size, floor.file("hash")
     return [
-        _upload("floor", floor, path, curl.put, file="hashed"),
-        _upload("floor, receive and write", floor, path, curl.put, file="written"),
+        _upload("floor", stage, floor, path, curl.put, file="hashed"),
+        _upload("floor, receive and write", stage, floor, path, curl.put, file="written"),
         Contender("floor, hash", lambda: floor.server.watched(lambda: curl.put_nothing(memory, size), size=size)),
     ]
