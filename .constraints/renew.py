@@ -29,8 +29,9 @@ def renew(name: str, *sources: str) -> None:
 if __name__ == "__main__":
     project = str(HERE.parent / "pyproject.toml")
     renew("runtime", project)
+    renew("s3", project, "--extra=s3", f"--constraint={HERE / 'runtime.txt'}")
     renew("build", str(HERE / "build.in"))
-    renew("dev", project, "--extra=dev", f"--constraint={HERE / 'runtime.txt'}")
+    renew("dev", project, "--extra=dev", f"--constraint={HERE / 's3.txt'}")
     for client in sorted((HERE / "clients").glob("*.in")):  # each in an environment of its own, for tests/e2e
         renew(f"clients/{client.stem}", str(client))
     renew("bench", project, "--extra=bench", f"--constraint={HERE / 'dev.txt'}")

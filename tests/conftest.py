@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from tests.live import LiveServer, running
+from tests.s3 import S3Server, running_moto
+from tests.swift import require_swift, running_swift
 
 _serial = itertools.count(1)
 
@@ -50,6 +52,21 @@ def clients(server: LiveServer) -> Iterator[Callable[[str | None], httpx.Client]
 @pytest.fixture
 def client_for(clients: Callable[[str | None], httpx.Client]) -> Callable[[str | None], httpx.Client]:
     return clients
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    """A simulated S3: quick, and strict about what it knows."""
+    with running_moto() as simulated:
+        yield simulated
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server."""
+    require_swift()
+    with running_swift(tmp_path_factory.mktemp("swift")) as real:
+        yield real
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -49,4 +50,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
     assert set(rows) == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         if field.default is not None and name != "data_dir":
-            assert rows[name.upper()] == f"`{field.default}`"
+            assert (
+                rows[name.upper()]
+                == f"`{field.default if isinstance(field.default, str) else json.dumps(field.default)}`"
+            )

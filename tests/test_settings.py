@@ -11,6 +11,7 @@ from modelyard.settings import Settings, SettingsError, load_settings
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
     for name in Settings.model_fields:
         monkeypatch.delenv(f"MODELYARD_{name.upper()}", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -58,6 +59,13 @@ def test_urls_may_name_other_places() -> None:
     assert settings.external_url == "https://models.example.com/x"
 
 
+@pytest.mark.parametrize("name", ["AWS_REGION", "MODELYARD_S3_REGION"])
+def test_the_region_has_the_name_that_all_know_and_ours(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert load_settings().s3_region is None
+    monkeypatch.setenv(name, "eu-north-1")
+    assert load_settings().s3_region == "eu-north-1"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -66,8 +74,11 @@ def test_urls_may_name_other_places() -> None:
         ("WORKERS", "0", "greater than or equal to 1"),
         ("MAX_FILE_SIZE", "-1", "greater than or equal to 0"),
         ("LOG_LEVEL", "loud", "should be 'debug', 'info', 'warning' or 'error'"),
-        ("BLOB_URL", "s3://bucket", "must be a file:/// URL"),
-        ("BLOB_URL", "file://relative", "must be a file:/// URL"),
+        ("BLOB_URL", "gs://bucket", "must be file:/// with an absolute path, or s3://bucket/prefix"),
+        ("BLOB_URL", "file://relative", "must be file:/// with an absolute path"),
+        ("S3_ADDRESSING", "dns", "should be 'auto', 'path' or 'virtual'"),
+        ("S3_REDIRECT_SECONDS", "700000", "less than or equal to 604800"),
+        ("SECRET_KEY", "too-short", "at least 20 characters"),
         ("DATABASE_URL", "oracle://x", "must be a sqlite:/// URL"),
         ("EXTERNAL_URL", "models.example.com", "must begin with http:// or https://"),
         ("ROOT_TOKEN", "short", "at least 20 characters"),

@@ -11,7 +11,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard import __version__
-from modelyard.blobs.local import LocalBlobStore
+from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
 from modelyard.routes import failures, health, members, model_files, packages, projects, tokens, users, version
@@ -80,7 +80,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = Database(settings.effective_database_url)
-    app.state.store = store or LocalBlobStore(settings.blob_root)
+    app.state.store = store or open_store(settings)
     app.state.files = FileService(app.state.database, app.state.store, settings.max_file_size)
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
     for module in ROUTERS:

@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from modelyard import __version__, logs
 from modelyard.access.identity import Identity
-from modelyard.blobs.local import LocalBlobStore
-from modelyard.blobs.store import BlobError
+from modelyard.blobs.open import open_store
+from modelyard.blobs.store import BlobError, BlobStore
 from modelyard.errors import ApiError
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
@@ -47,6 +47,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 
     settings = load_settings(host=host, port=port, workers=workers)
     logs.configure(settings.log_level, settings.log_format)
+    open_store(settings)  # or say here, in one line, why there is none
     prepare(settings)
     click.echo(f"modelyard {__version__} serves on http://{settings.host}:{settings.port}")
     if settings.root_token_path.exists():
@@ -132,14 +133,14 @@ def gc(dry_run: bool, as_json: bool) -> None:
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[Settings, Database, LocalBlobStore]]:
+def _opened() -> Iterator[tuple[Settings, Database, BlobStore]]:
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
     database = Database(settings.effective_database_url)
     try:
         if not is_current(database.engine):
             raise click.ClickException("the database is not migrated; run `modelyard migrate` first")
-        yield settings, database, LocalBlobStore(settings.blob_root)
+        yield settings, database, open_store(settings)
     finally:
         database.close()
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "MODELYARD_"
-SECRETS = ("root_token", "database_url")
+SECRETS = ("root_token", "database_url", "secret_key")
 MINIMUM_TOKEN_LENGTH = 20
 PLACEHOLDERS = ("changeme", "change-me", "example", "placeholder", "your-token", "your_token", "<")
 
@@ -38,6 +38,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        populate_by_name=True,
     )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -46,7 +47,21 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Folder of the database, the blobs and the first token.")
     database_url: OptionalText = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder. Secret.")
     blob_url: OptionalText = Field(
-        None, description="Where the bytes lie, `file:///path`; default: in the data folder."
+        None, description="Where the bytes lie, `file:///path` or `s3://bucket/prefix`; default: in the data folder."
+    )
+    s3_region: OptionalText = Field(
+        None, validation_alias="AWS_REGION", description="Region of the bucket; default: AWS_DEFAULT_REGION."
+    )
+    s3_addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="Whether a bucket is part of the path or of the host name in requests to it."
+    )
+    s3_redirect: bool = Field(False, description="Answer downloads with 302 to a presigned URL of the bucket.")
+    s3_redirect_seconds: int = Field(300, ge=1, le=604_800, description="Seconds for which such a URL works.")
+    s3_upload_seconds: int = Field(
+        14_400, ge=60, le=86_400, description="Seconds within which a client may upload to the bucket by itself."
+    )
+    secret_key: OptionalText = Field(
+        None, description="Signs permissions for uploads to the bucket; default: the AWS secret key. Secret."
     )
     external_url: OptionalText = Field(
         None, description="Scheme, host and prefix that clients see; default: per request."
@@ -59,13 +74,20 @@ class Settings(BaseSettings):
     gc_grace: int = Field(86_400, ge=0, description="Seconds for which `gc` leaves unreferenced bytes alone.")
     shutdown_timeout: int = Field(30, ge=0, description="Seconds that running transfers get to finish at shutdown.")
 
-    @field_validator("root_token")
+    @field_validator("root_token", "secret_key")
     @classmethod
-    def _refuse_weak_token(cls, value: str | None) -> str | None:
+    def _refuse_weak_secret(cls, value: str | None) -> str | None:
         if value is None:
             return None
         if len(value) < MINIMUM_TOKEN_LENGTH or any(word in value.lower() for word in PLACEHOLDERS):
             raise ValueError(f"must be a secret of at least {MINIMUM_TOKEN_LENGTH} characters, not a placeholder")
+        return value
+
+    @field_validator("root_token")
+    @classmethod
+    def _refuse_token_that_no_header_takes(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise ValueError("must be printable ASCII without spaces, as it travels in a header")
         return value
@@ -73,8 +95,8 @@ class Settings(BaseSettings):
     @field_validator("blob_url")
     @classmethod
     def _known_blob_scheme(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("file:///"):
-            raise ValueError("must be a file:/// URL with an absolute path")
+        if value is not None and not value.startswith(("file:///", "s3://")):
+            raise ValueError("must be file:/// with an absolute path, or s3://bucket/prefix")
         return value
 
     @field_validator("database_url")
@@ -100,6 +122,11 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The database's URL with the default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'modelyard.db'}"
+
+    @property
+    def effective_blob_url(self) -> str:
+        """The blob store's URL with the default filled in."""
+        return self.blob_url or f"file://{self.data_dir.absolute() / 'blobs'}"
 
     @property
     def blob_root(self) -> Path:

@@ -1,0 +1,194 @@
+"""The S3 operations that the store is made of, on keys below one prefix of one bucket, and the errors they raise.
+
+Nothing here depends on conditional PUT, on versioning or on checksums beyond MD5 and SHA-256 signatures, which many
+servers that call themselves S3-compatible do not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from modelyard.blobs.s3.connection import Connection
+from modelyard.blobs.store import StoreFull, StoreUnavailable
+
+_NO_ROOM = frozenset({"QuotaExceeded", "InsufficientStorage", "EntityTooLarge", "XMinioStorageFull"})
+_INSUFFICIENT_STORAGE = 507
+_NOT_FOUND = 404
+
+
+class KeyMissing(StoreUnavailable):
+    """There is no object of that key, or no upload of that id."""
+
+
+class RangeMissing(StoreUnavailable):
+    """The object ends before the range begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object: `size` in bytes, `modified` in seconds since 1970."""
+
+    key: str
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class PendingUpload:
+    """A multipart upload that is neither completed nor aborted; `initiated` in seconds since 1970."""
+
+    key: str
+    upload_id: str
+    initiated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An uploaded part, as completing the upload names it."""
+
+    number: int
+    etag: str
+
+
+class Stream:
+    """Bytes as they arrive; `total` is the size of the whole object."""
+
+    def __init__(self, body: BinaryIO, total: int) -> None:
+        self.total = total
+        self._body = body
+
+    def read(self, length: int) -> bytes:
+        """The next `length` bytes, fewer only where the stream ends. Raises StoreUnavailable."""
+        with s3_errors():
+            return self._body.read(length)
+
+    def close(self) -> None:
+        """Give the connection back, or up where bytes are still to come."""
+        self._body.close()
+
+
+@contextmanager
+def s3_errors() -> Iterator[None]:
+    """Raise a BlobError for everything that botocore, or the connection below it, raises inside."""
+    try:
+        yield
+    except ClientError as error:
+        raise _translated(error) from error
+    except (BotoCoreError, HTTPClientError, OSError) as error:
+        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _translated(error: ClientError) -> StoreUnavailable | StoreFull:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    code = error.response.get("Error", {}).get("Code")
+    if code == "InvalidRange":
+        return RangeMissing(str(error))
+    if code in {"NoSuchKey", "NoSuchUpload"} or (status == _NOT_FOUND and code != "NoSuchBucket"):
+        return KeyMissing(str(error))
+    if code in _NO_ROOM or status == _INSUFFICIENT_STORAGE:
+        return StoreFull(str(error))
+    return StoreUnavailable(str(error))
+
+
+class Bucket:
+    """A bucket's objects below a prefix. Every method may raise StoreUnavailable, and those that write StoreFull."""
+
+    def __init__(self, connection: Connection, name: str, prefix: str) -> None:
+        self.name = name
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._client = connection.client
+
+    def put(self, key: str, body: bytes | bytearray) -> None:
+        """Create or replace an object, in one request."""
+        with s3_errors():
+            self._client.put_object(**self._at(key), Body=body)
+
+    def get(self, key: str) -> tuple[bytes, float]:
+        """A small object whole, and when it was last written. Raises KeyMissing."""
+        with s3_errors():
+            answer = self._client.get_object(**self._at(key))
+            with answer["Body"] as body:
+                return body.read(), answer["LastModified"].timestamp()
+
+    def stream(self, key: str, start: int, stop: int) -> Stream:
+        """The bytes of an object from `start` up to `stop`, at least one. Raises KeyMissing and RangeMissing."""
+        with s3_errors():
+            answer = self._client.get_object(**self._at(key), Range=f"bytes={start}-{stop - 1}")
+            return Stream(answer["Body"], int(answer["ContentRange"].rpartition("/")[2]))
+
+    def head(self, key: str) -> Listed:
+        """Size and age of an object. Raises KeyMissing."""
+        with s3_errors():
+            answer = self._client.head_object(**self._at(key))
+            return Listed(key, answer["ContentLength"], answer["LastModified"].timestamp())
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there."""
+        with s3_errors():
+            self._client.delete_object(**self._at(key))
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """The objects whose keys begin with `prefix`, by ascending key."""
+        pages = self._client.get_paginator("list_objects_v2")
+        with s3_errors():
+            for page in pages.paginate(Bucket=self.name, Prefix=self._prefix + prefix):
+                for found in page.get("Contents", ()):
+                    yield Listed(self._own(found["Key"]), found["Size"], found["LastModified"].timestamp())
+
+    def create_upload(self, key: str) -> str:
+        """Begin a multipart upload, and return its id."""
+        with s3_errors():
+            return str(self._client.create_multipart_upload(**self._at(key))["UploadId"])
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: bytes | bytearray) -> Part:
+        """Upload one part, numbered from 1 on. Raises KeyMissing where the upload was aborted."""
+        with s3_errors():
+            answer = self._client.upload_part(**self._at(key), UploadId=upload_id, PartNumber=number, Body=body)
+            return Part(number, answer["ETag"])
+
+    def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
+        """Make the parts one object. Raises KeyMissing where the upload was aborted."""
+        named = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+        with s3_errors():
+            self._client.complete_multipart_upload(
+                **self._at(key), UploadId=upload_id, MultipartUpload={"Parts": named}
+            )
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Remove an unfinished upload and its parts. Raises KeyMissing where it has ended."""
+        with s3_errors():
+            self._client.abort_multipart_upload(**self._at(key), UploadId=upload_id)
+
+    def pending_uploads(self, prefix: str) -> Iterator[PendingUpload]:
+        """The unfinished uploads to keys that begin with `prefix`."""
+        pages = self._client.get_paginator("list_multipart_uploads")
+        with s3_errors():
+            for page in pages.paginate(Bucket=self.name, Prefix=self._prefix + prefix):
+                for found in page.get("Uploads", ()):
+                    yield PendingUpload(self._own(found["Key"]), found["UploadId"], found["Initiated"].timestamp())
+
+    def list_parts(self, key: str, upload_id: str) -> Iterator[Listed]:
+        """The parts of an unfinished upload. Raises KeyMissing where it has ended."""
+        pages = self._client.get_paginator("list_parts")
+        with s3_errors():
+            for page in pages.paginate(**self._at(key), UploadId=upload_id):
+                for found in page.get("Parts", ()):
+                    yield Listed(key, found["Size"], found["LastModified"].timestamp())
+
+    def presign(self, operation: str, key: str, seconds: int, **parameters: object) -> str:
+        """A URL that lets whoever has it do one operation for so many seconds: a secret. Asks nobody."""
+        with s3_errors():
+            return str(
+                self._client.generate_presigned_url(operation, Params=self._at(key) | parameters, ExpiresIn=seconds)
+            )
+
+    def _at(self, key: str) -> dict[str, Any]:
+        return {"Bucket": self.name, "Key": self._prefix + key}
+
+    def _own(self, key: str) -> str:
+        return key.removeprefix(self._prefix)

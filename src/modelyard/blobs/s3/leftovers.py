@@ -1,0 +1,107 @@
+"""What nobody will finish or read any more. There are no locks in a bucket, so age decides.
+
+An unfinished upload is abandoned when its newest part is older than ABANDONED_SECONDS: a living writer whose client
+sends less than a part, 8 MiB, within a day is taken for dead, and its upload then fails.
+
+Data is abandoned when nothing has referred to it for as long. Since its own age does not tell that (S3 dates an object
+by the beginning of its upload), the first look at data without a reference leaves a note under `orphans/`, and only a
+later look at a note that is old enough takes the data for abandoned. Deleting a blob leaves the note at once.
+So a reader, a presigned URL, or a client that has just completed its upload has that long to finish.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+
+from modelyard.blobs.s3.bucket import Bucket, KeyMissing, Listed, PendingUpload
+from modelyard.blobs.s3.layout import DATA, ORPHANS, is_data_id
+from modelyard.blobs.store import Leftover
+
+ABANDONED_SECONDS = 24 * 3600
+
+_DATA_NAME = re.compile(r"data/([0-9a-f]{32})")
+_UPLOAD_NAME = re.compile(r"upload/([0-9a-f]{32})/(.+)", re.DOTALL)
+
+
+class Leftovers:
+    """The abandoned uploads and data of a bucket."""
+
+    def __init__(self, bucket: Bucket, abandoned_after: float = ABANDONED_SECONDS) -> None:
+        self._bucket = bucket
+        self._abandoned_after = abandoned_after
+
+    def find(self, referenced: Iterable[str]) -> Iterator[Leftover]:
+        """All that is abandoned; `referenced` are the ids of all data that is in use, which take 80 bytes each."""
+        yield from self._abandoned_uploads()
+        yield from self._abandoned_data({bytes.fromhex(data_id) for data_id in referenced})
+
+    def remove(self, name: str) -> bool:
+        """See `BlobStore.remove_leftover`."""
+        if data := _DATA_NAME.fullmatch(name):
+            return self._remove_data(data[1])
+        if upload := _UPLOAD_NAME.fullmatch(name):
+            return self._remove_upload(DATA + upload[1], upload[2])
+        return False
+
+    def note(self, data_id: str) -> None:
+        """Count the age of data without a reference from now on."""
+        self._bucket.put(ORPHANS + data_id, b"")
+
+    def _abandoned_uploads(self) -> Iterator[Leftover]:
+        for upload in self._bucket.pending_uploads(DATA):
+            data_id = upload.key.removeprefix(DATA)
+            # Asking for the parts is dear, and an upload that began lately is not old.
+            if is_data_id(data_id) and self._is_old(upload.initiated):
+                newest, size = self._activity(upload)
+                if self._is_old(newest):
+                    yield Leftover(f"upload/{data_id}/{upload.upload_id}", size, newest)
+
+    def _activity(self, upload: PendingUpload) -> tuple[float, int]:
+        newest, size = upload.initiated, 0
+        try:
+            for part in self._bucket.list_parts(upload.key, upload.upload_id):
+                newest, size = max(newest, part.modified), size + part.size
+        except KeyMissing:
+            newest = time.time()  # it ended meanwhile
+        return newest, size
+
+    def _abandoned_data(self, referenced: set[bytes]) -> Iterator[Leftover]:
+        notes = {note.key.removeprefix(ORPHANS): note.modified for note in self._bucket.list(ORPHANS)}
+        for data in self._bucket.list(DATA):
+            data_id = data.key.removeprefix(DATA)
+            if not is_data_id(data_id) or bytes.fromhex(data_id) in referenced:
+                continue
+            noted = notes.pop(data_id, None)
+            if noted is None:
+                self.note(data_id)
+            elif self._is_old(noted):
+                yield Leftover(data.key, data.size, noted)
+        for data_id in notes:  # of data that is gone or in use again
+            self._bucket.delete(ORPHANS + data_id)
+
+    def _remove_data(self, data_id: str) -> bool:
+        try:
+            self._bucket.head(DATA + data_id)
+            noted: Listed = self._bucket.head(ORPHANS + data_id)
+        except KeyMissing:
+            return False
+        if not self._is_old(noted.modified):
+            return False
+        self._bucket.delete(DATA + data_id)
+        self._bucket.delete(ORPHANS + data_id)
+        return True
+
+    def _remove_upload(self, key: str, upload_id: str) -> bool:
+        newest, _ = self._activity(PendingUpload(key, upload_id, 0))
+        if not self._is_old(newest):
+            return False
+        try:
+            self._bucket.abort_upload(key, upload_id)
+        except KeyMissing:
+            return False
+        return True
+
+    def _is_old(self, modified: float) -> bool:
+        return modified <= time.time() - self._abandoned_after

@@ -1,0 +1,154 @@
+"""Reading a blob: ranged GETs whose bodies are read as far as they are wanted."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Self, TypeVar
+
+from modelyard.blobs.s3.bucket import Bucket, KeyMissing, RangeMissing, Stream
+from modelyard.blobs.store import StoreUnavailable, check_range
+
+T = TypeVar("T")
+
+OPENING_BYTES = 128 * 1024
+FIRST_WINDOW_BYTES = 8 << 20
+LAST_WINDOW_BYTES = 64 << 20
+REPEATS = 2
+SCAN_BYTES = 8 << 20
+SCANS_AHEAD = 3
+
+
+class S3BlobReader:
+    """The data of one blob, with its first 128 KiB at hand: a small file takes a single GET.
+
+    Whoever reads on where the last read ended reads from one GET, whose window doubles from 8 to 64 MiB; the
+    connection's own buffers are the read-ahead. Any other read asks for exactly its range, so nothing is left unread
+    and the connection serves the next one. Beyond the first bytes, nothing is kept that was not asked for.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, size: int) -> None:
+        """Open data that should have `size` bytes; its real size is `self.size`. Raises KeyMissing."""
+        self._bucket = bucket
+        self._key = key
+        self._lock = threading.Lock()
+        self._closed = False
+        self._stream: Stream | None = None
+        self._stream_stop = 0
+        self._window = 0
+        self._opening, self.size = self._open(size)
+        self._next = len(self._opening)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See `BlobReader.read`."""
+        check_range(offset, length)
+        stop = min(offset + length, self.size)
+        with self._lock:
+            if self._closed:
+                raise ValueError("the reader is closed")
+            parts = [self._opening[offset:stop]]
+            offset += len(parts[0])
+            while offset < stop:
+                parts.append(patiently(partial(self._read_on, offset, stop)))
+                offset += len(parts[-1])
+            return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    def close(self) -> None:
+        """See `BlobReader.close`."""
+        with self._lock:
+            self._closed = True
+            self._drop_stream()
+
+    def _open(self, size: int) -> tuple[bytes, int]:
+        if size == 0:
+            return b"", self._bucket.head(self._key).size
+        try:
+            stream = self._bucket.stream(self._key, 0, min(size, OPENING_BYTES))
+        except RangeMissing:
+            return b"", 0
+        try:
+            return stream.read(OPENING_BYTES), stream.total
+        finally:
+            stream.close()
+
+    def _read_on(self, start: int, stop: int) -> bytes:
+        """Some of the bytes from `start` up to `stop`, at least one."""
+        stream = self._stream_from(start, stop)
+        try:
+            data = _some(stream, min(stop, self._stream_stop) - start)
+        except BaseException:
+            self._drop_stream()
+            raise
+        self._next = start + len(data)
+        return data
+
+    def _stream_from(self, start: int, stop: int) -> Stream:
+        if self._stream is not None and start == self._next and start < self._stream_stop:
+            return self._stream
+        self._drop_stream()
+        window = self._window if start == self._next else 0
+        self._window = max(FIRST_WINDOW_BYTES, min(window * 2, LAST_WINDOW_BYTES))
+        self._stream_stop = min(max(stop, start + window), self.size)
+        self._stream = self._bucket.stream(self._key, start, self._stream_stop)
+        self._next = start
+        return self._stream
+
+    def _drop_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def scan(bucket: Bucket, executor: Executor, key: str, size: int) -> Iterator[bytes]:
+    """All bytes of an object in order, some blocks of 8 MiB being fetched ahead in the executor's threads."""
+    ahead: deque[Future[bytes]] = deque()
+    try:
+        for start in range(0, size, SCAN_BYTES):
+            ahead.append(executor.submit(_block, bucket, key, start, min(start + SCAN_BYTES, size)))
+            if len(ahead) > SCANS_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for fetching in ahead:
+            fetching.cancel()
+
+
+def _block(bucket: Bucket, key: str, start: int, stop: int) -> bytes:
+    return patiently(partial(_fetch, bucket, key, start, stop))
+
+
+def _fetch(bucket: Bucket, key: str, start: int, stop: int) -> bytes:
+    stream = bucket.stream(key, start, stop)
+    try:
+        return b"".join(iter(lambda: stream.read(SCAN_BYTES), b""))
+    finally:
+        stream.close()
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Do what reads a stream, and do it again if the stream broke: botocore repeats only up to the answer's head."""
+    for _ in range(REPEATS):
+        try:
+            return work()
+        except (KeyMissing, RangeMissing):
+            raise
+        except StoreUnavailable:
+            continue
+    return work()
+
+
+def _some(stream: Stream, length: int) -> bytes:
+    data = stream.read(length)
+    if not data:
+        raise StoreUnavailable(f"a stream of {stream.total} bytes ended early")
+    return data

@@ -1,0 +1,103 @@
+"""The blob store in a bucket."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+from modelyard.blobs.s3.bucket import Bucket, KeyMissing
+from modelyard.blobs.s3.layout import DATA, PROBES, REFERENCES, Reference, new_data_id, referred
+from modelyard.blobs.s3.leftovers import ABANDONED_SECONDS, Leftovers
+from modelyard.blobs.s3.reader import S3BlobReader
+from modelyard.blobs.s3.writer import S3BlobWriter
+from modelyard.blobs.store import BlobMissing, BlobStat, Digest, Leftover, check_digest, is_digest
+
+THREADS = 8
+LOOKED_UP_AHEAD = 64
+
+
+class S3BlobStore:
+    """A `BlobStore` in a bucket, which must exist.
+
+    `abandoned_after`: seconds after which what nobody seems to need is a leftover; a writer or reader that is slower
+    than that loses its bytes.
+    """
+
+    def __init__(self, bucket: Bucket, *, abandoned_after: float = ABANDONED_SECONDS) -> None:
+        self._bucket = bucket
+        self._leftovers = Leftovers(bucket, abandoned_after)
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
+
+    def begin(self) -> S3BlobWriter:
+        """See `BlobStore.begin`; the bucket is asked only when the first part is full."""
+        return S3BlobWriter(self._bucket, self._executor)
+
+    def open(self, digest: Digest) -> S3BlobReader:
+        """See `BlobStore.open`."""
+        reference, _ = self._found(digest)
+        try:
+            return S3BlobReader(self._bucket, DATA + reference.data_id, reference.size)
+        except KeyMissing as error:
+            raise BlobMissing(digest) from error
+
+    def stat(self, digest: Digest) -> BlobStat | None:
+        """See `BlobStore.stat`."""
+        check_digest(digest)
+        found = referred(self._bucket, digest)
+        return BlobStat(digest, found[0].size, found[1]) if found else None
+
+    def delete(self, digest: Digest) -> bool:
+        """See `BlobStore.delete`. The room comes back when the leftovers are removed."""
+        try:
+            reference, _ = self._found(digest)
+        except BlobMissing:
+            return False
+        self._leftovers.note(reference.data_id)
+        self._bucket.delete(REFERENCES + digest)
+        return True
+
+    def list(self) -> Iterator[BlobStat]:
+        """See `BlobStore.list`; takes one small GET for each blob."""
+        for digest, reference, modified in self._references():
+            yield BlobStat(digest, reference.size, modified)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """See `BlobStore.leftovers`. May write notes of what it saw."""
+        return self._leftovers.find(reference.data_id for _, reference, _ in self._references())
+
+    def remove_leftover(self, name: str) -> bool:
+        """See `BlobStore.remove_leftover`."""
+        return self._leftovers.remove(name)
+
+    def probe(self) -> None:
+        """See `BlobStore.probe`: an object is made and removed."""
+        key = PROBES + new_data_id()
+        self._bucket.put(key, b"")
+        self._bucket.delete(key)
+
+    def _found(self, digest: Digest) -> tuple[Reference, float]:
+        check_digest(digest)
+        found = referred(self._bucket, digest)
+        if found is None:
+            raise BlobMissing(digest)
+        return found
+
+    def _references(self) -> Iterator[tuple[Digest, Reference, float]]:
+        listed = self._bucket.list(REFERENCES)
+        digests = (each.key.removeprefix(REFERENCES) for each in listed)
+        for digest, found in self._looked_up(digest for digest in digests if is_digest(digest)):
+            if found is not None:
+                yield digest, *found
+
+    def _looked_up(self, digests: Iterable[Digest]) -> Iterator[tuple[Digest, tuple[Reference, float] | None]]:
+        remaining = iter(digests)
+        ahead: deque[tuple[Digest, Future[tuple[Reference, float] | None]]] = deque()
+        while True:
+            for digest in islice(remaining, LOOKED_UP_AHEAD - len(ahead)):
+                ahead.append((digest, self._executor.submit(referred, self._bucket, digest)))
+            if not ahead:
+                return
+            digest, looking = ahead.popleft()
+            yield digest, looking.result()

@@ -1,0 +1,159 @@
+"""OpenStack Swift with its S3 API, from Debian's packages: four processes on free ports, one disk and no replica."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.s3 import BUCKET, S3Server
+
+PROGRAMS = ("swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server")
+STORAGE = ("account", "container", "object")
+START_SECONDS = 60
+
+CLUSTER = """
+[swift-hash]
+swift_hash_path_prefix = tests
+swift_hash_path_suffix = tests
+
+[storage-policy:0]
+name = default
+default = yes
+"""
+
+SERVER = """
+[DEFAULT]
+bind_ip = 127.0.0.1
+bind_port = {port}
+swift_dir = {etc}
+devices = {devices}
+mount_check = false
+fallocate_reserve = 0
+workers = {workers}
+user = {user}
+log_level = WARNING
+"""
+
+STORAGE_PIPELINE = """
+[pipeline:main]
+pipeline = {kind}-server
+
+[app:{kind}-server]
+use = egg:swift#{kind}
+"""
+
+PROXY_PIPELINE = """
+[pipeline:main]
+pipeline = catch_errors cache listing_formats bulk s3api tempauth copy slo dlo proxy-server
+
+[app:proxy-server]
+use = egg:swift#proxy
+account_autocreate = true
+
+[filter:tempauth]
+use = egg:swift#tempauth
+user_test_tester = testing .admin
+
+[filter:s3api]
+use = egg:swift#s3api
+location = us-east-1
+
+[filter:cache]
+use = egg:swift#memcache
+memcache_servers = 127.0.0.1:{no_memcached}
+"""
+FILTERS = ("catch_errors", "listing_formats", "bulk", "copy", "slo", "dlo")
+
+
+def require_swift() -> None:
+    """Skip the test where Swift is not installed; in CI that is a failure."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"OpenStack Swift is not installed: {', '.join(missing)}")
+    if missing:
+        pytest.skip(f"OpenStack Swift is not installed: {', '.join(missing)}")
+
+
+@contextmanager
+def running_swift(folder: Path) -> Iterator[S3Server]:
+    """A server with the bucket, whose data lies in an empty folder."""
+    etc = folder / "etc"
+    etc.mkdir()
+    ports = dict(zip((*STORAGE, "proxy", "memcached"), _free_ports(5), strict=True))
+    _configure(folder, etc, ports)
+    with ExitStack() as running:
+        for kind in (*STORAGE, "proxy"):
+            running.enter_context(_process(kind, etc, folder / f"{kind}.log"))
+        server = S3Server(f"http://127.0.0.1:{ports['proxy']}")
+        _make_bucket(server, folder)
+        yield server
+
+
+def _configure(folder: Path, etc: Path, ports: dict[str, int]) -> None:
+    devices = folder / "devices"
+    (devices / "disk").mkdir(parents=True)
+    common = {"etc": etc, "devices": devices, "user": getpass.getuser()}
+    (etc / "swift.conf").write_text(CLUSTER)
+    for kind in STORAGE:
+        for step in (("create", "2", "1", "0"), ("add", f"r1z1-127.0.0.1:{ports[kind]}/disk", "1"), ("rebalance",)):
+            command = ["swift-ring-builder", f"{kind}.builder", *step]
+            subprocess.run(command, cwd=etc, check=True, stdout=subprocess.DEVNULL)
+        text = SERVER.format(port=ports[kind], workers=0, **common) + STORAGE_PIPELINE.format(kind=kind)
+        (etc / f"{kind}.conf").write_text(text)
+    filters = "".join(f"\n[filter:{name}]\nuse = egg:swift#{name}\n" for name in FILTERS)
+    proxy = SERVER.format(port=ports["proxy"], workers=0, **common)
+    (etc / "proxy.conf").write_text(proxy + PROXY_PIPELINE.format(no_memcached=ports["memcached"]) + filters)
+
+
+@contextmanager
+def _process(kind: str, etc: Path, log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [f"swift-{kind}-server", etc / f"{kind}.conf"],
+            env=os.environ | {"SWIFT_DIR": str(etc)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _make_bucket(server: S3Server, folder: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            httpx.get(server.endpoint)
+            server.client().create_bucket(Bucket=BUCKET)
+        except (httpx.TransportError, BotoCoreError, ClientError) as error:
+            if time.monotonic() > give_up:
+                logs = "".join(path.read_text() for path in sorted(folder.glob("*.log")))
+                raise AssertionError(f"Swift did not start: {error}\n{logs}") from error
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _free_ports(number: int) -> list[int]:
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
