@@ -27,6 +27,7 @@ from modelyard.routes.mlflow import (
     server_info,
 )
 from modelyard.services.files import FileService
+from modelyard.services.remote import remote_of
 from modelyard.settings import Settings
 from modelyard.wire.middleware import RawPath, RequestLog
 
@@ -81,7 +82,8 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings.effective_database_url)
     app.state.store = store or open_store(settings)
-    app.state.files = FileService(app.state.database, app.state.store, settings.max_file_size)
+    remote = remote_of(app.state.store, settings)
+    app.state.files = FileService(app.state.database, app.state.store, settings.max_file_size, remote)
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
     for module in ROUTERS:
         app.include_router(module.router)

@@ -18,8 +18,10 @@ from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
 from modelyard.wire.headers import combined
 from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
-from modelyard.wire.representation import Answer, Representation, answer_download
+from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download
 from modelyard.wire.send import FileResponse
+
+CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"})
 
 
 class UploadOptions(BaseModel):
@@ -52,6 +54,8 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
     credential = read_credential(request.scope["headers"])
     if signed_in and credential is None:
         raise Unauthorized
+    if redirected := await _redirect(request, credential, address, files):
+        return redirected
     opened = await files.download(credential, address)
     try:
         answer = answer_download(request.method, combined(request.scope["headers"]), _representation(opened.file))
@@ -62,6 +66,17 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
         return FileResponse(answer.status, answer.headers, files.source(opened.reader), answer.parts, answer.framing)
     opened.close()
     return Response(_content(opened, answer), answer.status, answer.headers)
+
+
+async def _redirect(request: Request, credential: str | None, address: Address, files: FileService) -> Response | None:
+    """302 to the store; None for what is answered here: HEAD, and all conditions.
+
+    The store has other validators than we have, and a client sends its conditions to both. Ranges mean the same there.
+    """
+    if request.method != "GET" or not CONDITIONS.isdisjoint(combined(request.scope["headers"])):
+        return None
+    url = await files.download_url(credential, address, lambda file: (CONTENT_TYPE, _representation(file).disposition))
+    return Response(status_code=302, headers={"Location": url, "Cache-Control": "no-store"}) if url else None
 
 
 def _content(opened: Download, answer: Answer) -> bytes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from aiofiles.base import wrap
@@ -22,13 +25,17 @@ from modelyard.registry.tables import PackageFile
 from modelyard.services import packages
 from modelyard.services.ingest import Expectations, FileTooLarge, Ingest, Piece
 from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
+from modelyard.services.remote import Remote
 from modelyard.wire.paths import OwnerRef, ProjectRef
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
 IO_THREADS = 16
 SMALL_FILE_BYTES = 128 * 1024  # read within the lookup's own thread hop
 
+DownloadHeaders = Callable[[StoredFile], tuple[str, str]]  # Content-Type and Content-Disposition
 Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
 
 
@@ -75,10 +82,11 @@ class BlobSource:
 class FileService:
     """Moves files between clients and the blob store, under the registry's rules."""
 
-    def __init__(self, database: Database, store: BlobStore, max_file_size: int) -> None:
+    def __init__(self, database: Database, store: BlobStore, max_file_size: int, remote: Remote | None = None) -> None:
         self.database = database
         self.store = store
         self.max_file_size = max_file_size
+        self.remote = remote
         self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
         self._locations = RecentInGeneration[Location](MAX_LOCATIONS, database.generation)
         self._contents = Recent[bytes](MAX_CONTENT_BYTES, len)  # by digest, so that they always hold
@@ -92,10 +100,7 @@ class FileService:
 
         Raises TokenError, Unauthorized, ProjectNotFound, Forbidden, NotFound and FileTooLarge, in the order of checks.
         """
-        location, generation = self._recent(credential, address)
-        if location is None:
-            location = await self.database.read(lambda registry: _find(registry, credential, address))
-            self._remember(credential, address, location, generation)
+        location = await self._locate(credential, address)
         _judge(location, credential, Action.WRITE)
         if size is not None and self.max_file_size and size > self.max_file_size:
             raise FileTooLarge
@@ -137,11 +142,30 @@ class FileService:
         content = self._contents.get(recent.file.sha256) if recent and recent.file else None
         if recent is not None and content is not None:
             return Download(_readable(recent, credential), None, content)
-        location, opened = await self.database.read(lambda registry: self._open(registry, credential, address))
-        self._remember(credential, address, location, generation)
+        if self.remote is not None:
+            # A store that answers over a network should not hold up the database's threads.
+            file = _readable(await self._locate(credential, address), credential)
+            opened = await self._run(lambda: self._open(file))
+        else:
+            location, opened = await self.database.read(
+                lambda registry: self._find_and_open(registry, credential, address)
+            )
+            self._remember(credential, address, location, generation)
         if opened.content is not None:
             self._contents.put(opened.file.sha256, opened.content)
         return opened
+
+    async def download_url(self, credential: str | None, address: Address, headers: DownloadHeaders) -> str | None:
+        """A URL at which the store itself gives the file, a secret; None where downloads pass through here.
+
+        Raises as `download` does.
+        """
+        if self.remote is None or self.remote.redirect_seconds is None:
+            return None
+        store, seconds = self.remote.store, self.remote.redirect_seconds
+        file = _readable(await self._locate(credential, address), credential)
+        with _blob_expected(file):
+            return await self._run(lambda: store.download_url(file.sha256, seconds, *headers(file)))
 
     def source(self, reader: BlobReader) -> BlobSource:
         """The reader, for use on the event loop."""
@@ -157,22 +181,41 @@ class FileService:
         if location.token is not None or credential is None:  # what strangers make up would drive out the rest
             self._locations.put((_digest(credential), address), location, generation)
 
-    def _open(self, registry: Registry, credential: str | None, address: Address) -> tuple[Location, Download]:
+    async def _locate(self, credential: str | None, address: Address) -> Location:
+        location, generation = self._recent(credential, address)
+        if location is None:
+            location = await self.database.read(lambda registry: _find(registry, credential, address))
+            self._remember(credential, address, location, generation)
+        return location
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+
+    def _find_and_open(self, registry: Registry, credential: str | None, address: Address) -> tuple[Location, Download]:
         location = _find(registry, credential, address)
-        file = _readable(location, credential)
-        try:
+        return location, self._open(_readable(location, credential))
+
+    def _open(self, file: StoredFile) -> Download:
+        with _blob_expected(file):
             reader = self.store.open(file.sha256)
-        except BlobMissing as error:
-            log.error("blob missing", sha256=file.sha256, file_id=file.id, advice="run modelyard check")
-            raise NotFound from error
         if reader.size != file.size:
             reader.close()
             log.error("blob damaged", sha256=file.sha256, file_id=file.id, advice="run modelyard check --read")
             raise InternalError
         if file.size > SMALL_FILE_BYTES:
-            return location, Download(file, reader, None)
+            return Download(file, reader, None)
         with reader:
-            return location, Download(file, None, reader.read(0, file.size))
+            return Download(file, None, reader.read(0, file.size))
+
+
+@contextmanager
+def _blob_expected(file: StoredFile) -> Iterator[None]:
+    """Answer 404, and say in the log, that the bytes of a file are not there."""
+    try:
+        yield
+    except BlobMissing as error:
+        log.error("blob missing", sha256=file.sha256, file_id=file.id, advice="run modelyard check")
+        raise NotFound from error
 
 
 def _find(registry: Registry, credential: str | None, address: Address) -> Location:

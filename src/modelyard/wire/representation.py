@@ -32,6 +32,11 @@ class Representation:
         return Validators(etag_of(self.sha256), self.modified)
 
     @property
+    def disposition(self) -> str:
+        """`Content-Disposition` by which the file is saved under the last part of its name."""
+        return attachment(self.name.rpartition("/")[2])
+
+    @property
     def validator_headers(self) -> dict[str, str]:
         """Headers by which a client knows this content again, and can verify it."""
         return {
@@ -89,7 +94,7 @@ def _headers(file: Representation, content_type: str, length: int) -> dict[str, 
             "Content-Type": content_type,
             "Content-Length": str(length),
             "Accept-Ranges": "bytes",
-            "Content-Disposition": attachment(file.name.rpartition("/")[2]),
+            "Content-Disposition": file.disposition,
             "X-Content-Type-Options": "nosniff",
         }
     )

@@ -102,6 +102,7 @@ class Bucket:
         self.name = name
         self._prefix = f"{prefix}/" if prefix else ""
         self._client = connection.client
+        self.secret = connection.secret
 
     def put(self, key: str, body: bytes | bytearray) -> None:
         """Create or replace an object, in one request."""

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
+from modelyard.blobs.remote import DirectUpload
 from modelyard.blobs.s3.bucket import Bucket, KeyMissing
+from modelyard.blobs.s3.direct import S3UploadedData, offer
 from modelyard.blobs.s3.layout import DATA, PROBES, REFERENCES, Reference, new_data_id, referred
 from modelyard.blobs.s3.leftovers import ABANDONED_SECONDS, Leftovers
 from modelyard.blobs.s3.reader import S3BlobReader
@@ -19,7 +21,7 @@ LOOKED_UP_AHEAD = 64
 
 
 class S3BlobStore:
-    """A `BlobStore` in a bucket, which must exist.
+    """A `RemoteBlobStore` in a bucket, which must exist.
 
     `abandoned_after`: seconds after which what nobody seems to need is a leftover; a writer or reader that is slower
     than that loses its bytes.
@@ -76,6 +78,24 @@ class S3BlobStore:
         key = PROBES + new_data_id()
         self._bucket.put(key, b"")
         self._bucket.delete(key)
+
+    def download_url(self, digest: Digest, seconds: int, content_type: str, disposition: str) -> str:
+        """See `RemoteBlobStore.download_url`."""
+        reference, _ = self._found(digest)
+        headers = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
+        return self._bucket.presign("get_object", DATA + reference.data_id, seconds, **headers)
+
+    def offer_upload(self, size: int, seconds: int) -> DirectUpload | None:
+        """See `RemoteBlobStore.offer_upload`."""
+        return offer(self._bucket, size, seconds)
+
+    def uploaded(self, data_id: str) -> S3UploadedData:
+        """See `RemoteBlobStore.uploaded`."""
+        return S3UploadedData(self._bucket, self._executor, self._leftovers, data_id)
+
+    def secret(self) -> bytes:
+        """See `RemoteBlobStore.secret`: the secret key of the credentials."""
+        return self._bucket.secret()
 
     def _found(self, digest: Digest) -> tuple[Reference, float]:
         check_digest(digest)
