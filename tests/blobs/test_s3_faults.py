@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from botocore.credentials import Credentials
 
 from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.connection import Connection, connect
@@ -147,9 +148,11 @@ def test_a_server_that_is_away_is_unavailable() -> None:
         S3Server(endpoint).store("x").stat(DIGEST)
 
 
-def test_without_credentials_there_is_no_secret() -> None:
-    with pytest.raises(StoreUnavailable, match="no credentials"):
-        Connection(None, None).secret()
+@pytest.mark.parametrize("token", [None, "temporary"])
+def test_only_lasting_credentials_have_a_secret_to_sign_with(token: str | None) -> None:
+    assert Connection(None, None).secret() is None
+    secret = Connection(None, Credentials("key", "a-secret", token)).secret()
+    assert secret == (None if token else b"a-secret")
 
 
 def _connection(server: S3Server) -> Connection:

@@ -59,6 +59,6 @@ class RemoteBlobStore(BlobStore, Protocol):
         """The data of an offered upload that its client has completed. Raises BlobMissing where it has not."""
         ...
 
-    def secret(self) -> bytes:
-        """Something that no client knows, and that all processes with the same credentials do."""
+    def secret(self) -> bytes | None:
+        """What no client knows and every process with the same credentials does; None where they come and go."""
         ...

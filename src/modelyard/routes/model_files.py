@@ -5,17 +5,17 @@ These operations take the bare request and read their own path, so that `direct`
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from modelyard.access.tokens import read_credential
+from modelyard.routes.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, described
 from modelyard.routes.params import query_documented, read_parameters, validate
 from modelyard.routes.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.urls import own_url
-from modelyard.services.files import Address
+from modelyard.services.locating import Address
+from modelyard.services.remote import Offer
 from modelyard.wire.headers import combined
 from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
 
@@ -25,25 +25,6 @@ router = APIRouter(
 
 AUTHORIZE_SUFFIX = "/authorize"
 PATH = "/{name:path}"
-PATH_PARAMETERS = {
-    "project": "Project id, or URL-encoded path.",
-    "model_version_id": "Version id, or `candidate:` and a candidate's iid.",
-    "name": "`(*path/):file_name`",
-}
-UPLOAD_BODY = {
-    "requestBody": {
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        }
-    }
-}
 
 
 class Claim(BaseModel):
@@ -52,22 +33,46 @@ class Claim(BaseModel):
     size: int | None = Field(None, ge=0, description="Bytes that the file has.")
     sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the file in hex.")
 
+    @field_validator("sha256")
+    @classmethod
+    def _canonical(cls, value: str | None) -> str | None:
+        return value.lower() if value else value
+
 
 async def authorize(request: Request) -> Response:
     """Answer all that the upload would answer, but for its body. It promises nothing: the upload checks again."""
     address, files = _address(request), files_of(request)
     claim = validate(Claim, await read_parameters(request))
-    current = await files.authorize(read_credential(request.scope["headers"]), address, claim.size)
+    credential = read_credential(request.scope["headers"])
+    current = await files.authorize(credential, address, claim.size)
     precondition_of(combined(request.scope["headers"]))(current)
-    return _json(
-        {
-            "MaximumSize": files.max_file_size,
-            "UploadHashFunctions": ["sha256"],
-            "Method": "PUT",
-            "URL": own_url(request).removesuffix(AUTHORIZE_SUFFIX),
-            "Exists": {"SHA256": current.sha256, "Size": current.size} if current else None,
-        }
-    )
+    body: dict[str, object] = {
+        "MaximumSize": files.max_file_size,
+        "UploadHashFunctions": ["sha256"],
+        "Method": "PUT",
+        "URL": own_url(request).removesuffix(AUTHORIZE_SUFFIX),
+        "Exists": {"SHA256": current.sha256, "Size": current.size} if current else None,
+    }
+    offer = await files.offer_upload(credential, address, claim.size, claim.sha256) if claim.size else None
+    if offer is None:
+        return _json(body)
+    return _json(body | {"RemoteObject": _remote_object(offer)}, headers={"Cache-Control": "no-store"})
+
+
+def _remote_object(offer: Offer) -> dict[str, object]:
+    """An upload past this server, in the shape in which GitLab's Rails gives it to Workhorse."""
+    upload = offer.upload
+    return {
+        "ID": offer.id,
+        "Timeout": offer.seconds,
+        "GetURL": upload.get_url,
+        "MultipartUpload": {
+            "PartSize": upload.part_size,
+            "PartURLs": upload.part_urls,
+            "CompleteURL": upload.complete_url,
+            "AbortURL": upload.abort_url,
+        },
+    }
 
 
 async def upload(request: Request) -> Response:
@@ -91,26 +96,12 @@ def _json(body: dict[str, object], status: int = 200, headers: dict[str, str] | 
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
-def _documented(*extras: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description of an operation: its path parameters, and what else it takes."""
-    described: dict[str, Any] = {
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
-            for name, text in PATH_PARAMETERS.items()
-        ]
-    }
-    for extra in extras:
-        described["parameters"] = described["parameters"] + extra.get("parameters", [])
-        described |= {key: value for key, value in extra.items() if key != "parameters"}
-    return described
-
-
 router.add_api_route(
     PATH + AUTHORIZE_SUFFIX,
     authorize,
     methods=["PUT"],
     summary="Check an upload before its bytes are sent",
-    openapi_extra=_documented(query_documented(Claim)),
+    openapi_extra=described(query_documented(Claim), PERMISSION),
 )
 router.add_api_route(
     PATH,
@@ -118,7 +109,7 @@ router.add_api_route(
     methods=["PUT"],
     status_code=201,
     summary="Upload a file",
-    openapi_extra=_documented(UPLOAD_BODY, query_documented(UploadOptions)),
+    openapi_extra=described(UPLOAD_BODY, query_documented(UploadOptions), OFFER),
 )
 router.add_api_route(
     PATH,
@@ -126,6 +117,6 @@ router.add_api_route(
     methods=["GET"],
     summary="Download a file",
     response_class=Response,
-    openapi_extra=_documented(),
+    openapi_extra=described(),
 )
 router.add_api_route(PATH, download, methods=["HEAD"], include_in_schema=False)

@@ -12,8 +12,10 @@ from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
 from modelyard.registry.locations import StoredFile
 from modelyard.routes.params import read_query, validate
-from modelyard.services.files import Address, Download, FileService, Precondition
+from modelyard.services.files import FileService
 from modelyard.services.ingest import Expectations
+from modelyard.services.locating import Address, Precondition
+from modelyard.services.opening import Download
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
 from modelyard.wire.headers import combined
@@ -21,6 +23,7 @@ from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
 from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download
 from modelyard.wire.send import FileResponse
 
+OFFER_HEADER = "x-modelyard-upload"
 CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"})
 
 
@@ -44,6 +47,10 @@ async def store(request: Request, address: Address, files: FileService) -> Mappi
     expectations = _expectations(headers, files.max_file_size)
     precondition = precondition_of(headers)
     precondition(await files.authorize(credential, address, _declared_size(headers)))
+    if (offer_id := headers.get(OFFER_HEADER)) is not None:
+        await _refuse_body(request)
+        kept = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
+        return _representation(kept).validator_headers
     pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body)
     stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
     return _representation(stored).validator_headers
@@ -77,6 +84,12 @@ async def _redirect(request: Request, credential: str | None, address: Address, 
         return None
     url = await files.download_url(credential, address, lambda file: (CONTENT_TYPE, _representation(file).disposition))
     return Response(status_code=302, headers={"Location": url, "Cache-Control": "no-store"}) if url else None
+
+
+async def _refuse_body(request: Request) -> None:
+    async for chunk in request.stream():
+        if chunk:
+            raise BadRequest(f"A request with {OFFER_HEADER} carries no bytes")
 
 
 def _content(opened: Download, answer: Answer) -> bytes:

@@ -3,80 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
-import structlog
-from aiofiles.base import wrap
-
-from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
-from modelyard.access.policy import Action, require
-from modelyard.access.tokens import digest_of
-from modelyard.blobs.store import BlobMissing, BlobReader, BlobStore
+from modelyard.access.policy import Action
+from modelyard.access.promises import Place
+from modelyard.blobs.remote import UploadedData
+from modelyard.blobs.store import BlobReader, BlobStore
 from modelyard.clock import now
-from modelyard.errors import FileNotFound, InternalError, NotFound
+from modelyard.errors import BadRequest, NotFound
 from modelyard.registry.engine import Database
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import PackageFile
-from modelyard.services import packages
 from modelyard.services.ingest import Expectations, FileTooLarge, Ingest, Piece
+from modelyard.services.locating import Address, Content, Precondition, credential_digest, find, judge, readable, record
+from modelyard.services.opening import BlobSource, Download, blob_expected, open_file
 from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
-from modelyard.services.remote import Remote
-from modelyard.wire.paths import OwnerRef, ProjectRef
+from modelyard.services.remote import Offer, Remote
+from modelyard.wire.digests import DigestCheck
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
-
 IO_THREADS = 16
-SMALL_FILE_BYTES = 128 * 1024  # read within the lookup's own thread hop
+VERIFYING_THREADS = 4
 
 DownloadHeaders = Callable[[StoredFile], tuple[str, str]]  # Content-Type and Content-Disposition
-Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A file in the API: `/projects/:id/packages/ml_models/:model_version_id/files/(*path/):file_name`, decoded."""
-
-    project: ProjectRef
-    owner: OwnerRef
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file that is open for reading, whoever takes it closes `reader`; or all of a small one, then there is none."""
-
-    file: StoredFile
-    reader: BlobReader | None
-    content: bytes | None
-
-    def close(self) -> None:
-        """Close the reader, if there is one."""
-        if self.reader is not None:
-            self.reader.close()
-
-
-class BlobSource:
-    """A blob reader whose blocks are read on the service's threads."""
-
-    def __init__(self, reader: BlobReader, executor: ThreadPoolExecutor) -> None:
-        self._reader = reader
-        self._read = wrap(reader.read)
-        self._executor = executor
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset` on."""
-        return await self._read(offset, length, executor=self._executor)
-
-    async def close(self) -> None:
-        """Close the reader; quick, as nothing is flushed."""
-        self._reader.close()
 
 
 class FileService:
@@ -88,12 +40,14 @@ class FileService:
         self.max_file_size = max_file_size
         self.remote = remote
         self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
+        self.verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
         self._locations = RecentInGeneration[Location](MAX_LOCATIONS, database.generation)
         self._contents = Recent[bytes](MAX_CONTENT_BYTES, len)  # by digest, so that they always hold
 
     def close(self) -> None:
         """Let running reads and writes end."""
         self.executor.shutdown()
+        self.verifiers.shutdown()
 
     async def authorize(self, credential: str | None, address: Address, size: int | None) -> StoredFile | None:
         """Check all that an upload of `size` bytes would check before its body; the current file or None.
@@ -101,7 +55,7 @@ class FileService:
         Raises TokenError, Unauthorized, ProjectNotFound, Forbidden, NotFound and FileTooLarge, in the order of checks.
         """
         location = await self._locate(credential, address)
-        _judge(location, credential, Action.WRITE)
+        judge(location, credential, Action.WRITE)
         if size is not None and self.max_file_size and size > self.max_file_size:
             raise FileTooLarge
         return location.file
@@ -123,29 +77,59 @@ class FileService:
         ingest = Ingest(self.store, self.executor, expectations)
         try:
             sha256 = await ingest.receive(pieces)
-
-            def record(registry: Registry) -> StoredFile:
-                location = _find(registry, credential, address)
-                caller = _judge(location, credential, Action.WRITE)
-                precondition(location.file)
-                if self.store.stat(sha256) is None:
-                    ingest.publish_again()
-                return _record(registry, location, caller, address, sha256, ingest.size, status)
-
-            return await self.database.write(record)
+            content = Content(sha256, ingest.size, ingest.publish_again)
+            return await self._keep(credential, address, content, precondition, status)
         finally:
             await ingest.close()
+
+    async def offer_upload(
+        self, credential: str | None, address: Address, size: int, sha256: str | None
+    ) -> Offer | None:
+        """An upload of `size` bytes past this server, once it was authorized; None where there is no other way."""
+        remote = self.remote
+        if remote is None:
+            return None
+        place = await self._place(credential, address)
+        return await self._run(lambda: remote.offer(place, size, sha256))
+
+    async def take_over(
+        self,
+        credential: str | None,
+        address: Address,
+        offer_id: str,
+        expectations: Expectations,
+        precondition: Precondition,
+        status: str | None,
+    ) -> StoredFile:
+        """Keep a file that came by an offered upload, after it was authorized once more.
+
+        Raises as `Remote.verified` does, and as `upload`.
+        """
+        remote = self.remote
+        if remote is None:
+            raise BadRequest("Uploads pass through this server")
+        place = await self._place(credential, address)
+        check = DigestCheck(expectations.representation)
+        if check.algorithms:
+            raise BadRequest("Only sha-256 is verified of what does not pass through this server")
+        # On threads of their own: reading 100 GB back takes minutes, and all others' reads and writes would wait.
+        loop = asyncio.get_running_loop()
+        data = await loop.run_in_executor(
+            self.verifiers, lambda: _published(remote.verified(place, offer_id, expectations.max_size, check))
+        )
+        content = Content(data.digest(), data.size, data.publish)
+        return await self._keep(credential, address, content, precondition, status)
 
     async def download(self, credential: str | None, address: Address) -> Download:
         """Open a file for whoever may read it. Raises as `authorize` does, and FileNotFound."""
         recent, generation = self._recent(credential, address)
         content = self._contents.get(recent.file.sha256) if recent and recent.file else None
         if recent is not None and content is not None:
-            return Download(_readable(recent, credential), None, content)
+            return Download(readable(recent, credential), None, content)
         if self.remote is not None:
             # A store that answers over a network should not hold up the database's threads.
-            file = _readable(await self._locate(credential, address), credential)
-            opened = await self._run(lambda: self._open(file))
+            file = readable(await self._locate(credential, address), credential)
+            opened = await self._run(lambda: open_file(self.store, file))
         else:
             location, opened = await self.database.read(
                 lambda registry: self._find_and_open(registry, credential, address)
@@ -163,8 +147,8 @@ class FileService:
         if self.remote is None or self.remote.redirect_seconds is None:
             return None
         store, seconds = self.remote.store, self.remote.redirect_seconds
-        file = _readable(await self._locate(credential, address), credential)
-        with _blob_expected(file):
+        file = readable(await self._locate(credential, address), credential)
+        with blob_expected(file):
             return await self._run(lambda: store.download_url(file.sha256, seconds, *headers(file)))
 
     def source(self, reader: BlobReader) -> BlobSource:
@@ -172,19 +156,41 @@ class FileService:
         return BlobSource(reader, self.executor)
 
     def _recent(self, credential: str | None, address: Address) -> tuple[Location | None, int | None]:
-        location, generation = self._locations.get((_digest(credential), address))
+        location, generation = self._locations.get((credential_digest(credential), address))
         if location is not None and location.role_ends_at is not None and location.role_ends_at <= now():
             return None, generation
         return location, generation
 
     def _remember(self, credential: str | None, address: Address, location: Location, generation: int | None) -> None:
         if location.token is not None or credential is None:  # what strangers make up would drive out the rest
-            self._locations.put((_digest(credential), address), location, generation)
+            self._locations.put((credential_digest(credential), address), location, generation)
+
+    async def _keep(
+        self, credential: str | None, address: Address, content: Content, precondition: Precondition, status: str | None
+    ) -> StoredFile:
+        """Record a file whose bytes are durable."""
+
+        def work(registry: Registry) -> StoredFile:
+            location = find(registry, credential, address)
+            caller = judge(location, credential, Action.WRITE)
+            precondition(location.file)
+            if self.store.stat(content.sha256) is None:
+                content.publish_again()
+            return record(registry, location, caller, address, content, status)
+
+        return await self.database.write(work)
+
+    async def _place(self, credential: str | None, address: Address) -> Place:
+        location = await self._locate(credential, address)
+        caller = judge(location, credential, Action.WRITE)
+        if location.project is None or location.owner_id is None or caller.user_id is None:
+            raise NotFound
+        return Place(location.project.id, address.owner.kind.value, location.owner_id, address.name, caller.user_id)
 
     async def _locate(self, credential: str | None, address: Address) -> Location:
         location, generation = self._recent(credential, address)
         if location is None:
-            location = await self.database.read(lambda registry: _find(registry, credential, address))
+            location = await self.database.read(lambda registry: find(registry, credential, address))
             self._remember(credential, address, location, generation)
         return location
 
@@ -192,74 +198,10 @@ class FileService:
         return await asyncio.get_running_loop().run_in_executor(self.executor, work)
 
     def _find_and_open(self, registry: Registry, credential: str | None, address: Address) -> tuple[Location, Download]:
-        location = _find(registry, credential, address)
-        return location, self._open(_readable(location, credential))
-
-    def _open(self, file: StoredFile) -> Download:
-        with _blob_expected(file):
-            reader = self.store.open(file.sha256)
-        if reader.size != file.size:
-            reader.close()
-            log.error("blob damaged", sha256=file.sha256, file_id=file.id, advice="run modelyard check --read")
-            raise InternalError
-        if file.size > SMALL_FILE_BYTES:
-            return Download(file, reader, None)
-        with reader:
-            return Download(file, None, reader.read(0, file.size))
+        location = find(registry, credential, address)
+        return location, open_file(self.store, readable(location, credential))
 
 
-@contextmanager
-def _blob_expected(file: StoredFile) -> Iterator[None]:
-    """Answer 404, and say in the log, that the bytes of a file are not there."""
-    try:
-        yield
-    except BlobMissing as error:
-        log.error("blob missing", sha256=file.sha256, file_id=file.id, advice="run modelyard check")
-        raise NotFound from error
-
-
-def _find(registry: Registry, credential: str | None, address: Address) -> Location:
-    return registry.locations.find(_digest(credential), address.project, address.owner, address.name)
-
-
-def _digest(credential: str | None) -> str | None:
-    return digest_of(credential) if credential is not None else None
-
-
-def _judge(location: Location, credential: str | None, action: Action) -> Identity:
-    """Who asks, if they may do `action` at the location; else the refusal that is due."""
-    caller = identify(location.token, now()) if credential is not None else ANONYMOUS
-    require_scope(caller, writing=action is not Action.READ)
-    require(caller, location.project, action)
-    if location.owner_id is None:
-        raise NotFound
-    return caller
-
-
-def _readable(location: Location, credential: str | None) -> StoredFile:
-    """The file at the location, if the caller may read it; else the refusal that is due."""
-    _judge(location, credential, Action.READ)
-    if location.file is None:
-        raise FileNotFound
-    return location.file
-
-
-def _record(
-    registry: Registry,
-    location: Location,
-    caller: Identity,
-    address: Address,
-    sha256: str,
-    size: int,
-    status: str | None,
-) -> StoredFile:
-    package = packages.ensure(registry, location, address.owner, caller)
-    if status is not None:
-        package.status = status
-    if location.file is not None and location.file.sha256 == sha256:
-        return location.file
-    registry.blobs.ensure(sha256, size)
-    file = registry.packages.add_file(
-        PackageFile(package_id=package.id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
-    )
-    return StoredFile(file.id, file.name, sha256, size, file.created_at)
+def _published(data: UploadedData) -> UploadedData:
+    data.publish()
+    return data

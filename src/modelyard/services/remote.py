@@ -4,21 +4,77 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelyard.blobs.remote import RemoteBlobStore
-from modelyard.blobs.store import BlobStore
+from modelyard.access.promises import Place, Promise, Promises
+from modelyard.blobs.remote import DirectUpload, RemoteBlobStore, UploadedData
+from modelyard.blobs.store import BlobMissing, BlobStore
+from modelyard.clock import now
+from modelyard.errors import BadRequest
+from modelyard.services.ingest import DigestMismatch, FileTooLarge
 from modelyard.settings import Settings
+from modelyard.wire.digests import DigestCheck
+
+FINISHING_SECONDS = 3600  # after the last moment of an upload, to have it taken over
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An upload that a client may carry out by itself within `seconds`; `id` has it taken over afterwards."""
+
+    id: str
+    seconds: int
+    upload: DirectUpload
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A store that clients can reach, and for how many seconds each kind of URL is to work."""
+    """A store that clients can reach. The methods block."""
 
     store: RemoteBlobStore
-    redirect_seconds: int | None  # None: downloads pass through here
+    redirect_seconds: int | None  # for which a download's URL works; None: downloads pass through here
+    upload_seconds: int
+    promises: Promises | None  # None: uploads pass through here
+
+    def offer(self, place: Place, size: int, sha256: str | None) -> Offer | None:
+        """Begin an upload of `size` bytes; None where it has to pass through here."""
+        if self.promises is None or size == 0:
+            return None
+        upload = self.store.offer_upload(size, self.upload_seconds)
+        if upload is None:
+            return None
+        expires_at = now() + (self.upload_seconds + FINISHING_SECONDS) * 1000
+        promise = Promise(upload.data_id, size, sha256, expires_at)
+        return Offer(self.promises.sign(promise, place), self.upload_seconds, upload)
+
+    def verified(self, place: Place, offer_id: str, max_size: int, representation: DigestCheck) -> UploadedData:
+        """The data that was uploaded after an offer, when all that was claimed of it holds.
+
+        The size is the store's; the digest is that of the bytes, which are read back: S3 knows only a checksum of
+        checksums for what came in parts. Raises UnknownUpload, FileTooLarge, DigestMismatch and BadRequest.
+        """
+        if self.promises is None:
+            raise BadRequest("Uploads pass through this server")
+        promise = self.promises.read(offer_id, place, now())
+        if max_size and promise.size > max_size:
+            raise FileTooLarge
+        try:
+            data = self.store.uploaded(promise.data_id)
+        except BlobMissing as error:
+            raise BadRequest("The upload is not complete") from error
+        if data.size != promise.size:
+            raise BadRequest(f"The upload has {data.size} bytes, not {promise.size}")
+        if promise.sha256 not in {None, data.digest()} or not representation.matches(data.digest()):
+            raise DigestMismatch
+        return data
 
 
 def remote_of(store: BlobStore, settings: Settings) -> Remote | None:
     """The store as clients may use it; None where they cannot reach it."""
     if not isinstance(store, RemoteBlobStore):
         return None
-    return Remote(store, settings.s3_redirect_seconds if settings.s3_redirect else None)
+    secret = settings.secret_key.encode() if settings.secret_key else store.secret()
+    return Remote(
+        store,
+        settings.s3_redirect_seconds if settings.s3_redirect else None,
+        settings.s3_upload_seconds,
+        Promises(secret) if secret else None,
+    )

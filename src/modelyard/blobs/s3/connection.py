@@ -8,8 +8,6 @@ from typing import Any, Literal, TypeAlias
 import boto3
 from botocore.config import Config
 
-from modelyard.blobs.store import StoreUnavailable
-
 Addressing: TypeAlias = Literal["auto", "path", "virtual"]
 
 CONNECTIONS = 64
@@ -26,14 +24,12 @@ class Connection:
     client: Any
     credentials: Any
 
-    def secret(self) -> bytes:
-        """The secret key: the same for all who share it, unless the credentials are temporary.
-
-        Raises StoreUnavailable where there are no credentials.
-        """
+    def secret(self) -> bytes | None:
+        """The secret key, the same for all who share it; None where there is none, or one that is soon replaced."""
         if self.credentials is None:
-            raise StoreUnavailable("there are no credentials for the bucket")
-        return str(self.credentials.get_frozen_credentials().secret_key).encode()
+            return None
+        frozen = self.credentials.get_frozen_credentials()
+        return None if frozen.token else str(frozen.secret_key).encode()
 
 
 def connect(region: str | None, addressing: Addressing) -> Connection:

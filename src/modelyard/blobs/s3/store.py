@@ -93,8 +93,8 @@ class S3BlobStore:
         """See `RemoteBlobStore.uploaded`."""
         return S3UploadedData(self._bucket, self._executor, self._leftovers, data_id)
 
-    def secret(self) -> bytes:
-        """See `RemoteBlobStore.secret`: the secret key of the credentials."""
+    def secret(self) -> bytes | None:
+        """See `RemoteBlobStore.secret`: the secret key of the credentials, unless they are temporary."""
         return self._bucket.secret()
 
     def _found(self, digest: Digest) -> tuple[Reference, float]:

@@ -1,0 +1,82 @@
+"""What a request for a file comes down to in the registry: where it leads, who may do what there, and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
+from modelyard.access.policy import Action, require
+from modelyard.access.tokens import digest_of
+from modelyard.clock import now
+from modelyard.errors import FileNotFound, NotFound
+from modelyard.registry.locations import Location, StoredFile
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import PackageFile
+from modelyard.services import packages
+from modelyard.wire.paths import OwnerRef, ProjectRef
+
+Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A file in the API: `/projects/:id/packages/ml_models/:model_version_id/files/(*path/):file_name`, decoded."""
+
+    project: ProjectRef
+    owner: OwnerRef
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that are in the store; `publish_again` puts them back if they were collected as garbage since."""
+
+    sha256: str
+    size: int
+    publish_again: Callable[[], None]
+
+
+def find(registry: Registry, credential: str | None, address: Address) -> Location:
+    """What lies at an address, as far as whoever holds the credential may care."""
+    return registry.locations.find(credential_digest(credential), address.project, address.owner, address.name)
+
+
+def credential_digest(credential: str | None) -> str | None:
+    """The digest under which a credential is known; None for none."""
+    return digest_of(credential) if credential is not None else None
+
+
+def judge(location: Location, credential: str | None, action: Action) -> Identity:
+    """Who asks, if they may do `action` at the location; else the refusal that is due."""
+    caller = identify(location.token, now()) if credential is not None else ANONYMOUS
+    require_scope(caller, writing=action is not Action.READ)
+    require(caller, location.project, action)
+    if location.owner_id is None:
+        raise NotFound
+    return caller
+
+
+def readable(location: Location, credential: str | None) -> StoredFile:
+    """The file at the location, if the caller may read it; else the refusal that is due."""
+    judge(location, credential, Action.READ)
+    if location.file is None:
+        raise FileNotFound
+    return location.file
+
+
+def record(
+    registry: Registry, location: Location, caller: Identity, address: Address, content: Content, status: str | None
+) -> StoredFile:
+    """Make the content the newest file at the address, unless it is already."""
+    sha256, size = content.sha256, content.size
+    package = packages.ensure(registry, location, address.owner, caller)
+    if status is not None:
+        package.status = status
+    if location.file is not None and location.file.sha256 == sha256:
+        return location.file
+    registry.blobs.ensure(sha256, size)
+    file = registry.packages.add_file(
+        PackageFile(package_id=package.id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
+    )
+    return StoredFile(file.id, file.name, sha256, size, file.created_at)
