@@ -21,7 +21,8 @@ from modelyard.errors import ApiError
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.schema import is_current
-from modelyard.services import accounts, credentials, projects, upkeep
+from modelyard.services import accounts, copying, credentials, projects, upkeep
+from modelyard.services.copying import Copy
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings, SettingsError, load_settings
 
@@ -130,6 +131,29 @@ def gc(dry_run: bool, as_json: bool) -> None:
     with _opened() as (settings, database, store):
         garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run))
     _print(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
+
+
+@cli.command("copy-blobs")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def copy_blobs(source: str, target: str, as_json: bool) -> None:
+    """Copy and verify every blob that is not there yet; FROM and TO are file:///path or s3://bucket/prefix.
+
+    May be run beside a server, and again until nothing is left to copy; exit 1 when a blob is damaged.
+    """
+    settings = load_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    copies: list[Copy] = []
+
+    def noted() -> Iterator[Copy]:
+        for copy in copying.copy_blobs(open_store(settings, source), open_store(settings, target)):
+            copies.append(copy)
+            yield copy
+
+    _print(noted(), as_json, lambda c: f"{c.outcome}\t{c.sha256}\t{c.size} bytes")
+    if any(copy.outcome != "copied" for copy in copies):
+        sys.exit(1)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +47,15 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[ServerProcess]:
+def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+    """`modelyard serve` with a clean environment, and `environment` in addition."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
     with (folder / "server.log").open("ab") as log:
         command = [str(COMMAND), "serve", "--port", str(port), *arguments]
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=folder, env=clean | dict(environment or {}), stdout=log, stderr=log)
     try:
         _wait_until_ready(port, process)
         yield ServerProcess(folder, port, process)

@@ -1,0 +1,115 @@
+"""Moving blobs from one store to another."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelyard.blobs.local import LocalBlobStore
+from modelyard.blobs.memory import MemoryBlobStore
+from modelyard.blobs.store import BlobStore, StoreFull
+from modelyard.services.copying import LISTED_AHEAD, Copy, copy_blobs
+from tests.blobs.tools import CONTENT, DIGEST, put, sha256
+from tests.s3 import BUCKET, S3Server
+
+COMMAND = Path(sys.executable).with_name("modelyard")
+
+
+def contents(store: BlobStore) -> dict[str, str]:
+    found = {}
+    for blob in store.list():
+        with store.open(blob.digest) as reader:
+            found[blob.digest] = sha256(reader.read(0, reader.size))
+    return found
+
+
+def filled(store: BlobStore, number: int = LISTED_AHEAD + 10) -> list[str]:
+    return sorted([put(store, os.urandom(5_000_000)), *(put(store, b"%d" % each) for each in range(number))])
+
+
+def test_every_blob_is_copied_once_and_in_order() -> None:
+    source, target = MemoryBlobStore(), MemoryBlobStore()
+    digests = filled(source)
+    assert [copy.sha256 for copy in copy_blobs(source, target)] == digests
+    assert contents(target) == {digest: digest for digest in digests}
+    assert list(copy_blobs(source, target)) == []
+
+
+def test_an_interrupted_copy_goes_on() -> None:
+    source, target = MemoryBlobStore(), MemoryBlobStore(capacity=1_000_000)
+    digests = filled(source)
+    with pytest.raises(StoreFull):
+        list(copy_blobs(source, target))
+    before = set(contents(target))
+    assert before < set(digests)
+    target.capacity = None
+    assert {copy.sha256 for copy in copy_blobs(source, target)} == set(digests) - before
+    assert contents(target) == {digest: digest for digest in digests}
+
+
+def test_damaged_bytes_are_reported_and_not_copied(tmp_path: Path) -> None:
+    source, target = LocalBlobStore(tmp_path / "source"), MemoryBlobStore()
+    other = put(source, b"other")
+    put(source)
+    next((tmp_path / "source").rglob(DIGEST)).write_bytes(b"weighs!")
+    assert set(copy_blobs(source, target)) == {Copy("damaged", DIGEST, 7), Copy("copied", other, 5)}
+    assert contents(target) == {other: other}
+
+
+def test_what_was_copied_in_another_size_is_copied_again(tmp_path: Path) -> None:
+    source, target = MemoryBlobStore(), LocalBlobStore(tmp_path / "target")
+    put(source)
+    put(target)
+    next((tmp_path / "target").rglob(DIGEST)).write_bytes(CONTENT[:3])
+    assert list(copy_blobs(source, target)) == [Copy("copied", DIGEST, 7)]
+    assert contents(target) == {DIGEST: DIGEST}
+
+
+def test_a_blob_that_is_deleted_meanwhile_is_passed_over() -> None:
+    class Forgetful(MemoryBlobStore):
+        def stat(self, digest: str) -> None:
+            source.delete(digest)
+
+    source, target = MemoryBlobStore(), Forgetful()
+    put(source)
+    assert list(copy_blobs(source, target)) == []
+
+
+@pytest.mark.parametrize("name", ["moto", "swift"])
+def test_the_command_moves_a_folder_into_a_bucket_and_back(
+    tmp_path: Path, request: pytest.FixtureRequest, name: str
+) -> None:
+    server: S3Server = request.getfixturevalue(name)
+    content = os.urandom(20_000_000)
+    digests = {put(LocalBlobStore(tmp_path / "source"), each) for each in (b"", CONTENT, content)}
+    bucket = f"s3://{BUCKET}/copies/{secrets.token_hex(8)}"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | server.environment | {"MODELYARD_S3_ADDRESSING": "path"}
+        return subprocess.run(
+            [COMMAND, "copy-blobs", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    there = run(f"file://{tmp_path}/source", bucket, "--json")
+    assert there.returncode == 0, there.stderr
+    assert {copy["sha256"] for copy in json.loads(there.stdout)} == digests
+    assert run(f"file://{tmp_path}/source", bucket).stdout == ""
+    assert run(bucket, f"file://{tmp_path}/target").returncode == 0
+    assert contents(LocalBlobStore(tmp_path / "target")) == {digest: digest for digest in digests}
+    (tmp_path / f"target/sha256/{DIGEST[:2]}/{DIGEST[2:4]}/{DIGEST}").write_bytes(b"weighs!")
+    damaged = run(f"file://{tmp_path}/target", f"file://{tmp_path}/third")
+    assert damaged.returncode == 1
+    assert f"damaged\t{DIGEST}\t7 bytes\n" in damaged.stdout
+    nowhere = run("gs://bucket", bucket)
+    assert (nowhere.returncode, len(nowhere.stderr.splitlines())) == (2, 1)
