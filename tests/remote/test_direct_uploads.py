@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from modelyard.access.promises import Promises
+from modelyard.blobs.s3.bucket import Bucket
 from tests.live import LiveServer, running
 from tests.s3 import S3Server
 
@@ -50,15 +51,14 @@ def authorize(client: httpx.Client, url: str, **claim: object) -> dict[str, Any]
 
 def send(remote: dict[str, Any], content: bytes) -> None:
     """Upload all parts and complete, without any credential, as S3 has it."""
-    upload, parts = remote["MultipartUpload"], []
+    upload, etags = remote["MultipartUpload"], []
     size = upload["PartSize"]
     with httpx.Client(timeout=60) as s3:
         for number, url in enumerate(upload["PartURLs"], 1):
             answer = s3.put(url, content=content[(number - 1) * size : number * size])
             assert answer.status_code == 200, answer.text
-            parts.append(f"<Part><PartNumber>{number}</PartNumber><ETag>{answer.headers['etag']}</ETag></Part>")
-        body = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>"
-        answer = s3.post(upload["CompleteURL"], content=body)
+            etags.append(answer.headers["etag"])
+        answer = s3.post(upload["CompleteURL"], content=completion(etags))
         assert answer.status_code == 200, answer.text
 
 
@@ -114,6 +114,45 @@ def test_an_upload_may_be_aborted(plain: LiveServer, root: httpx.Client, file_ur
     assert len(s3.uploads(prefix)) == len(before) + 1
     assert httpx.delete(remote["MultipartUpload"]["AbortURL"]).status_code == 204
     assert s3.uploads(prefix) == before
+
+
+def completion(etags: Sequence[str]) -> str:
+    parts = (f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag></Part>" for n, etag in enumerate(etags, 1))
+    return f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>"
+
+
+@pytest.mark.parametrize("size", [17 * MIB, 81 * MIB])
+def test_once_taken_over_no_url_changes_the_bytes_any_more(root: httpx.Client, file_url: str, size: int) -> None:
+    content = os.urandom(size)
+    remote = authorize(root, file_url, size=size)
+    upload = remote["MultipartUpload"]
+    send(remote, content)
+    assert take_over(root, file_url, remote).status_code == 201
+    # Swift takes new parts of a completed upload, and completes it again.
+    etags = [httpx.put(url, content=os.urandom(5 * MIB)).headers.get("etag", "x") for url in upload["PartURLs"]]
+    httpx.post(upload["CompleteURL"], content=completion(etags))
+    httpx.post(upload["CompleteURL"], content=completion(etags[:1]))
+    httpx.delete(upload["AbortURL"])
+    assert root.get(file_url).content == content
+
+
+def test_bytes_that_change_while_they_are_verified_are_refused(
+    root: httpx.Client, file_url: str, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = authorize(root, file_url, size=5, sha256=sha256(b"hello"))
+    send(remote, b"hello")
+    upload = remote["MultipartUpload"]
+    copy = Bucket.copy
+
+    def copy_too_late(bucket: Bucket, source: str, key: str) -> None:
+        etag = httpx.put(upload["PartURLs"][0], content=b"hallo").headers["etag"]
+        assert httpx.post(upload["CompleteURL"], content=completion([etag])).status_code == 200
+        copy(bucket, source, key)
+
+    monkeypatch.setattr(Bucket, "copy", copy_too_late)
+    # Only Swift's bytes are copied: others forget the upload.
+    swift = httpx.head(s3.endpoint).headers.get("x-trans-id") is not None
+    assert take_over(root, file_url, remote).status_code == (400 if swift else 201)
 
 
 def test_an_upload_that_is_not_complete_is_refused(root: httpx.Client, file_url: str) -> None:

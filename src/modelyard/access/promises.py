@@ -36,9 +36,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What is to be taken over: the data's id in the store, its size in bytes and perhaps its SHA-256."""
+    """What is to be taken over: the upload's id in the store, its size in bytes and perhaps its SHA-256."""
 
-    data_id: str
+    upload_id: str
     size: int
     sha256: str | None
     expires_at: Milliseconds

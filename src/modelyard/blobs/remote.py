@@ -18,7 +18,7 @@ class DirectUpload:
     delete it: such a URL would still work when the bytes have been verified.
     """
 
-    data_id: str
+    id: str  # by which the store knows it
     part_size: int
     part_urls: Sequence[str]
     complete_url: str
@@ -35,7 +35,10 @@ class UploadedData(Protocol):
         ...
 
     def digest(self) -> Digest:
-        """The SHA-256 of the bytes, which are read back, in bounded memory. Raises StoreUnavailable."""
+        """The SHA-256 of the bytes, which are read back, in bounded memory, and cannot be changed by anybody any more.
+
+        Raises StoreUnavailable.
+        """
         ...
 
     def publish(self) -> None:
@@ -55,7 +58,7 @@ class RemoteBlobStore(BlobStore, Protocol):
         """Begin an upload of so many bytes, at least one, to be carried out in so many seconds; None if too large."""
         ...
 
-    def uploaded(self, data_id: str) -> UploadedData:
+    def uploaded(self, upload_id: str) -> UploadedData:
         """The data of an offered upload that its client has completed. Raises BlobMissing where it has not."""
         ...
 

@@ -42,7 +42,7 @@ class Remote:
         if upload is None:
             return None
         expires_at = now() + (self.upload_seconds + FINISHING_SECONDS) * 1000
-        promise = Promise(upload.data_id, size, sha256, expires_at)
+        promise = Promise(upload.id, size, sha256, expires_at)
         return Offer(self.promises.sign(promise, place), self.upload_seconds, upload)
 
     def verified(self, place: Place, offer_id: str, max_size: int, representation: DigestCheck) -> UploadedData:
@@ -57,7 +57,7 @@ class Remote:
         if max_size and promise.size > max_size:
             raise FileTooLarge
         try:
-            data = self.store.uploaded(promise.data_id)
+            data = self.store.uploaded(promise.upload_id)
         except BlobMissing as error:
             raise BadRequest("The upload is not complete") from error
         if data.size != promise.size:

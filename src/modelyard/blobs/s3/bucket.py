@@ -152,6 +152,23 @@ class Bucket:
             answer = self._client.upload_part(**self._at(key), UploadId=upload_id, PartNumber=number, Body=body)
             return Part(number, answer["ETag"])
 
+    def copy(self, source: str, key: str) -> None:
+        """Create or replace an object with the bytes of another, of at most 5 GiB. Raises KeyMissing."""
+        with s3_errors():
+            self._client.copy_object(**self._at(key), CopySource=self._at(source))
+
+    def copy_part(self, source: str, start: int, stop: int, key: str, upload_id: str, number: int) -> Part:
+        """Make a range of an object of more than 5 MiB a part. Raises KeyMissing."""
+        with s3_errors():
+            answer = self._client.upload_part_copy(
+                **self._at(key),
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource=self._at(source),
+                CopySourceRange=f"bytes={start}-{stop - 1}",
+            )
+            return Part(number, answer["CopyPartResult"]["ETag"])
+
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
         """Make the parts one object. Raises KeyMissing where the upload was aborted."""
         named = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
+from contextlib import suppress
 
 from modelyard.blobs.remote import DirectUpload
 from modelyard.blobs.s3.bucket import Bucket, KeyMissing
 from modelyard.blobs.s3.layout import DATA, ORPHANS, Reference, new_data_id, refer, restore
 from modelyard.blobs.s3.leftovers import Leftovers
 from modelyard.blobs.s3.reader import scan
-from modelyard.blobs.store import BlobMissing, Digest
+from modelyard.blobs.store import BlobError, BlobMissing, Digest
 
 MAX_PARTS = 1000  # of 10 000, since each is a URL of 400 bytes in one answer
 SMALLEST_PART_BYTES = 16 << 20
 LARGEST_PART_BYTES = 5 << 30
 PART_STEP = 1 << 20
+COPIED_PART_BYTES = 64 << 20  # few enough to be copied while a connection may be silent
+MAX_COPIED_PARTS = 10_000
 
 
 def direct_part_size(size: int) -> int | None:
@@ -35,7 +38,7 @@ def offer(bucket: Bucket, size: int, seconds: int) -> DirectUpload | None:
     upload_id = bucket.create_upload(key)
     numbers = range(1, -(-size // part_size) + 1)
     return DirectUpload(
-        data_id,
+        f"{data_id}/{upload_id}",
         part_size,
         [bucket.presign("upload_part", key, seconds, UploadId=upload_id, PartNumber=number) for number in numbers],
         bucket.presign("complete_multipart_upload", key, seconds, UploadId=upload_id),
@@ -45,24 +48,31 @@ def offer(bucket: Bucket, size: int, seconds: int) -> DirectUpload | None:
 
 
 class S3UploadedData:
-    """Data that nothing refers to yet. It is never removed here: what was published before may be asked for again."""
+    """Data that nothing refers to yet. It is never removed here: what was published before may be asked for again.
 
-    def __init__(self, bucket: Bucket, executor: Executor, leftovers: Leftovers, data_id: str) -> None:
+    A client keeps its URLs, so what it uploaded may be referred to only where they are of no use any more. S3 forgets
+    an upload that was completed. Swift does not, and lets its parts be replaced and completed again: there, the bytes
+    are first copied, within the store, to where no URL leads.
+    """
+
+    def __init__(self, bucket: Bucket, executor: Executor, leftovers: Leftovers, upload_id: str) -> None:
         """Take note of the data, so that it has a day from now on. Raises BlobMissing."""
         self._bucket = bucket
         self._executor = executor
-        self._data_id = data_id
+        self._data_id, _, self._upload_id = upload_id.partition("/")
         self._digest: Digest | None = None
         self._published = False
         try:
-            self.size = bucket.head(DATA + data_id).size
+            self.size = bucket.head(DATA + self._data_id).size
         except KeyMissing as error:
-            raise BlobMissing(data_id) from error
-        leftovers.note(data_id)
+            raise BlobMissing(self._data_id) from error
+        leftovers.note(self._data_id)
 
     def digest(self) -> Digest:
         """See `UploadedData.digest`."""
         if self._digest is None:
+            if not self._is_sealed():
+                self._data_id = copied(self._bucket, self._executor, self._data_id, self.size)
             found = hashlib.sha256()
             for block in scan(self._bucket, self._executor, DATA + self._data_id, self.size):
                 found.update(block)
@@ -78,3 +88,37 @@ class S3UploadedData:
         refer(self._bucket, self.digest(), reference)
         self._bucket.delete(ORPHANS + self._data_id)
         self._published = True
+
+    def _is_sealed(self) -> bool:
+        try:
+            for _ in self._bucket.list_parts(DATA + self._data_id, self._upload_id):
+                return False
+        except KeyMissing:
+            return True
+        return False
+
+
+def copied(bucket: Bucket, executor: Executor, data_id: str, size: int) -> str:
+    """Copy data within the store, and return the id of the copy. Raises KeyMissing."""
+    copy_id = new_data_id()
+    if size <= COPIED_PART_BYTES:
+        bucket.copy(DATA + data_id, DATA + copy_id)
+        return copy_id
+    upload_id = bucket.create_upload(DATA + copy_id)
+    step = max(COPIED_PART_BYTES, -(-size // MAX_COPIED_PARTS))
+    copying = [
+        executor.submit(
+            bucket.copy_part, DATA + data_id, start, min(start + step, size), DATA + copy_id, upload_id, number
+        )
+        for number, start in enumerate(range(0, size, step), 1)
+    ]
+    try:
+        bucket.complete_upload(DATA + copy_id, upload_id, [part.result() for part in copying])
+    except BaseException:
+        for part in copying:
+            part.cancel()
+        wait(copying)
+        with suppress(BlobError):
+            bucket.abort_upload(DATA + copy_id, upload_id)
+        raise
+    return copy_id

@@ -89,9 +89,9 @@ class S3BlobStore:
         """See `RemoteBlobStore.offer_upload`."""
         return offer(self._bucket, size, seconds)
 
-    def uploaded(self, data_id: str) -> S3UploadedData:
+    def uploaded(self, upload_id: str) -> S3UploadedData:
         """See `RemoteBlobStore.uploaded`."""
-        return S3UploadedData(self._bucket, self._executor, self._leftovers, data_id)
+        return S3UploadedData(self._bucket, self._executor, self._leftovers, upload_id)
 
     def secret(self) -> bytes | None:
         """See `RemoteBlobStore.secret`: the secret key of the credentials, unless they are temporary."""
