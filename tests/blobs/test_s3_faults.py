@@ -13,12 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from botocore.credentials import Credentials
 
-from modelyard.blobs.s3.bucket import Bucket
+from modelyard.blobs.s3.bucket import Bucket, KeyMissing
 from modelyard.blobs.s3.connection import Connection, connect
 from modelyard.blobs.s3.reader import OPENING_BYTES, scan
 from modelyard.blobs.s3.store import S3BlobStore
 from modelyard.blobs.store import BlobError, StoreFull, StoreUnavailable
-from tests.s3 import S3Server
+from tests.s3 import BUCKET, S3Server
 
 from .tools import DIGEST, put
 
@@ -105,6 +105,16 @@ def test_a_scan_takes_broken_streams_up_again_too(faulty: FaultyServer) -> None:
     faulty.cuts, faulty.first_cut = 2, 0
     with ThreadPoolExecutor(2) as pool:
         assert b"".join(scan(faulty.bucket(), pool, f"data/{'a' * 32}", len(CONTENT))) == CONTENT
+
+
+def test_data_that_vanishes_is_not_asked_for_again(moto: S3Server) -> None:
+    store = moto.store("vanishing")
+    digest = put(store, CONTENT)
+    with store.open(digest) as reader:
+        (data,) = (key for key in moto.keys("vanishing") if key.startswith("data/"))
+        moto.client().delete_object(Bucket=BUCKET, Key=f"vanishing/{data}")
+        with pytest.raises(KeyMissing):
+            reader.read(0, len(CONTENT))
 
 
 @pytest.mark.parametrize(

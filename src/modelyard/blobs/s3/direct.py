@@ -81,18 +81,18 @@ class S3UploadedData:
 
     def publish(self) -> None:
         """See `UploadedData.publish`."""
+        digest = self.digest()  # after which it is known where the bytes lie
         reference = Reference(self._data_id, self.size)
         if self._published:
-            restore(self._bucket, self.digest(), reference)
+            restore(self._bucket, digest, reference)
             return
-        refer(self._bucket, self.digest(), reference)
+        refer(self._bucket, digest, reference)
         self._bucket.delete(ORPHANS + self._data_id)
         self._published = True
 
     def _is_sealed(self) -> bool:
         try:
-            for _ in self._bucket.list_parts(DATA + self._data_id, self._upload_id):
-                return False
+            next(self._bucket.list_parts(DATA + self._data_id, self._upload_id), None)
         except KeyMissing:
             return True
         return False
