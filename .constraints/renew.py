@@ -30,6 +30,7 @@ if __name__ == "__main__":
     project = str(HERE.parent / "pyproject.toml")
     renew("runtime", project)
     renew("build", str(HERE / "build.in"))
+    renew("postgres", project, "--extra=postgres", f"--constraint={HERE / 'runtime.txt'}")
     renew("dev", project, "--extra=dev", f"--constraint={HERE / 'runtime.txt'}")
     for client in sorted((HERE / "clients").glob("*.in")):  # each in an environment of its own, for tests/e2e
         renew(f"clients/{client.stem}", str(client))

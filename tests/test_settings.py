@@ -68,7 +68,7 @@ def test_urls_may_name_other_places() -> None:
         ("LOG_LEVEL", "loud", "should be 'debug', 'info', 'warning' or 'error'"),
         ("BLOB_URL", "s3://bucket", "must be a file:/// URL"),
         ("BLOB_URL", "file://relative", "must be a file:/// URL"),
-        ("DATABASE_URL", "oracle://x", "must be a sqlite:/// URL"),
+        ("DATABASE_URL", "oracle://x", "must be a sqlite:/// or postgresql+psycopg:// URL"),
         ("EXTERNAL_URL", "models.example.com", "must begin with http:// or https://"),
         ("ROOT_TOKEN", "short", "at least 20 characters"),
         ("ROOT_TOKEN", "changeme-changeme-changeme", "not a placeholder"),

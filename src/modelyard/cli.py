@@ -145,8 +145,8 @@ def _opened() -> Iterator[tuple[Settings, Database, LocalBlobStore]]:
 
 
 def _change(work: Callable[[Registry], T]) -> T:
-    with _opened() as (_settings, database, _store), database.writing() as registry:
-        return work(registry)
+    with _opened() as (_settings, database, _store):
+        return database.write_now(work)
 
 
 def _print(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> None:

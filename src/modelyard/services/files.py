@@ -120,7 +120,8 @@ class FileService:
             sha256 = await ingest.receive(pieces)
 
             def record(registry: Registry) -> StoredFile:
-                location = _find(registry, credential, address)
+                registry.locks.blob(sha256)
+                location = _find_to_change(registry, credential, address)
                 caller = _judge(location, credential, Action.WRITE)
                 precondition(location.file)
                 if self.store.stat(sha256) is None:
@@ -177,6 +178,18 @@ class FileService:
 
 def _find(registry: Registry, credential: str | None, address: Address) -> Location:
     return registry.locations.find(_digest(credential), address.project, address.owner, address.name)
+
+
+def _find_to_change(registry: Registry, credential: str | None, address: Address) -> Location:
+    """What lies at an address, where nobody else changes the file of that name from now on.
+
+    Without a package there is nothing to hold yet; then a constraint lets only one writer make it.
+    """
+    location = _find(registry, credential, address)
+    if location.project is None:
+        return location
+    part = f"file {location.package_id} {address.name}"
+    return _find(registry, credential, address) if registry.locks.project(location.project.id, part) else location
 
 
 def _digest(credential: str | None) -> str | None:
