@@ -23,7 +23,7 @@ from modelyard.registry.schema import migrate
 
 BINARIES = Path("/usr/lib/postgresql")  # Debian's place, a folder for each major version
 ACCOUNT = "postgres"  # whom Debian's package makes; the server refuses to run as root
-OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400", "shared_buffers=64MB")
+OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=400", "shared_buffers=64MB")
 TEMPLATE = "migrated"
 
 

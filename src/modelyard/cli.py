@@ -172,7 +172,7 @@ def main() -> None:
     except (BlobError, OSError) as error:
         _fail(str(error), 1)
     except OperationalError as error:
-        _fail(f"database: {error.orig}", 1)
+        _fail(f"database: {str(error.orig).partition(chr(10))[0]}", 1)
 
 
 def _fail(sentence: str, status: int) -> None:

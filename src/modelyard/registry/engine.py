@@ -83,8 +83,7 @@ class Database:
 
     def probe(self) -> None:
         """Ask the database anything; raises SQLAlchemyError when it cannot answer."""
-        with self.engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        self.read_now(lambda registry: registry.session.execute(text("SELECT 1")))
 
     def close(self) -> None:
         """Let running transactions end and give every connection back."""

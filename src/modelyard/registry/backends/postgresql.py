@@ -7,7 +7,8 @@ made true is run again and finds the other's rows. Readers get one snapshot for 
 
 from __future__ import annotations
 
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import URL, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -30,7 +31,12 @@ CONNECT_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-PASSING = {  # SQLSTATE, by appendix A of PostgreSQL's documentation
+LOST = {  # SQLSTATEs after which a connection is of no use, though the driver may not have noticed yet
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "25006",  # read_only_sql_transaction: after a failover, the server is no longer the primary
+}
+PASSING = {  # SQLSTATEs of appendix A of PostgreSQL's documentation
     "40001",  # serialization_failure
     "40P01",  # deadlock_detected
     "23505",  # unique_violation: somebody else was first
@@ -53,6 +59,7 @@ class PostgreSQLBackend(Backend):
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_use_lifo=True,
         )
+        event.listen(engine, "handle_error", _notice_loss)
         super().__init__(engine)
         self.reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -62,7 +69,16 @@ class PostgreSQLBackend(Backend):
             return True
         if not isinstance(error, DBAPIError):
             return False
-        return not committing if error.connection_invalidated else getattr(error.orig, "sqlstate", None) in PASSING
+        return not committing if error.connection_invalidated else _sqlstate(error.orig) in PASSING
+
+
+def _notice_loss(context: ExceptionContext) -> None:
+    if _sqlstate(context.original_exception) in LOST:
+        context.is_disconnect = True  # all connections of the pool are made anew
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlstate", None)
 
 
 def _connect_options(url: URL) -> dict[str, object]:
