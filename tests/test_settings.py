@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ def test_urls_may_name_other_places() -> None:
     )
     assert (str(settings.blob_root), settings.effective_database_url) == ("/srv/blobs", "sqlite:////srv/db")
     assert settings.external_url == "https://models.example.com/x"
+
+
+def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql+psycopg://modelyard@db/modelyard"
+    assert load_settings(database_url=url).effective_database_url == url
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError, match=r"DATABASE_URL: .*install modelyard\[postgres\]"):
+        load_settings(database_url=url)
 
 
 @pytest.mark.parametrize(
