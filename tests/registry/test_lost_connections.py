@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import httpx
@@ -146,4 +147,7 @@ def test_a_database_that_is_away_is_503_until_it_is_back(
 
 def test_a_text_that_no_database_could_keep_is_400(yard: LiveServer, root: httpx.Client) -> None:
     assert root.get("/projects/a%00%2Fb").status_code == 400
+    segments = [secrets.token_hex(100) for _ in range(19)]  # nothing to compress, and more than an index holds
+    answer = root.post("/projects", json={"name": "p", "namespace_path": "/".join(segments)})
+    assert (answer.status_code, answer.json()) == (400, {"error": "A value cannot be stored"})
     assert readiness(yard) == 200

@@ -73,6 +73,11 @@ def is_out_of_space(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "53100" or "disk is full" in str(error.orig)
 
 
+def is_too_long(error: DBAPIError) -> bool:
+    """Whether a text is longer than an index of PostgreSQL can hold, 2.7 KB (program_limit_exceeded)."""
+    return getattr(error.orig, "sqlstate", None) == "54000"
+
+
 def _glob(pattern: str) -> str:
     literal = _GLOB_SPECIAL.sub(lambda match: f"[{match[0]}]", pattern)
     return literal.replace("%", "*").replace("_", "?")

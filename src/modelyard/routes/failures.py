@@ -26,7 +26,7 @@ from modelyard.errors import (
     Unavailable,
     UnknownRoute,
 )
-from modelyard.registry.dialects import is_out_of_space
+from modelyard.registry.dialects import is_out_of_space, is_too_long
 
 log = structlog.get_logger()
 
@@ -89,6 +89,8 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 
 async def _database(request: Request, error: Exception) -> Response:
+    if isinstance(error, DBAPIError) and is_too_long(error):
+        return await _unstorable(request, error)
     advice = "check that the database can be reached, its disk space and its locks"
     log.error("database failure", error=str(error).splitlines()[0], advice=advice)
     full = isinstance(error, DBAPIError) and is_out_of_space(error)
@@ -96,7 +98,7 @@ async def _database(request: Request, error: Exception) -> Response:
 
 
 async def _unstorable(request: Request, _error: Exception) -> Response:
-    """PostgreSQL keeps no text with a NUL in it."""
+    """PostgreSQL keeps no text with a NUL in it, nor one too long for its index."""
     return answer(request, ParameterError("A value cannot be stored"))
 
 
