@@ -3,8 +3,9 @@ ARG PYTHON=3.13
 FROM python:${PYTHON}-slim AS builder
 WORKDIR /src
 RUN python -m venv /opt/modelyard
-COPY .constraints/runtime.txt .constraints/s3.txt .constraints/build.txt .constraints/
-RUN /opt/modelyard/bin/pip install --no-cache-dir --require-hashes -r .constraints/runtime.txt -r .constraints/s3.txt
+COPY .constraints/runtime.txt .constraints/postgres.txt .constraints/s3.txt .constraints/build.txt .constraints/
+RUN /opt/modelyard/bin/pip install --no-cache-dir --require-hashes \
+    -r .constraints/runtime.txt -r .constraints/postgres.txt -r .constraints/s3.txt
 RUN python -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir --require-hashes -r .constraints/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY migrations migrations

@@ -4,6 +4,7 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
+DATABASE_TESTS := tests/mlflow tests/registry tests/routes tests/services
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help serve test bench check format pins clean
@@ -14,9 +15,10 @@ help: ## Show this list
 serve: $(RUNTIME) ## Set up, migrate and serve on 127.0.0.1:8080
 	$(BIN)/modelyard serve $(ARGS)
 
-test: $(DEV) ## Set up and run all tests, with coverage
+test: $(DEV) ## Set up and run all tests, with coverage; those on the database once more on PostgreSQL
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
+	MODELYARD_TEST_DATABASE=postgresql $(BIN)/coverage run -m pytest $(or $(ARGS),$(DATABASE_TESTS))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -31,6 +31,7 @@ if __name__ == "__main__":
     renew("runtime", project)
     renew("s3", project, "--extra=s3", f"--constraint={HERE / 'runtime.txt'}")
     renew("build", str(HERE / "build.in"))
+    renew("postgres", project, "--extra=postgres", f"--constraint={HERE / 's3.txt'}")
     renew("dev", project, "--extra=dev", f"--constraint={HERE / 's3.txt'}")
     for client in sorted((HERE / "clients").glob("*.in")):  # each in an environment of its own, for tests/e2e
         renew(f"clients/{client.stem}", str(client))

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
 from tests.s3 import S3Server, running_moto
 from tests.swift import require_swift, running_swift
@@ -17,6 +18,12 @@ from tests.swift import require_swift, running_swift
 _serial = itertools.count(1)
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if ON_POSTGRESQL else ():
+        if item.get_closest_marker("sqlite"):
+            item.add_marker(pytest.mark.skip(reason="it is about SQLite itself"))
 
 
 @dataclass(frozen=True)

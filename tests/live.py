@@ -18,6 +18,7 @@ from modelyard.blobs.store import BlobStore
 from modelyard.server import server_options
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
+from tests.databases import database_url
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class LiveServer:
 def running(folder: Path, store: BlobStore | None = None, **settings: object) -> Iterator[LiveServer]:
     """Serve from `folder` until the block ends."""
     values: dict[str, object] = {"data_dir": folder, "host": "127.0.0.1", "port": 0, "log_level": "info"}
+    values["database_url"] = database_url(folder)
     chosen = Settings(_env_file=None, **(values | settings))  # type: ignore[call-arg, arg-type]
     prepare(chosen)
     app = create_app(chosen, store)

@@ -12,6 +12,7 @@ import pytest
 
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
+from tests import postgres
 from tests.live import running
 from tests.tokens import is_well_formed
 
@@ -102,6 +103,22 @@ def test_wrong_usage_is_one_line_too(tmp_path: Path, arguments: list[str], sente
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["migrate", "check"])
+def test_a_database_that_is_away_is_one_line_too(tmp_path: Path, command: str) -> None:
+    url = f"postgresql+psycopg://modelyard@/modelyard?host={tmp_path}"
+    done = run(tmp_path, command, DATABASE_URL=url)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("modelyard: database: connection is bad")
+
+
+def test_every_command_works_on_postgresql(tmp_path: Path) -> None:
+    url = postgres.cluster().fresh(migrated=False)
+    assert "not migrated" in run(tmp_path, "check", DATABASE_URL=url).stderr
+    for command in (["migrate"], ["user", "create", "ada"], ["project", "create", "ada/p"], ["check"], ["gc"]):
+        done = run(tmp_path, *command, DATABASE_URL=url)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_bad_settings_stop_every_command_with_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_the_region_has_the_name_that_all_know_and_ours(monkeypatch: pytest.Monk
     assert load_settings().s3_region == "eu-north-1"
 
 
+def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql+psycopg://modelyard@db/modelyard"
+    assert load_settings(database_url=url).effective_database_url == url
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError, match=r"DATABASE_URL: .*install modelyard\[postgres\]"):
+        load_settings(database_url=url)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -79,7 +88,7 @@ def test_the_region_has_the_name_that_all_know_and_ours(monkeypatch: pytest.Monk
         ("S3_ADDRESSING", "dns", "should be 'auto', 'path' or 'virtual'"),
         ("S3_REDIRECT_SECONDS", "700000", "less than or equal to 604800"),
         ("SECRET_KEY", "too-short", "at least 20 characters"),
-        ("DATABASE_URL", "oracle://x", "must be a sqlite:/// URL"),
+        ("DATABASE_URL", "oracle://x", "must be a sqlite:/// or postgresql+psycopg:// URL"),
         ("EXTERNAL_URL", "models.example.com", "must begin with http:// or https://"),
         ("ROOT_TOKEN", "short", "at least 20 characters"),
         ("ROOT_TOKEN", "changeme-changeme-changeme", "not a placeholder"),

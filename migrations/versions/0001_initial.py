@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None
@@ -14,13 +15,14 @@ branch_labels = None
 depends_on = None
 
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     """Apply the revision."""
     op.create_table(
         "blobs",
-        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("sha256", TEXT, nullable=False),
         sa.Column("size", INT64, nullable=False),
         sa.Column("created_at", INT64, nullable=False),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_blobs")),
@@ -28,11 +30,11 @@ def upgrade() -> None:
     op.create_table(
         "users",
         sa.Column("id", INT64, nullable=False),
-        sa.Column("username", sa.Text(), nullable=False),
-        sa.Column("username_key", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("email", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("username", TEXT, nullable=False),
+        sa.Column("username_key", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("email", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
         sa.Column("admin", sa.Boolean(), nullable=False),
         sa.Column("bot", sa.Boolean(), nullable=False),
         sa.Column("created_at", INT64, nullable=False),
@@ -43,12 +45,12 @@ def upgrade() -> None:
     op.create_table(
         "projects",
         sa.Column("id", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("namespace_path", sa.Text(), nullable=False),
-        sa.Column("path_key", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("visibility", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
+        sa.Column("namespace_path", TEXT, nullable=False),
+        sa.Column("path_key", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
+        sa.Column("visibility", TEXT, nullable=False),
         sa.Column("creator_id", INT64, nullable=True),
         sa.Column("last_experiment_iid", INT64, nullable=False),
         sa.Column("last_candidate_iid", INT64, nullable=False),
@@ -66,7 +68,7 @@ def upgrade() -> None:
         sa.Column("id", INT64, nullable=False),
         sa.Column("project_id", INT64, nullable=False),
         sa.Column("iid", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("user_id", INT64, nullable=True),
         sa.Column("created_at", INT64, nullable=False),
         sa.Column("updated_at", INT64, nullable=False),
@@ -102,11 +104,11 @@ def upgrade() -> None:
         sa.Column("id", INT64, nullable=False),
         sa.Column("user_id", INT64, nullable=False),
         sa.Column("project_id", INT64, nullable=True),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("scopes", TEXT, nullable=False),
         sa.Column("created_at", INT64, nullable=False),
         sa.Column("expires_at", INT64, nullable=True),
         sa.Column("revoked_at", INT64, nullable=True),
@@ -122,8 +124,8 @@ def upgrade() -> None:
     op.create_table(
         "experiment_tags",
         sa.Column("experiment_id", INT64, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"], ["experiments.id"], name=op.f("fk_experiment_tags_experiment_id"), ondelete="CASCADE"
         ),
@@ -133,8 +135,8 @@ def upgrade() -> None:
         "models",
         sa.Column("id", INT64, nullable=False),
         sa.Column("project_id", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
         sa.Column("user_id", INT64, nullable=True),
         sa.Column("default_experiment_id", INT64, nullable=False),
         sa.Column("created_at", INT64, nullable=False),
@@ -154,8 +156,8 @@ def upgrade() -> None:
     op.create_table(
         "model_tags",
         sa.Column("model_id", INT64, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_model_tags_model_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("model_id", "key", name=op.f("pk_model_tags")),
     )
@@ -164,14 +166,14 @@ def upgrade() -> None:
         sa.Column("id", INT64, nullable=False),
         sa.Column("project_id", INT64, nullable=False),
         sa.Column("model_id", INT64, nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.Column("major", INT64, nullable=False),
         sa.Column("minor", INT64, nullable=False),
         sa.Column("patch", INT64, nullable=False),
-        sa.Column("prerelease", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("run_link", sa.Text(), nullable=False),
+        sa.Column("prerelease", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("run_link", TEXT, nullable=False),
         sa.Column("user_id", INT64, nullable=True),
         sa.Column("created_at", INT64, nullable=False),
         sa.Column("updated_at", INT64, nullable=False),
@@ -200,12 +202,12 @@ def upgrade() -> None:
         sa.Column("id", INT64, nullable=False),
         sa.Column("project_id", INT64, nullable=False),
         sa.Column("iid", INT64, nullable=False),
-        sa.Column("eid", sa.Text(), nullable=False),
+        sa.Column("eid", TEXT, nullable=False),
         sa.Column("experiment_id", INT64, nullable=False),
         sa.Column("model_version_id", INT64, nullable=True),
         sa.Column("user_id", INT64, nullable=True),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
         sa.Column("start_time", INT64, nullable=False),
         sa.Column("end_time", INT64, nullable=True),
         sa.Column("created_at", INT64, nullable=False),
@@ -236,8 +238,8 @@ def upgrade() -> None:
     op.create_table(
         "model_version_tags",
         sa.Column("model_version_id", INT64, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.ForeignKeyConstraint(
             ["model_version_id"],
             ["model_versions.id"],
@@ -250,7 +252,7 @@ def upgrade() -> None:
         "candidate_metrics",
         sa.Column("id", INT64, nullable=False),
         sa.Column("candidate_id", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("value", sa.Float(precision=53), nullable=False),
         sa.Column("is_nan", sa.Boolean(), nullable=False),
         sa.Column("timestamp", INT64, nullable=False),
@@ -271,8 +273,8 @@ def upgrade() -> None:
     op.create_table(
         "candidate_params",
         sa.Column("candidate_id", INT64, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.ForeignKeyConstraint(
             ["candidate_id"], ["candidates.id"], name=op.f("fk_candidate_params_candidate_id"), ondelete="CASCADE"
         ),
@@ -281,8 +283,8 @@ def upgrade() -> None:
     op.create_table(
         "candidate_tags",
         sa.Column("candidate_id", INT64, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.ForeignKeyConstraint(
             ["candidate_id"], ["candidates.id"], name=op.f("fk_candidate_tags_candidate_id"), ondelete="CASCADE"
         ),
@@ -292,9 +294,9 @@ def upgrade() -> None:
         "packages",
         sa.Column("id", INT64, nullable=False),
         sa.Column("project_id", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
         sa.Column("creator_id", INT64, nullable=True),
         sa.Column("model_version_id", INT64, nullable=True),
         sa.Column("candidate_id", INT64, nullable=True),
@@ -324,8 +326,8 @@ def upgrade() -> None:
         "package_files",
         sa.Column("id", INT64, nullable=False),
         sa.Column("package_id", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("sha256", TEXT, nullable=False),
         sa.Column("size", INT64, nullable=False),
         sa.Column("creator_id", INT64, nullable=True),
         sa.Column("created_at", INT64, nullable=False),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from alembic import op
 from alembic.operations import BatchOperations
+from sqlalchemy.dialects import postgresql
 
 revision = "0002"
 down_revision = "0001"
@@ -18,6 +19,7 @@ branch_labels = None
 depends_on = None
 
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 REFERENCES = (  # table, column, target, what becomes of the row when the target goes
     ("candidate_metrics", "logged_model_id", "logged_models", "SET NULL"),
     ("model_versions", "logged_model_id", "logged_models", "SET NULL"),
@@ -35,10 +37,10 @@ def upgrade() -> None:
             batch.add_column(sa.Column(column, INT64))
             batch.create_foreign_key(op.f(f"fk_{table}_{column}"), target, [column], ["id"], ondelete=action)
             batch.create_index(op.f(f"ix_{table}_{column}"), [column], unique=table == "packages")
-    op.add_column("candidate_metrics", sa.Column("dataset_name", sa.Text()))
-    op.add_column("candidate_metrics", sa.Column("dataset_digest", sa.Text()))
-    op.add_column("model_versions", sa.Column("stage", sa.Text(), nullable=False, server_default="None"))
-    op.add_column("model_versions", sa.Column("run_id", sa.Text(), nullable=False, server_default=""))
+    op.add_column("candidate_metrics", sa.Column("dataset_name", TEXT))
+    op.add_column("candidate_metrics", sa.Column("dataset_digest", TEXT))
+    op.add_column("model_versions", sa.Column("stage", TEXT, nullable=False, server_default="None"))
+    op.add_column("model_versions", sa.Column("run_id", TEXT, nullable=False, server_default=""))
     own_run = "SELECT eid FROM candidates WHERE candidates.model_version_id = model_versions.id"
     op.execute(f"UPDATE model_versions SET run_id = coalesce(({own_run}), '')")  # noqa: S608 - names of this file
     op.create_index(op.f("ix_model_versions_run_id"), "model_versions", ["run_id"])
@@ -104,12 +106,12 @@ def _create_logged_models() -> None:
         sa.Column("id", INT64, nullable=False),
         sa.Column("project_id", INT64, nullable=False),
         sa.Column("experiment_id", INT64, nullable=False),
-        sa.Column("eid", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("model_type", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("status_message", sa.Text(), nullable=False),
-        sa.Column("source_run_id", sa.Text(), nullable=False),
+        sa.Column("eid", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("model_type", TEXT, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("status_message", TEXT, nullable=False),
+        sa.Column("source_run_id", TEXT, nullable=False),
         sa.Column("user_id", INT64, nullable=True),
         sa.Column("created_at", INT64, nullable=False),
         sa.Column("updated_at", INT64, nullable=False),
@@ -126,8 +128,8 @@ def _create_logged_models() -> None:
         op.create_table(
             table,
             sa.Column("logged_model_id", INT64, nullable=False),
-            sa.Column("key", sa.Text(), nullable=False),
-            sa.Column("value", sa.Text(), nullable=False),
+            sa.Column("key", TEXT, nullable=False),
+            sa.Column("value", TEXT, nullable=False),
             _reference(table, "logged_model_id", "logged_models"),
             sa.PrimaryKeyConstraint("logged_model_id", "key", name=op.f(f"pk_{table}")),
         )
@@ -137,7 +139,7 @@ def _create_details() -> None:
     op.create_table(
         "model_aliases",
         sa.Column("model_id", INT64, nullable=False),
-        sa.Column("alias", sa.Text(), nullable=False),
+        sa.Column("alias", TEXT, nullable=False),
         sa.Column("model_version_id", INT64, nullable=False),
         _reference("model_aliases", "model_id", "models"),
         _reference("model_aliases", "model_version_id", "model_versions"),
@@ -147,7 +149,7 @@ def _create_details() -> None:
     op.create_table(
         "candidate_latest_metrics",
         sa.Column("candidate_id", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("experiment_id", INT64, nullable=False),
         sa.Column("value", sa.Float(precision=53), nullable=True),
         sa.Column("timestamp", INT64, nullable=False),
@@ -161,14 +163,14 @@ def _create_details() -> None:
     op.create_table(
         "candidate_datasets",
         sa.Column("candidate_id", INT64, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("source_type", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("schema", sa.Text(), nullable=True),
-        sa.Column("profile", sa.Text(), nullable=True),
-        sa.Column("context", sa.Text(), nullable=True),
-        sa.Column("tags", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("source_type", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("schema", TEXT, nullable=True),
+        sa.Column("profile", TEXT, nullable=True),
+        sa.Column("context", TEXT, nullable=True),
+        sa.Column("tags", TEXT, nullable=False),
         _reference("candidate_datasets", "candidate_id", "candidates"),
         sa.PrimaryKeyConstraint("candidate_id", "name", "digest", name=op.f("pk_candidate_datasets")),
     )
@@ -192,12 +194,12 @@ def _rebuild_values(table: str, *, searchable: bool) -> None:
     """Make a table of keys and values anew; nothing refers to it, so its rows can wait aside meanwhile."""
     op.execute(f"CREATE TEMPORARY TABLE old_{table} AS SELECT * FROM {table}")  # noqa: S608 - names of this file
     op.drop_table(table)
-    added = (sa.Column("experiment_id", INT64, nullable=False), sa.Column("head", sa.Text(), nullable=False))
+    added = (sa.Column("experiment_id", INT64, nullable=False), sa.Column("head", TEXT, nullable=False))
     op.create_table(
         table,
         sa.Column("candidate_id", INT64, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         *(added if searchable else ()),
         _reference(table, "candidate_id", "candidates"),
         sa.PrimaryKeyConstraint("candidate_id", "key", name=op.f(f"pk_{table}")),

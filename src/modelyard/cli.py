@@ -170,8 +170,8 @@ def _opened() -> Iterator[tuple[Settings, Database, BlobStore]]:
 
 
 def _change(work: Callable[[Registry], T]) -> T:
-    with _opened() as (_settings, database, _store), database.writing() as registry:
-        return work(registry)
+    with _opened() as (_settings, database, _store):
+        return database.write_now(work)
 
 
 def _print(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> None:
@@ -197,7 +197,7 @@ def main() -> None:
     except (BlobError, OSError) as error:
         _fail(str(error), 1)
     except OperationalError as error:
-        _fail(f"database: {error.orig}", 1)
+        _fail(f"database: {str(error.orig).partition(chr(10))[0]}", 1)
 
 
 def _fail(sentence: str, status: int) -> None:

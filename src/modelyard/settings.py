@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 PREFIX = "MODELYARD_"
 SECRETS = ("root_token", "database_url", "secret_key")
+POSTGRESQL = "postgresql+psycopg://"
 MINIMUM_TOKEN_LENGTH = 20
 PLACEHOLDERS = ("changeme", "change-me", "example", "placeholder", "your-token", "your_token", "<")
 
@@ -102,8 +104,10 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith("sqlite:///"):
-            raise ValueError("must be a sqlite:/// URL")
+        if value is not None and not value.startswith(("sqlite:///", POSTGRESQL)):
+            raise ValueError(f"must be a sqlite:/// or {POSTGRESQL} URL")
+        if value is not None and value.startswith(POSTGRESQL) and find_spec("psycopg") is None:
+            raise ValueError("needs a driver: install modelyard[postgres]")
         return value
 
     @field_validator("external_url")

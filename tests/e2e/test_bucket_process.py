@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.processes import serving
+from tests.e2e.test_process import MIB, new_version, slowly, upkeep
 from tests.s3 import BUCKET, S3Server
-
-from .test_process import MIB, new_version, serving, slowly, upkeep
 
 
 @pytest.fixture

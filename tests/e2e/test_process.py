@@ -7,73 +7,17 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-COMMAND = Path(sys.executable).with_name("modelyard")
+from tests.e2e.processes import COMMAND, serving, together
+
 MIB = 1024 * 1024
-
-
-@dataclass
-class ServerProcess:
-    """`modelyard serve` on a folder."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes]
-
-    @property
-    def client(self) -> httpx.Client:
-        token = (self.folder / "data" / "root-token").read_text().strip()
-        headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v4", headers=headers, timeout=60)
-
-    def peak_memory(self) -> int:
-        """Bytes that were resident at most."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@contextmanager
-def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
-    """`modelyard serve` with a clean environment, and `environment` in addition."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
-    with (folder / "server.log").open("ab") as log:
-        command = [str(COMMAND), "serve", "--port", str(port), *arguments]
-        process = subprocess.Popen(command, cwd=folder, env=clean | dict(environment or {}), stdout=log, stderr=log)
-    try:
-        _wait_until_ready(port, process)
-        yield ServerProcess(folder, port, process)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(60)
-
-
-def _wait_until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the server stopped at its start"
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/-/readiness").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError("the server did not become ready")
 
 
 def new_version(client: httpx.Client) -> str:
@@ -198,7 +142,7 @@ def test_several_workers_share_one_registry(tmp_path: Path) -> None:
             with server.client as other:
                 assert other.put(f"{files}/{i}", content=b"%d" % i).status_code == 201
 
-        _together(upload, 8)
+        together(upload, 8)
         for i in range(8):
             assert client.get(f"{files}/{i}").content == b"%d" % i
 
@@ -220,23 +164,6 @@ def test_numbers_are_given_once_however_many_ask_at_once(tmp_path: Path) -> None
                     run = other.post(f"{base}/runs/create", json={"experiment_id": "0"}).json()
                     runs.append(run["run"]["info"]["artifact_uri"])
 
-        _together(make, 6)
+        together(make, 6)
         assert sorted(versions) == sorted(f"1.0.{i}" for i in range(30))
         assert len(set(runs)) == 30
-
-
-def _together(work: Callable[[int], None], count: int) -> None:
-    failures: list[BaseException] = []
-
-    def guarded(i: int) -> None:
-        try:
-            work(i)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []

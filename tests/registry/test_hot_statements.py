@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.registry.engine import Database
+from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.locations import lookup_statement
 from modelyard.registry.schema import migrate
 from modelyard.wire.paths import OwnerKind
+from tests.databases import ON_POSTGRESQL, database_url
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("kind", list(OwnerKind))
 @pytest.mark.parametrize("by_id", [True, False], ids=["by-id", "by-path"])
 def test_the_lookup_of_a_file_never_scans_a_table(tmp_path: Path, by_id: bool, kind: OwnerKind) -> None:
@@ -28,3 +30,19 @@ def test_the_lookup_of_a_file_never_scans_a_table(tmp_path: Path, by_id: bool, k
     assert len(touched) >= 8
     scans = [line for line in touched if line.startswith("SCAN") and "CONSTANT ROW" not in line and line != "SCAN one"]
     assert scans == []
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL's planner")
+@pytest.mark.parametrize("kind", list(OwnerKind))
+@pytest.mark.parametrize("by_id", [True, False], ids=["by-id", "by-path"])
+def test_the_lookup_of_a_file_can_do_without_scans_of_tables(tmp_path: Path, by_id: bool, kind: OwnerKind) -> None:
+    engine = make_engine(database_url(tmp_path))
+    text = str(lookup_statement(by_id, kind).compile(engine))
+    owner = "m-1" if kind is OwnerKind.LOGGED_MODEL else 1
+    values = {"digest": "d", "project": 1 if by_id else "n/p", "owner": owner, "name": "f", "now": 1}
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {text}", values).scalars())
+    engine.dispose()
+    assert "Seq Scan" not in plan
+    assert plan.count("Index") >= 8

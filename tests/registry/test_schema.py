@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from modelyard.registry import schema
 from modelyard.registry.engine import make_engine
 from modelyard.registry.schema import alembic_config, changing, is_current, migrate
 from modelyard.registry.tables import Base
+from tests.databases import ON_POSTGRESQL, database_url
 
 
 def test_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/db")
+    engine = make_engine(database_url(tmp_path, migrated=False))
     migrate(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
@@ -24,17 +29,18 @@ def test_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
 
 
 def test_processes_that_migrate_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    url = database_url(tmp_path, migrated=False)
     failures: list[Exception] = []
 
     def run() -> None:
-        engine = make_engine(f"sqlite:///{tmp_path}/db")
+        engine = make_engine(url)
         try:
             migrate(engine)
         except Exception as error:
             failures.append(error)
         engine.dispose()
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
+    threads = [threading.Thread(target=run) for _ in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -43,7 +49,7 @@ def test_processes_that_migrate_at_once_wait_for_each_other(tmp_path: Path) -> N
 
 
 def test_a_database_knows_whether_it_is_current(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/db")
+    engine = make_engine(database_url(tmp_path, migrated=False))
     assert not is_current(engine)
     migrate(engine)
     assert is_current(engine)
@@ -51,7 +57,7 @@ def test_a_database_knows_whether_it_is_current(tmp_path: Path) -> None:
 
 
 def test_every_revision_can_be_taken_back(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/db")
+    engine = make_engine(database_url(tmp_path, migrated=False))
     migrate(engine)
     with changing(engine) as connection:
         command.downgrade(alembic_config(connection), "base")
@@ -59,40 +65,57 @@ def test_every_revision_can_be_taken_back(tmp_path: Path) -> None:
     engine.dispose()
 
 
-FIRST_REVISION_ROWS = (
+# What every revision holds; ids are those that a fresh database gives.
+ROWS = (
     "INSERT INTO projects (name, path, namespace_path, path_key, description, visibility, last_experiment_iid,"
     " last_candidate_iid, created_at, updated_at) VALUES ('p', 'p', 'n', 'n/p', '', 'private', 1, 1, 0, 0)",
     "INSERT INTO experiments (project_id, iid, name, created_at, updated_at) VALUES (1, 1, '[model]m', 0, 0)",
     "INSERT INTO models (project_id, name, description, default_experiment_id, created_at, updated_at)"
     " VALUES (1, 'm', '', 1, 0, 0)",
-    "INSERT INTO model_versions (project_id, model_id, version, major, minor, patch, prerelease, description, source,"
-    " run_link, created_at, updated_at) VALUES (1, 1, '1.0.0', 1, 0, 0, '', '', '', '', 0, 0)",
+    "INSERT INTO model_versions (project_id, model_id, version, major, minor, patch, prerelease, description,"
+    " source, run_link, created_at, updated_at) VALUES (1, 1, '1.0.0', 1, 0, 0, '', '', '', '', 0, 0)",
     "INSERT INTO candidates (project_id, iid, eid, experiment_id, model_version_id, name, status, start_time,"
     " created_at, updated_at) VALUES (1, 1, 'e', 1, 1, 'r', 'RUNNING', 0, 0, 0)",
-    f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')",
     "INSERT INTO packages (project_id, name, version, status, model_version_id, created_at, updated_at)"
     " VALUES (1, 'm', '1.0.0', 'default', 1, 0, 0)",
-    "INSERT INTO packages (id, project_id, name, version, status, created_at, updated_at)"
-    " VALUES (9, 1, 'm', '9', 'default', 0, 0)",
+    *(
+        "INSERT INTO packages (project_id, name, version, status, created_at, updated_at)"
+        " VALUES (1, 'm', '9', 'default', 0, 0)",
+    )
+    * 8,
     "DELETE FROM packages WHERE id = 9",
-    "INSERT INTO blobs (sha256, size, created_at) VALUES ('a', 1, 0)",
-    "INSERT INTO package_files (package_id, name, sha256, size, created_at) VALUES (1, 'f', 'a', 1, 0)",
+    "INSERT INTO blobs (sha256, size, created_at) VALUES ('a', 5000000000, 0)",
+    "INSERT INTO package_files (package_id, name, sha256, size, created_at) VALUES (1, 'f', 'a', 5000000000, 0)",
 )
+TAGS = {  # as each revision holds them
+    "0001": f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')",
+    "0002": "INSERT INTO candidate_tags (candidate_id, key, experiment_id, value, head)"
+    f" VALUES (1, 'k', 1, '{'v' * 100}', '{'v' * 64}')",
+}
 
 
-def test_an_upgrade_keeps_every_row_and_never_uses_an_id_twice(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/db")
+def test_every_revision_is_upgraded_from_with_all_its_rows() -> None:
+    known = {each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    assert known == set(TAGS)
+
+
+@pytest.mark.parametrize("revision", list(TAGS))
+def test_an_upgrade_keeps_every_row_and_never_uses_an_id_twice(tmp_path: Path, revision: str) -> None:
+    engine = make_engine(database_url(tmp_path, migrated=False))
     with changing(engine) as connection:
-        command.upgrade(alembic_config(connection), "0001")
+        command.upgrade(alembic_config(connection), revision)
     with changing(engine) as connection:
-        for statement in FIRST_REVISION_ROWS:
+        for statement in (*ROWS, TAGS[revision]):
             connection.execute(text(statement))
     migrate(engine)
     with engine.begin() as connection:
-        assert connection.execute(text("SELECT package_id, name FROM package_files")).all() == [(1, "f")]
+        assert connection.execute(text("SELECT package_id, name, size FROM package_files")).all() == [
+            (1, "f", 5 * 10**9)
+        ]
         tag = connection.execute(text("SELECT experiment_id, head, value FROM candidate_tags")).one()
         assert (tag.experiment_id, tag.head, tag.value) == (1, "v" * 64, "v" * 100)
-        assert connection.scalar(text("SELECT stage FROM model_versions")) == "None"
+        version = connection.execute(text("SELECT stage, run_id FROM model_versions")).one()
+        assert (version.stage, version.run_id) == ("None", "e" if revision == "0001" else "")
         connection.execute(
             text(
                 "INSERT INTO packages (project_id, name, version, status, created_at, updated_at)"
@@ -100,4 +123,37 @@ def test_an_upgrade_keeps_every_row_and_never_uses_an_id_twice(tmp_path: Path) -
             )
         )
         assert connection.scalar(text("SELECT max(id) FROM packages")) == 10
+    engine.dispose()
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite compares bytes anyway")
+def test_every_text_is_compared_byte_by_byte(tmp_path: Path) -> None:
+    engine = make_engine(database_url(tmp_path))
+    with engine.connect() as connection:
+        other = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        texts = f"{other} AND data_type = 'text' AND table_name <> 'alembic_version'"
+        assert connection.execute(text(texts)).all() != []
+        assert connection.execute(text(f"{texts} AND collation_name IS DISTINCT FROM 'C'")).all() == []
+    engine.dispose()
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="SQLite has one writer at a time")
+def test_a_change_does_not_make_others_wait_behind_a_long_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "TABLE_LOCK_TIMEOUT", 100)
+    monkeypatch.setattr(schema, "PAUSE_SECONDS", 0.1)
+    engine = make_engine(database_url(tmp_path, migrated=False))
+    with changing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0001")
+    with engine.connect() as reader:
+        reader.execute(text("SELECT * FROM candidates"))
+        migration = threading.Thread(target=migrate, args=(engine,))
+        migration.start()
+        time.sleep(0.3)
+        with engine.connect() as other:
+            other.execute(text("SELECT * FROM candidates"))
+        assert not is_current(engine)
+    migration.join()
+    assert is_current(engine)
     engine.dispose()

@@ -15,6 +15,8 @@ from modelyard.registry.search.pages import Section
 from modelyard.registry.search.runs import View, run_sections
 from modelyard.wire.filters import parse_filter, parse_orders
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import httpx
+import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, TimeoutError
 
 from modelyard.blobs.store import StoreUnavailable
 from tests.live import LiveServer, running
@@ -49,14 +50,22 @@ def raising(error: Exception) -> object:
     return fail
 
 
+def failed(error: Exception) -> OperationalError:
+    """The failure of a statement, whose own words do not say what went wrong."""
+    return OperationalError("INSERT INTO t (disk is full)", {}, error)
+
+
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (sqlite3.OperationalError("database is locked"), 503, "503 Service Unavailable"),
-        (sqlite3.OperationalError("disk I/O error"), 503, "503 Service Unavailable"),
-        (sqlite3.OperationalError("database or disk is full"), 507, "507 Insufficient Storage"),
+        (failed(sqlite3.OperationalError("database is locked")), 503, "503 Service Unavailable"),
+        (failed(sqlite3.OperationalError("disk I/O error")), 503, "503 Service Unavailable"),
+        (failed(sqlite3.OperationalError("database or disk is full")), 507, "507 Insufficient Storage"),
+        (failed(psycopg.errors.DiskFull()), 507, "507 Insufficient Storage"),
+        (failed(psycopg.errors.QueryCanceled()), 503, "503 Service Unavailable"),
+        (TimeoutError("every connection is taken"), 503, "503 Service Unavailable"),
     ],
-    ids=["locked", "io-error", "full"],
+    ids=["locked", "io-error", "full", "postgresql-full", "too-slow", "no-connection"],
 )
 def test_a_database_that_fails(
     yard: LiveServer,
@@ -66,7 +75,7 @@ def test_a_database_that_fails(
     status: int,
     message: str,
 ) -> None:
-    monkeypatch.setattr(yard.app.state.database, "writing", raising(OperationalError("INSERT", {}, error)))
+    monkeypatch.setattr(yard.app.state.database, "writing", raising(error))
     answer = root.post("/projects", json={"name": "x"})
     assert (answer.status_code, answer.json()) == (status, {"message": message})
     assert ("retry-after" in answer.headers) == (status == 503)

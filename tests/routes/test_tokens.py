@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from modelyard.access.tokens import digest_of
 from modelyard.clock import now
+from modelyard.registry.tables import Base
 from tests.conftest import Account
 from tests.live import LiveServer
 
@@ -45,9 +46,10 @@ def test_a_token_is_shown_once_and_kept_as_a_digest(
     assert made == root.get(f"/personal_access_tokens/{made['id']}").json()
     assert (made["scopes"], made["expires_at"], made["active"]) == (["api", "read_api"], day(30), True)
     assert (made["revoked"], made["user_id"], made["description"]) == (False, person.id, "laptop")
-    connection = sqlite3.connect(server.settings.data_dir / "modelyard.db")
-    assert secret not in "\n".join(connection.iterdump())
-    connection.close()
+    with server.app.state.database.engine.connect() as connection:
+        kept = [str(row) for table in Base.metadata.sorted_tables for row in connection.execute(select(table))]
+    assert digest_of(secret) in "\n".join(kept)
+    assert secret not in "\n".join(kept)
 
 
 def test_a_token_is_revoked_from_the_next_request_on(root: httpx.Client, make_user: Callable[..., Account]) -> None:

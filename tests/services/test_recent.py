@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from modelyard.registry.engine import Database
 from modelyard.registry.schema import migrate
@@ -42,6 +43,7 @@ def test_nothing_outlives_its_generation() -> None:
     assert recent.get("k") == (None, None)
 
 
+@pytest.mark.sqlite
 def test_every_commit_begins_a_generation(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/db")
     migrate(database.engine)

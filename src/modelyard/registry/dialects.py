@@ -1,4 +1,4 @@
-"""The few expressions that SQLite and PostgreSQL spell differently."""
+"""The few things that SQLite and PostgreSQL spell differently."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, bindparam, func
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -65,6 +66,16 @@ def upsert(session: Session, table: type[Any]) -> sqlite.Insert | postgresql.Ins
     """An INSERT that can say what is to become of rows that are there already."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     return insert(table.__table__)
+
+
+def is_out_of_space(error: DBAPIError) -> bool:
+    """Whether the database failed because its disk is full (SQLITE_FULL, disk_full)."""
+    return getattr(error.orig, "sqlstate", None) == "53100" or "disk is full" in str(error.orig)
+
+
+def is_too_long(error: DBAPIError) -> bool:
+    """Whether a text is longer than an index of PostgreSQL can hold, 2.7 KB (program_limit_exceeded)."""
+    return getattr(error.orig, "sqlstate", None) == "54000"
 
 
 def _glob(pattern: str) -> str:

@@ -48,7 +48,7 @@ class ProjectRepository(Repository):
         """A project and what the policy must know of it for that user, in one statement."""
         wanted = Project.id == storable(ref) if isinstance(ref, int) else Project.path_key == ref.lower()
         statement = select(Project, Member.access_level).outerjoin(Member, current_membership(user_id)).where(wanted)
-        row = self.session.execute(statement).one_or_none()
+        row = self.session.execute(statement, execution_options={"populate_existing": True}).one_or_none()
         return _with_facts(row) if row else None
 
     def visible(self, identity: Identity, narrowed: ProjectFilter, request: PageRequest) -> Page[Project]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from modelyard.registry.blobs import BlobRepository
 from modelyard.registry.experiments import ExperimentRepository
 from modelyard.registry.locations import LocationRepository
+from modelyard.registry.locks import LockRepository
 from modelyard.registry.logged_models import LoggedModelRepository
 from modelyard.registry.members import MemberRepository
 from modelyard.registry.models import ModelRepository
@@ -91,3 +92,8 @@ class Registry:
     def locations(self) -> LocationRepository:
         """The hot lookup behind authorize, upload and download."""
         return LocationRepository(self.session)
+
+    @cached_property
+    def locks(self) -> LockRepository:
+        """Turns among writers."""
+        return LockRepository(self.session)

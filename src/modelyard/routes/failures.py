@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InternalError as DatabaseInternalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -24,6 +26,7 @@ from modelyard.errors import (
     Unavailable,
     UnknownRoute,
 )
+from modelyard.registry.dialects import is_out_of_space, is_too_long
 
 log = structlog.get_logger()
 
@@ -36,6 +39,7 @@ MLFLOW_CODES = {
     404: "RESOURCE_DOES_NOT_EXIST",
     409: "RESOURCE_CONFLICT",
     413: "INVALID_PARAMETER_VALUE",
+    503: "TEMPORARILY_UNAVAILABLE",
 }
 
 
@@ -85,8 +89,17 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 
 async def _database(request: Request, error: Exception) -> Response:
-    log.error("database failure", error=str(error).splitlines()[0], advice="check disk space and locks of the database")
-    return answer(request, InsufficientStorage() if "full" in str(error) else Unavailable())
+    if isinstance(error, DBAPIError) and is_too_long(error):
+        return await _unstorable(request, error)
+    advice = "check that the database can be reached, its disk space and its locks"
+    log.error("database failure", error=str(error).splitlines()[0], advice=advice)
+    full = isinstance(error, DBAPIError) and is_out_of_space(error)
+    return answer(request, InsufficientStorage() if full else Unavailable())
+
+
+async def _unstorable(request: Request, _error: Exception) -> Response:
+    """PostgreSQL keeps no text with a NUL in it, nor one too long for its index."""
+    return answer(request, ParameterError("A value cannot be stored"))
 
 
 async def _store_full(request: Request, error: Exception) -> Response:
@@ -120,7 +133,8 @@ HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respons
     ApiError: _api_error,
     HTTPException: _routing,
     RequestValidationError: _validation,
-    OperationalError: _database,
+    DataError: _unstorable,
+    **dict.fromkeys((OperationalError, DatabaseInternalError, InterfaceError, PoolTimeout), _database),
     StoreFull: _store_full,
     StoreUnavailable: _store_unavailable,
     BlobMissing: _blob_missing,

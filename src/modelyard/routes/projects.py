@@ -16,6 +16,7 @@ from modelyard.routes.listing import PageQuery, listing
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.services import projects
+from modelyard.services.authentication import Seen
 from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
@@ -74,7 +75,7 @@ def project_fields(project: Project, base: str) -> dict[str, object]:
     }
 
 
-def _with_permissions(seen: projects.Seen, base: str) -> dict[str, object]:
+def _with_permissions(seen: Seen, base: str) -> dict[str, object]:
     project, facts = seen
     access = {"access_level": facts.role} if facts.role is not None else None
     return project_fields(project, base) | {"permissions": {"project_access": access, "group_access": None}}

@@ -42,6 +42,7 @@ def create(registry: Registry, caller: Identity, new: NewUser) -> User:
     if not is_path_segment(new.username) or new.username.isdigit():
         raise InvalidFields(username="can contain only letters, digits, '_', '-' and '.', and not only digits")
     _check(new.name, new.email)
+    registry.locks.accounts()
     if registry.users.by_username(new.username) or registry.projects.in_namespace(new.username):
         raise Conflict("Username has already been taken")
     return registry.users.add(new.username, name=new.name, email=new.email, admin=new.admin)
@@ -66,6 +67,7 @@ def page(
 def update(registry: Registry, caller: Identity, user_id: int, change: UserChange) -> User:
     """Change an account. Raises Forbidden, NotFound, InvalidFields, and BadRequest for the last administrator."""
     require_admin(caller)
+    registry.locks.accounts()
     user = find(registry, user_id)
     _check(change.name, change.email)
     if change.admin is False:
@@ -89,6 +91,7 @@ def set_state(registry: Registry, caller: Identity, user_id: int, state: UserSta
 
 def _somebody_else(registry: Registry, caller: Identity, user_id: int) -> User:
     require_admin(caller)
+    registry.locks.accounts()
     user = find(registry, user_id)
     if user.id == caller.user_id:
         raise Forbidden("You cannot do this to your own account")

@@ -11,6 +11,8 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
 from modelyard.wire.paths import ProjectRef
 
+Seen = tuple[Project, ProjectFacts]  # a project, and what its viewer is to it
+
 
 def authenticate(registry: Registry, credential: str | None) -> Identity:
     """Who holds the credential; ANONYMOUS without one.
@@ -22,16 +24,26 @@ def authenticate(registry: Registry, credential: str | None) -> Identity:
     return identify(registry.tokens.facts(digest_of(credential)), now())
 
 
-def open_project(registry: Registry, caller: Identity, ref: ProjectRef, action: Action) -> tuple[Project, ProjectFacts]:
-    """The project that `ref` names, if the caller may do `action` there; else what `policy.require` raises."""
-    found = registry.projects.find(ref, caller.user_id)
-    require(caller, found[1] if found else None, action)
-    if found is None:
-        raise ProjectNotFound
-    return found
+def open_project(
+    registry: Registry, caller: Identity, ref: ProjectRef, action: Action, *, part: str | None = None
+) -> Seen:
+    """The project that `ref` names, if the caller may do `action` there; else what `policy.require` raises.
+
+    In a write transaction nobody else changes the project from now on, or that part of it (see `registry.locks`).
+    """
+    found = _allowed(registry, caller, ref, action)
+    return _allowed(registry, caller, ref, action) if registry.locks.project(found[0].id, part) else found
 
 
 def require_admin(caller: Identity) -> None:
     """Refuse everybody but administrators, and administrators' job tokens."""
     if not caller.admin or caller.job_project_id is not None:
         raise Forbidden
+
+
+def _allowed(registry: Registry, caller: Identity, ref: ProjectRef, action: Action) -> Seen:
+    found = registry.projects.find(ref, caller.user_id)
+    require(caller, found[1] if found else None, action)
+    if found is None:
+        raise ProjectNotFound
+    return found

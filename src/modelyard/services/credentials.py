@@ -60,7 +60,9 @@ def find_personal(registry: Registry, caller: Identity, token_id: int | None) ->
     Raises NotFound, Forbidden for job tokens.
     """
     _refuse_job(caller)
-    token = registry.tokens.by_id(token_id if token_id is not None else caller.token_id or -1)
+    wanted = token_id if token_id is not None else caller.token_id or -1
+    registry.locks.token(wanted)
+    token = registry.tokens.by_id(wanted)
     mine = token is not None and (token.user_id == caller.user_id or caller.admin)
     if token is None or not mine or token.kind == TokenKind.JOB:
         raise NotFound

@@ -17,7 +17,17 @@ from modelyard.registry.engine import Database
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.services.ingest import Expectations, FileTooLarge, Ingest, Piece
-from modelyard.services.locating import Address, Content, Precondition, credential_digest, find, judge, readable, record
+from modelyard.services.locating import (
+    Address,
+    Content,
+    Precondition,
+    credential_digest,
+    find,
+    find_to_change,
+    judge,
+    readable,
+    record,
+)
 from modelyard.services.opening import BlobSource, Download, blob_expected, open_file
 from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
 from modelyard.services.remote import Offer, Remote
@@ -171,7 +181,8 @@ class FileService:
         """Record a file whose bytes are durable."""
 
         def work(registry: Registry) -> StoredFile:
-            location = find(registry, credential, address)
+            registry.locks.blob(content.sha256)
+            location = find_to_change(registry, credential, address)
             caller = judge(location, credential, Action.WRITE)
             precondition(location.file)
             if self.store.stat(content.sha256) is None:

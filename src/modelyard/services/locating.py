@@ -42,6 +42,18 @@ def find(registry: Registry, credential: str | None, address: Address) -> Locati
     return registry.locations.find(credential_digest(credential), address.project, address.owner, address.name)
 
 
+def find_to_change(registry: Registry, credential: str | None, address: Address) -> Location:
+    """What lies at an address, where nobody else changes the file of that name from now on.
+
+    Without a package there is nothing to hold yet; then a constraint lets only one writer make it.
+    """
+    location = find(registry, credential, address)
+    if location.project is None:
+        return location
+    part = f"file {location.package_id} {address.name}"
+    return find(registry, credential, address) if registry.locks.project(location.project.id, part) else location
+
+
 def credential_digest(credential: str | None) -> str | None:
     """The digest under which a credential is known; None for none."""
     return digest_of(credential) if credential is not None else None

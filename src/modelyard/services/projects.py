@@ -10,7 +10,7 @@ from modelyard.errors import Forbidden, InvalidFields, ParameterError
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
-from modelyard.services.authentication import open_project
+from modelyard.services.authentication import Seen, open_project
 from modelyard.services.names import is_path_segment, slug
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
@@ -21,8 +21,6 @@ MAX_NAMESPACE_DEPTH = 20  # GitLab's limit for nested groups
 PATH_RULE = (
     "can contain only letters, digits, '_', '-' and '.', must not begin with '-' or '.' or end in '.git' or '.atom'"
 )
-
-Seen = tuple[Project, ProjectFacts]  # a project, and what its viewer is to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,7 @@ def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
     """
     if caller.bot or caller.job_project_id is not None:
         raise Forbidden
+    registry.locks.accounts()
     name, path = new.name or new.path, new.path or slug(new.name or "")
     if name is None:
         raise ParameterError("name, path are missing, at least one parameter must be provided")

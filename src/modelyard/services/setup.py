@@ -21,14 +21,15 @@ def prepare(settings: Settings) -> None:
     database = Database(settings.effective_database_url)
     try:
         migrate(database.engine)
-        with database.writing() as registry:
-            if not registry.users.any():
-                _make_root(registry, settings)
+        database.write_now(lambda registry: _ensure_root(registry, settings))
     finally:
         database.close()
 
 
-def _make_root(registry: Registry, settings: Settings) -> None:
+def _ensure_root(registry: Registry, settings: Settings) -> None:
+    registry.locks.accounts()
+    if registry.users.any():
+        return
     secret = settings.root_token or new_token()
     if settings.root_token is None:
         # Before the commit: a token that nobody can read would lock everybody out.

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore
 from modelyard.registry.engine import Database
@@ -37,13 +38,11 @@ def check(database: Database, store: BlobStore, *, read: bool) -> Iterator[Findi
 
     Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob afterwards.
     """
-    with database.reading() as registry:
-        referenced = list(registry.blobs.referenced())
+    referenced = database.read_now(lambda registry: list(registry.blobs.referenced()))
     for sha256, size in referenced:
         fault = _fault(store, sha256, size, read=read)
         if fault is not None:
-            with database.reading() as registry:
-                files = registry.blobs.references(sha256)
+            files = _references(database, sha256)
             if files:
                 yield Finding(fault, sha256, files)
 
@@ -84,17 +83,20 @@ def _collect_blob(
     database: Database, store: BlobStore, listed: BlobStat, before: float, *, dry_run: bool
 ) -> Garbage | None:
     garbage = Garbage("blob", listed.digest, listed.size)
+    if _references(database, listed.digest):
+        return None  # by far the usual case, which should not hold up writers
     if dry_run:
-        with database.reading() as registry:
-            return None if registry.blobs.references(listed.digest) else garbage
-    with database.reading() as registry:
-        if registry.blobs.references(listed.digest):
-            return None  # by far the usual case, which should not hold up writers
-    with database.writing() as registry:
-        return garbage if _delete_unreferenced(registry, store, listed.digest, before) else None
+        return garbage
+    deleted = database.write_now(lambda registry: _delete_unreferenced(registry, store, listed.digest, before))
+    return garbage if deleted else None
+
+
+def _references(database: Database, sha256: str) -> int:
+    return database.read_now(lambda registry: registry.blobs.references(sha256))
 
 
 def _delete_unreferenced(registry: Registry, store: BlobStore, sha256: str, before: float) -> bool:
+    registry.locks.blob(sha256)
     current = store.stat(sha256)
     if current is None or current.modified > before or registry.blobs.references(sha256):
         return False
@@ -104,13 +106,15 @@ def _delete_unreferenced(registry: Registry, store: BlobStore, sha256: str, befo
 
 def _collect_records(database: Database, store: BlobStore, *, dry_run: bool) -> Iterator[Garbage]:
     """Records of content whose bytes are gone and that no file points at."""
-    with database.reading() as registry:
-        unreferenced = list(registry.blobs.unreferenced())
-    for sha256, size in unreferenced:
+    for sha256, size in database.read_now(lambda registry: list(registry.blobs.unreferenced())):
         if store.stat(sha256) is not None:
             continue
         if not dry_run:
-            with database.writing() as registry:
-                if store.stat(sha256) is None and not registry.blobs.references(sha256):
-                    registry.blobs.forget(sha256)
+            database.write_now(partial(_forget_without_bytes, store=store, sha256=sha256))
         yield Garbage("record", sha256, size)
+
+
+def _forget_without_bytes(registry: Registry, store: BlobStore, sha256: str) -> None:
+    registry.locks.blob(sha256)
+    if store.stat(sha256) is None and not registry.blobs.references(sha256):
+        registry.blobs.forget(sha256)

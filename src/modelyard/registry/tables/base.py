@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, MetaData, Text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from modelyard.clock import now
 
 # SQLite counts rows only in columns of the exact type INTEGER, which hold 64 bits there.
 Int64 = BigInteger().with_variant(Integer, "sqlite")
+
+# Compared byte by byte, as SQLite does: names are searched and paged by range, whatever the database's own collation.
+Bytewise = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 Id = Annotated[int, mapped_column(Int64, primary_key=True)]
 CreatedAt = Annotated[int, mapped_column(Int64, default=now)]
@@ -40,4 +44,4 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {int: Int64, str: Text}  # noqa: RUF012 - SQLAlchemy reads it from the class
+    type_annotation_map = {int: Int64, str: Bytewise}  # noqa: RUF012 - SQLAlchemy reads it from the class

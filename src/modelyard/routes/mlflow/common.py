@@ -112,8 +112,15 @@ class ProjectCall:
     async def write(self, work: Write[T]) -> T:
         """What `work` changes, for callers who may write in the project."""
 
+        return await self._write(work, None)
+
+    async def write_run(self, run_id: str, work: Write[T]) -> T:
+        """What `work` changes of one run's own data, as `write`; it need not wait for what is logged to other runs."""
+        return await self._write(work, f"run {run_id}")
+
+    async def _write(self, work: Write[T], part: str | None) -> T:
         def within(registry: Registry, caller: Identity) -> T:
-            project, _facts = open_project(registry, caller, self._ref, Action.WRITE)
+            project, _facts = open_project(registry, caller, self._ref, Action.WRITE, part=part)
             return work(registry, caller, project.id)
 
         return await self._call.write(within)

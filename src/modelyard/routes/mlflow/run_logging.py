@@ -133,7 +133,7 @@ class History(BaseModel):
 
 
 async def _log(project: InProject, run_id: str, batch: run_logging.Batch) -> Response:
-    await project.write(lambda registry, _caller, pid: run_logging.log_batch(registry, pid, run_id, batch))
+    await project.write_run(run_id, lambda registry, _caller, pid: run_logging.log_batch(registry, pid, run_id, batch))
     return answer()
 
 
@@ -167,7 +167,9 @@ async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch))
 @router.post("/runs/delete-tag", summary="Delete a tag of a run", openapi_extra=documented(DeleteTag))
 async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag)) -> Response:
     """By its key."""
-    await project.write(lambda registry, _caller, pid: run_logging.delete_tag(registry, pid, tag.run_id, tag.key))
+    await project.write_run(
+        tag.run_id, lambda registry, _caller, pid: run_logging.delete_tag(registry, pid, tag.run_id, tag.key)
+    )
     return answer()
 
 
@@ -175,8 +177,9 @@ async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag))
 async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInputs)) -> Response:
     """Datasets and logged models."""
     datasets, model_ids = [each.described() for each in logged.datasets], [each.model_id for each in logged.models]
-    await project.write(
-        lambda registry, _caller, pid: run_logging.log_inputs(registry, pid, logged.run_id, datasets, model_ids)
+    await project.write_run(
+        logged.run_id,
+        lambda registry, _caller, pid: run_logging.log_inputs(registry, pid, logged.run_id, datasets, model_ids),
     )
     return answer()
 
@@ -185,7 +188,10 @@ async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInput
 async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOutputs)) -> Response:
     """Logged models, each at a step."""
     models = [(each.model_id, each.step or 0) for each in logged.models]
-    await project.write(lambda registry, _caller, pid: run_logging.log_outputs(registry, pid, logged.run_id, models))
+    await project.write_run(
+        logged.run_id,
+        lambda registry, _caller, pid: run_logging.log_outputs(registry, pid, logged.run_id, models),
+    )
     return answer()
 
 

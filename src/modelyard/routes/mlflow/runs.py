@@ -84,7 +84,9 @@ async def search(request: Request, project: InProject, query: RunSearch = parame
 async def update(request: Request, project: InProject, change: UpdateRun = parameters(UpdateRun)) -> Response:
     """Its status, its end or its name."""
     wanted = runs.RunChange(change.status, change.end_time, change.run_name)
-    view = await project.write(lambda registry, _caller, pid: runs.update_run(registry, pid, change.run_id, wanted))
+    view = await project.write_run(
+        change.run_id, lambda registry, _caller, pid: runs.update_run(registry, pid, change.run_id, wanted)
+    )
     return answer({"run_info": shapes.run_info(request, view)})
 
 

@@ -1,0 +1,43 @@
+"""What a backend has to know."""
+
+from __future__ import annotations
+
+from abc import ABC
+from contextlib import AbstractContextManager, nullcontext
+
+from sqlalchemy import Engine
+
+READER_THREADS = 8
+
+
+class Backend(ABC):
+    """One kind of database: its connections, and the rules by which transactions on it end well.
+
+    `reader` and `writer` are the same pool, whose transactions begin as reading or writing ones.
+    """
+
+    reader_threads = READER_THREADS
+    writer_threads: int
+    attempts = 1  # at a unit of work, the first one included
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.reader = engine
+        self.writer = engine.execution_options(writing=True)
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Wait until a write transaction may begin."""
+        return nullcontext()
+
+    def is_passing(self, error: Exception, *, committing: bool) -> bool:
+        """Whether a unit of work that failed so has left nothing behind, and may well succeed when it is run again."""
+        del error, committing
+        return False
+
+    def generation(self) -> int | None:
+        """See `Database.generation`."""
+        return None
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()

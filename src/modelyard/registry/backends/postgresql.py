@@ -1,0 +1,89 @@
+"""PostgreSQL: a pool of connections and many writers at once, in this process and in others.
+
+Writers run in READ COMMITTED and take the locks of `registry.locks`, so that each sees all that was committed before
+it got its turn. What the locks do not cover is held by constraints: whoever meets one that another transaction has just
+made true is run again and finds the other's rows. Readers get one snapshot for all that they ask.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import URL, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm.exc import StaleDataError
+
+from modelyard.registry.backends.base import READER_THREADS, Backend
+
+WRITER_THREADS = 8
+SPARE_CONNECTIONS = 4  # for probes, and for commands that work without the threads
+POOL_TIMEOUT_SECONDS = 10
+SERVER_OPTIONS = {  # milliseconds
+    "statement_timeout": 30_000,
+    "lock_timeout": 15_000,
+    "idle_in_transaction_session_timeout": 60_000,
+}
+# A peer that vanished without a word is noticed within half a minute (libpq's connection parameters).
+CONNECT_OPTIONS = {
+    "application_name": "modelyard",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+LOST = {  # SQLSTATEs after which a connection is of no use, though the driver may not have noticed yet
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "25006",  # read_only_sql_transaction: after a failover, the server is no longer the primary
+}
+PASSING = {  # SQLSTATEs of appendix A of PostgreSQL's documentation
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "23505",  # unique_violation: somebody else was first
+    "23503",  # foreign_key_violation: what was found a moment ago is gone
+}
+
+
+class PostgreSQLBackend(Backend):
+    """Connections are not tested before use: a lost one shows in the work itself, which is run again on a new one."""
+
+    writer_threads = WRITER_THREADS
+    attempts = 6
+
+    def __init__(self, url: str) -> None:
+        engine = create_engine(
+            url,
+            connect_args=_connect_options(make_url(url)),
+            pool_size=READER_THREADS + WRITER_THREADS,
+            max_overflow=SPARE_CONNECTIONS,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
+            pool_use_lifo=True,
+        )
+        event.listen(engine, "handle_error", _notice_loss)
+        super().__init__(engine)
+        self.reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    def is_passing(self, error: Exception, *, committing: bool) -> bool:
+        """See `Backend.is_passing`. A connection lost while committing may have committed: nobody knows."""
+        if isinstance(error, StaleDataError):
+            return True
+        if not isinstance(error, DBAPIError):
+            return False
+        return not committing if error.connection_invalidated else _sqlstate(error.orig) in PASSING
+
+
+def _notice_loss(context: ExceptionContext) -> None:
+    if _sqlstate(context.original_exception) in LOST:
+        context.is_disconnect = True  # all connections of the pool are made anew
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlstate", None)
+
+
+def _connect_options(url: URL) -> dict[str, object]:
+    """The connection parameters; those in the URL win."""
+    options = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
+    settings = [f"-c {name}={value}" for name, value in SERVER_OPTIONS.items()]
+    given = url.query.get("options", ())
+    return options | {"options": " ".join([*settings, *([given] if isinstance(given, str) else given)])}

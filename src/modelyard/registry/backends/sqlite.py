@@ -1,0 +1,88 @@
+"""SQLite: a file in WAL mode, one writer at a time, readers that never wait."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from modelyard.registry.backends.base import Backend
+
+BUSY_TIMEOUT_SECONDS = 30
+
+
+class SQLiteBackend(Backend):
+    """Writers queue here, on one thread of their own."""
+
+    writer_threads = 1
+
+    def __init__(self, url: str) -> None:
+        engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS})
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        super().__init__(engine)
+        self._write_lock = threading.Lock()
+        self._watcher: sqlite3.Connection | None = None
+
+    def turn(self) -> AbstractContextManager[object]:
+        """See `Backend.turn`: SQLite's own waiting is polling, so writers of one process queue before it."""
+        return self._write_lock
+
+    def generation(self) -> int | None:
+        """See `Backend.generation`. Read from shared memory in microseconds, so it does not block."""
+        if not self.engine.url.database:
+            return None
+        try:
+            # A connection that never writes, and so sees every commit as somebody else's.
+            self._watcher = self._watcher or sqlite3.connect(
+                self.engine.url.database, isolation_level=None, check_same_thread=False, timeout=0
+            )
+            found: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.OperationalError:  # busy: somebody is repairing the log
+            return None
+        return found
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        if self._watcher is not None:
+            self._watcher.close()
+        super().close()
+
+
+def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # The driver must not begin transactions by its own rules: `_begin` does, and covers DDL too.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    _enter_wal_mode(cursor)
+
+
+def _enter_wal_mode(cursor: DBAPICursor) -> None:
+    """Switch the file to WAL; SQLite does not wait for other connections here, as it does everywhere else."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that will write takes the lock at once; taking it later can fail without any waiting.
+    # The driver is asked directly: through the engine, BEGIN would take longer than many a statement.
+    writing = connection.get_execution_options().get("writing", False)
+    try:
+        connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+    except sqlite3.Error as error:
+        raise OperationalError("BEGIN", None, error) from error

@@ -1,0 +1,54 @@
+"""Turns among writers. SQLite has one writer at a time; PostgreSQL has many, and those who change the same thing must
+wait for each other before they look at it.
+
+The rules: who changes a project or anything in it holds the project. Who only adds to a part of it that nobody else
+looks at meanwhile, such as the data of one run or a file of one name, holds that part alone and the project together
+with others of its kind. Names of users and namespaces, and the question who is an administrator, are one more thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import func, select
+
+from modelyard.registry.base import Repository
+
+
+class LockRepository(Repository):
+    """Locks that last to the end of the transaction; none in a reading one.
+
+    Each method tells whether others may have written before the lock was there: what was read must be read again.
+    """
+
+    def accounts(self) -> bool:
+        """Hold the names of users and namespaces, and who is an administrator."""
+        return self._hold("accounts")
+
+    def project(self, project_id: int, part: str | None = None) -> bool:
+        """Hold a project, or only a part of it."""
+        project = f"project {project_id}"
+        return self._hold(project) if part is None else self._hold(f"{project} {part}", beside=project)
+
+    def token(self, token_id: int) -> bool:
+        """Hold a token."""
+        return self._hold(f"token {token_id}")
+
+    def blob(self, sha256: str) -> bool:
+        """Hold a blob: its record, and its bytes in the store."""
+        return self._hold(f"blob {sha256}")
+
+    def _hold(self, alone: str, *, beside: str | None = None) -> bool:
+        bind = self.session.get_bind()
+        if bind.dialect.name != "postgresql" or not bind.get_execution_options().get("writing"):
+            return False
+        locks = [func.pg_advisory_xact_lock(_key(alone))]
+        if beside is not None:
+            locks.insert(0, func.pg_advisory_xact_lock_shared(_key(beside)))
+        self.session.connection().execute(select(*locks))
+        return True
+
+
+def _key(name: str) -> int:
+    """The number of a lock; two names with one number would only wait more than they need."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)

@@ -1,0 +1,106 @@
+"""The server as a process of its own, one or several of them on one registry."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+COMMAND = Path(sys.executable).with_name("modelyard")
+
+
+@dataclass
+class ServerProcess:
+    """`modelyard serve` on a folder."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def client(self) -> httpx.Client:
+        token = (self.folder / "data" / "root-token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v4", headers=headers, timeout=60)
+
+    def peak_memory(self) -> int:
+        """Bytes that were resident at most."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+    """One server, with a clean environment and `environment` in addition."""
+    with _started(folder, arguments, environment or {}) as server:
+        _wait_until_ready(server)
+        yield server
+
+
+@contextmanager
+def replicas(folder: Path, count: int, **variables: str) -> Iterator[list[ServerProcess]]:
+    """Several servers on one registry and one folder of blobs, started at once."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(_started(folder, (), variables)) for _ in range(count)]
+        for server in servers:
+            _wait_until_ready(server)
+        yield servers
+
+
+def together(work: Callable[[int], None], count: int) -> None:
+    """Run `work` in that many threads at once; fails if any of them does."""
+    failures: list[BaseException] = []
+
+    def guarded(i: int) -> None:
+        try:
+            work(i)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+@contextmanager
+def _started(folder: Path, arguments: tuple[str, ...], variables: Mapping[str, str]) -> Iterator[ServerProcess]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+    with (folder / "server.log").open("ab") as log:
+        command = [str(COMMAND), "serve", "--port", str(port), *arguments]
+        process = subprocess.Popen(command, cwd=folder, env={**environment, **variables}, stdout=log, stderr=log)
+    try:
+        yield ServerProcess(folder, port, process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)
+
+
+def _wait_until_ready(server: ServerProcess) -> None:
+    for _ in range(1200):
+        assert server.process.poll() is None, "the server stopped at its start"
+        try:
+            if httpx.get(f"http://127.0.0.1:{server.port}/-/readiness").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError("the server did not become ready")
