@@ -15,7 +15,7 @@ from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
 from modelyard.routes import failures, health, members, model_files, packages, projects, tokens, users, version
-from modelyard.routes.direct import DirectFiles
+from modelyard.routes.direct import DirectRoutes
 from modelyard.routes.mlflow import (
     artifacts,
     experiments,
@@ -57,7 +57,8 @@ class Application(FastAPI):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**options)
-        self._front = RequestLog(RawPath(DirectFiles(super().__call__, self)))
+        routes = [route for module in ROUTERS for route in module.router.routes]
+        self._front = RequestLog(RawPath(DirectRoutes(super().__call__, self, routes)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""

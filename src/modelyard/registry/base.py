@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Delete, Insert, Select, SQLColumnExpression, Update, func, select
+from sqlalchemy import Delete, Insert, Select, SQLColumnExpression, Update, bindparam, func, select
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,11 @@ class Repository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
+    @property
+    def dialect(self) -> str:
+        """The name of the database's dialect: `sqlite` or `postgresql`."""
+        return self.session.get_bind().dialect.name
+
     def page(self, statement: Select[T], request: PageRequest) -> Page[T]:
         """One page of the rows of an ordered statement, and how many rows there are in all."""
         total = self.session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
@@ -33,8 +39,10 @@ class Repository:
 
     def entities(self, table: type[Entity], ids: Sequence[int]) -> list[Entity]:
         """The rows of those ids, in their order; ids that are gone are left out."""
-        key = table.__mapper__.primary_key[0]
-        found = {row.id: row for row in self.session.scalars(select(table).where(key.in_(ids)))}  # type: ignore[attr-defined]
+        if not ids:
+            return []
+        rows: Iterable[Any] = self.session.scalars(_entities_statement(table), {"ids": ids})
+        found: dict[int, Entity] = {row.id: row for row in rows}
         return [found[id_] for id_ in ids if id_ in found]
 
     def values(
@@ -46,14 +54,15 @@ class Repository:
     ) -> dict[int, dict[str, str]]:
         """Keys with values by whom they belong to, sorted by key; nothing for owners that have none."""
         found: dict[int, dict[str, str]] = defaultdict(dict)
-        statement = select(owner, key, value).where(owner.in_(owners)).order_by(owner, key)
-        for owned_by, name, content in self.tuples(statement):
+        for owned_by, name, content in self.tuples(_values_statement(owner, key, value), {"owners": owners}):
             found[owned_by][name] = content
         return found
 
-    def tuples(self, statement: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def tuples(
+        self, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
         """The rows of a statement as the driver gives them, for many rows of plain numbers and texts."""
-        result = self.session.connection().execute(statement)
+        result = self.session.connection().execute(statement, parameters)
         rows: list[tuple[Any, ...]] = list(result.cursor.fetchall())
         result.close()
         return rows
@@ -66,6 +75,21 @@ class Repository:
         """Execute a statement; whether it met any row."""
         result = self.session.execute(statement)
         return isinstance(result, CursorResult) and result.rowcount > 0
+
+
+@cache
+def _entities_statement(table: type[Entity]) -> Select[Entity]:
+    """Built once for a table: that takes several times as long as running it."""
+    return select(table).where(table.__mapper__.primary_key[0].in_(bindparam("ids", expanding=True)))
+
+
+@cache
+def _values_statement(
+    owner: SQLColumnExpression[int], key: SQLColumnExpression[str], value: SQLColumnExpression[str]
+) -> Select[*tuple[Any, ...]]:
+    """Built once for a table, as above."""
+    mine = owner.in_(bindparam("owners", expanding=True))
+    return select(owner, key, value).where(mine).order_by(owner, key)
 
 
 def storable(number: int) -> int:

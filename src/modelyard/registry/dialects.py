@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, bindparam, func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import Boolean, Integer
@@ -62,9 +61,9 @@ def ilike(column: SQLColumnExpression[str], pattern: str) -> ColumnElement[bool]
     return like(func.lower(column), pattern.lower())
 
 
-def upsert(session: Session, table: type[Any]) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that can say what is to become of rows that are there already."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+def upsert(dialect: str, table: type[Any]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT for a dialect of that name, which can say what is to become of rows that are there already."""
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return insert(table.__table__)
 
 

@@ -6,6 +6,7 @@ absent; what that means is the policy's business.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -74,7 +75,7 @@ class LocationRepository(Repository):
         """Look up an address for whoever holds the token of that digest (None: nobody)."""
         values = {
             "digest": digest,
-            "project": storable(project) if isinstance(project, int) else project.lower(),
+            "project": _project_key(project),
             "owner": storable(owner.key) if isinstance(owner.key, int) else owner.key,
             "name": name,
             "now": now(),
@@ -83,26 +84,53 @@ class LocationRepository(Repository):
         statement = lookup_statement(isinstance(project, int), owner.kind)
         return _location(self.session.connection().execute(statement, values).one(), name)
 
+    def find_project(self, digest: str, project: ProjectRef) -> tuple[TokenFacts | None, ProjectFacts | None]:
+        """Whose the token of that digest is, and the project as they see it."""
+        values = {"digest": digest, "project": _project_key(project), "now": now()}
+        row = self.session.connection().execute(_PROJECT_STATEMENTS[isinstance(project, int)], values).one()
+        return _token(row), _project(row)
+
 
 _PROJECT_AT = len(TOKEN_COLUMNS)
 _OWNER_AT = _PROJECT_AT + 6
 _FILE_AT = _OWNER_AT + 2
 
 
+def _project_key(project: ProjectRef) -> int | str:
+    return storable(project) if isinstance(project, int) else project.lower()
+
+
+def _token(row: Row[*tuple[Any, ...]]) -> TokenFacts | None:
+    return TokenFacts(*row[:_PROJECT_AT]) if row[0] is not None else None
+
+
+def _project(row: Row[*tuple[Any, ...]]) -> ProjectFacts | None:
+    project_id, path, namespace, visibility, role = row[_PROJECT_AT : _OWNER_AT - 1]
+    return ProjectFacts(project_id, f"{namespace}/{path}", visibility, role) if project_id is not None else None
+
+
 def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
-    project_id, path, namespace, visibility, role, role_ends_at = row[_PROJECT_AT:_OWNER_AT]
     owner_id, package_id = row[_OWNER_AT:_FILE_AT]
     file_id, sha256, size, created_at = row[_FILE_AT:]
     return Location(
-        token=TokenFacts(*row[:_PROJECT_AT]) if row[0] is not None else None,
-        project=ProjectFacts(project_id, f"{namespace}/{path}", visibility, role) if project_id is not None else None,
+        token=_token(row),
+        project=_project(row),
         owner_id=owner_id,
         package_id=package_id,
         file=StoredFile(file_id, name, sha256, size, created_at) if file_id is not None else None,
-        role_ends_at=role_ends_at,
+        role_ends_at=row[_OWNER_AT - 1],
     )
 
 
+_PROJECT_COLUMNS = (
+    *TOKEN_COLUMNS,
+    Project.id,
+    Project.path,
+    Project.namespace_path,
+    Project.visibility,
+    Member.access_level,
+    Member.expires_at,
+)
 _OWNERS: dict[OwnerKind, type[Candidate | LoggedModel | ModelVersion]] = {
     OwnerKind.CANDIDATE: Candidate,
     OwnerKind.LOGGED_MODEL: LoggedModel,
@@ -113,39 +141,43 @@ _OWNERS: dict[OwnerKind, type[Candidate | LoggedModel | ModelVersion]] = {
 @cache
 def lookup_statement(project_by_id: bool, kind: OwnerKind) -> Select[*tuple[Any, ...]]:
     """The statement for one of the six forms of an address; building it anew would cost more than running it."""
-    one = select(literal_column("1").label("one")).subquery("one")
     owner = _OWNERS[kind]
     newest = aliased(PackageFile)
     newest_id = (
         select(func.max(newest.id)).where(newest.package_id == Package.id, newest.name == bindparam("name"))
     ).scalar_subquery()
     joins: list[tuple[Any, ColumnElement[bool]]] = [
-        (Token, Token.digest == bindparam("digest")),
-        (User, User.id == Token.user_id),
-        (Project, (Project.id if project_by_id else Project.path_key) == bindparam("project")),
-        (Member, _membership()),
         (owner, _owner_matches(kind)),
         (Package, _package_matches(kind)),
         (PackageFile, PackageFile.id == newest_id),
     ]
-    source: FromClause = one
-    for table, condition in joins:
-        source = source.outerjoin(table, condition)
     return select(
-        *TOKEN_COLUMNS,
-        Project.id,
-        Project.path,
-        Project.namespace_path,
-        Project.visibility,
-        Member.access_level,
-        Member.expires_at,
+        *_PROJECT_COLUMNS,
         owner.id,
         Package.id,
         PackageFile.id,
         PackageFile.sha256,
         PackageFile.size,
         PackageFile.created_at,
-    ).select_from(source)
+    ).select_from(_joined(_project_source(project_by_id), joins))
+
+
+def _project_source(by_id: bool) -> FromClause:
+    """One row: a token, its user, a project and the user's membership in it, as far as they are there."""
+    one = select(literal_column("1").label("one")).subquery("one")
+    joins: list[tuple[Any, ColumnElement[bool]]] = [
+        (Token, Token.digest == bindparam("digest")),
+        (User, User.id == Token.user_id),
+        (Project, (Project.id if by_id else Project.path_key) == bindparam("project")),
+        (Member, _membership()),
+    ]
+    return _joined(one, joins)
+
+
+def _joined(source: FromClause, joins: Sequence[tuple[Any, ColumnElement[bool]]]) -> FromClause:
+    for table, condition in joins:
+        source = source.outerjoin(table, condition)
+    return source
 
 
 def _membership() -> ColumnElement[bool]:
@@ -169,3 +201,6 @@ def _package_matches(kind: OwnerKind) -> ColumnElement[bool]:
     if kind is OwnerKind.LOGGED_MODEL:
         return Package.logged_model_id == LoggedModel.id
     return Package.model_version_id == ModelVersion.id
+
+
+_PROJECT_STATEMENTS = {by_id: select(*_PROJECT_COLUMNS).select_from(_project_source(by_id)) for by_id in (False, True)}

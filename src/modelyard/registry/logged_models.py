@@ -78,7 +78,7 @@ class LoggedModelRepository(Repository):
     def set_tags(self, model: LoggedModel, tags: Mapping[str, str]) -> None:
         """Set tags, whether or not there are any of these keys."""
         if tags:
-            statement = upsert(self.session, LoggedModelTag)
+            statement = upsert(self.dialect, LoggedModelTag)
             new = {"value": statement.excluded.value}
             statement = statement.on_conflict_do_update(index_elements=["logged_model_id", "key"], set_=new)
             self.session.execute(statement, _rows(model, tags))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository
@@ -17,14 +17,21 @@ from modelyard.registry.search.subjects import MODELS
 from modelyard.registry.tables import Candidate, Model, ModelAlias, ModelTag, ModelVersion, Package
 from modelyard.wire.filters import Clause, Order
 
+# Built once: building a statement takes several times as long as running it.
+_BY_NAME = select(Model).where(Model.project_id == bindparam("project_id"), Model.name == bindparam("name"))
+_ALIASES = (
+    select(ModelAlias.model_id, ModelAlias.alias, ModelAlias.model_version_id)
+    .where(ModelAlias.model_id.in_(bindparam("ids", expanding=True)))
+    .order_by(ModelAlias.model_id, ModelAlias.alias)
+)
+
 
 class ModelRepository(Repository):
     """Models by name, always within a project."""
 
     def by_name(self, project_id: int, name: str) -> Model | None:
         """The model of exactly that name."""
-        mine = (Model.project_id == project_id) & (Model.name == name)
-        return self.session.scalar(select(Model).where(mine))
+        return self.session.scalar(_BY_NAME, {"project_id": project_id, "name": name})
 
     def by_ids(self, model_ids: Sequence[int]) -> dict[int, Model]:
         """Models by their ids."""
@@ -68,7 +75,7 @@ class ModelRepository(Repository):
 
     def set_tag(self, model: Model, key: str, value: str) -> None:
         """Set a tag, whether or not there is one of that key."""
-        statement = upsert(self.session, ModelTag).values(model_id=model.id, key=key, value=value)
+        statement = upsert(self.dialect, ModelTag).values(model_id=model.id, key=key, value=value)
         self.session.execute(statement.on_conflict_do_update(index_elements=["model_id", "key"], set_={"value": value}))
         model.updated_at = now()
 
@@ -79,16 +86,14 @@ class ModelRepository(Repository):
     def aliases(self, model_ids: Sequence[int]) -> dict[int, dict[str, int]]:
         """The aliases of models, with the ids of the versions that they name."""
         found: dict[int, dict[str, int]] = defaultdict(dict)
-        columns = select(ModelAlias.model_id, ModelAlias.alias, ModelAlias.model_version_id)
-        mine = columns.where(ModelAlias.model_id.in_(model_ids)).order_by(ModelAlias.model_id, ModelAlias.alias)
-        for model_id, alias, version_id in self.session.execute(mine):
+        for model_id, alias, version_id in self.tuples(_ALIASES, {"ids": model_ids}):
             found[model_id][alias] = version_id
         return found
 
     def set_alias(self, model: Model, alias: str, version: ModelVersion) -> None:
         """Let an alias name a version, whatever it named before."""
         row = {"model_id": model.id, "alias": alias, "model_version_id": version.id}
-        statement = upsert(self.session, ModelAlias).values(row)
+        statement = upsert(self.dialect, ModelAlias).values(row)
         new = {"model_version_id": version.id}
         self.session.execute(statement.on_conflict_do_update(index_elements=["model_id", "alias"], set_=new))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.access.identity import Identity
@@ -80,17 +80,26 @@ class ProjectRepository(Repository):
 
     def next_experiment_iid(self, project_id: int) -> int:
         """Count on: the next free experiment iid of a project, 1 at first."""
-        return self._count_on(project_id, Project.last_experiment_iid)
+        return self._count_on(_NEXT_EXPERIMENT, project_id)
 
     def next_candidate_iid(self, project_id: int) -> int:
         """Count on: the next free candidate iid of a project, 1 at first."""
-        return self._count_on(project_id, Project.last_candidate_iid)
+        return self._count_on(_NEXT_CANDIDATE, project_id)
 
-    def _count_on(self, project_id: int, counter: InstrumentedAttribute[int]) -> int:
-        # `updated_at` is named so that counting does not pass for a change of the project.
-        values = {counter: counter + 1, Project.updated_at: Project.updated_at}
-        counted = update(Project).where(Project.id == project_id).values(values).returning(counter)
-        return self.session.execute(counted).scalar_one()
+    def _count_on(self, counting: Executable, project_id: int) -> int:
+        count: int = self.session.connection().execute(counting, {"project_id": project_id}).scalar_one()
+        return count
+
+
+def _counting(counter: InstrumentedAttribute[int]) -> Executable:
+    # `updated_at` is named so that counting does not pass for a change of the project.
+    values = {counter: counter + 1, Project.updated_at: Project.updated_at}
+    return update(Project).where(Project.id == bindparam("project_id")).values(values).returning(counter)
+
+
+# Built once: building a statement takes several times as long as running it.
+_NEXT_EXPERIMENT = _counting(Project.last_experiment_iid)
+_NEXT_CANDIDATE = _counting(Project.last_candidate_iid)
 
 
 def current_membership(user_id: int | None) -> ColumnElement[bool]:

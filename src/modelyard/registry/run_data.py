@@ -6,9 +6,10 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import Insert, bindparam, delete, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
@@ -76,24 +77,15 @@ class RunDataRepository(Repository):
 
     def latest_metrics(self, candidate_ids: Sequence[int]) -> dict[int, list[Value]]:
         """The last value of each metric of runs."""
-        columns = (LatestMetric.candidate_id, LatestMetric.name, LatestMetric.value)
-        statement = select(*columns, LatestMetric.timestamp, LatestMetric.step)
         found: dict[int, list[Value]] = defaultdict(list)
-        mine = LatestMetric.candidate_id.in_(candidate_ids)
-        for owner, name, value, timestamp, step in self.tuples(statement.where(mine)):
+        for owner, name, value, timestamp, step in self.tuples(_LATEST_METRICS, {"ids": candidate_ids}):
             found[owner].append(Value(name, math.nan if value is None else value, timestamp, step))
         return found
 
-    def count_points(self, candidate_id: int, limit: int) -> int:
-        """How many points a run has, counted up to `limit`."""
-        mine = select(CandidateMetric.id).where(CandidateMetric.candidate_id == candidate_id).limit(limit)
-        return self.session.scalar(select(func.count()).select_from(mine.subquery())) or 0
-
-    def all_values(self, candidate_id: int) -> list[Value]:
-        """Every value of a run, metric by metric, the latest of each last."""
-        order = (CandidateMetric.name, CandidateMetric.step, CandidateMetric.timestamp, CandidateMetric.id)
-        mine = CandidateMetric.candidate_id == candidate_id
-        return [_value(*row) for row in self.tuples(_VALUES.where(mine).order_by(*order))]
+    def all_values(self, candidate_id: int, limit: int) -> list[Value] | None:
+        """Every value of a run, metric by metric, the latest of each last; None if there are more than `limit`."""
+        rows = self.tuples(_ALL_VALUES, {"candidate_id": candidate_id, "limit": limit + 1})
+        return [_value(*row) for row in rows] if len(rows) <= limit else None
 
     def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Value], Cursor | None]:
         """A page of one metric's points, by step, then time."""
@@ -120,28 +112,21 @@ class RunDataRepository(Repository):
     def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
         """The datasets that runs used."""
         found: dict[int, list[CandidateDataset]] = defaultdict(list)
-        mine = select(CandidateDataset).where(CandidateDataset.candidate_id.in_(candidate_ids))
-        for dataset in self.session.scalars(mine):
+        for dataset in self.session.scalars(_DATASETS, {"ids": candidate_ids}):
             found[dataset.candidate_id].append(dataset)
         return found
 
     def models(self, candidate_ids: Sequence[int]) -> dict[int, list[ModelLink]]:
         """The logged models that runs took in or brought forth."""
         found: dict[int, list[ModelLink]] = defaultdict(list)
-        columns = (CandidateModel.candidate_id, LoggedModel.eid, CandidateModel.output, CandidateModel.step)
-        linked = select(*columns).join(LoggedModel, LoggedModel.id == CandidateModel.logged_model_id)
-        mine = CandidateModel.candidate_id.in_(candidate_ids)
-        for owner, model_id, output, step in self.session.execute(linked.where(mine).order_by(LoggedModel.id)):
+        for owner, model_id, output, step in self.tuples(_MODELS, {"ids": candidate_ids}):
             found[owner].append(ModelLink(model_id, output, step))
         return found
 
     def set_tags(self, candidate: Candidate, tags: Mapping[str, str]) -> None:
         """Set tags, whether or not there are any of these keys."""
         if tags:
-            statement = upsert(self.session, CandidateTag)
-            new = {"value": statement.excluded.value, "head": statement.excluded.head}
-            statement = statement.on_conflict_do_update(index_elements=["candidate_id", "key"], set_=new)
-            self.write_rows(statement, _rows(candidate, tags))
+            self.write_rows(_set_tags(self.dialect), _rows(candidate, tags))
 
     def delete_tag(self, candidate: Candidate, key: str) -> bool:
         """Remove a tag; whether there was one."""
@@ -157,26 +142,19 @@ class RunDataRepository(Repository):
     def add_params(self, candidate: Candidate, params: Mapping[str, str]) -> None:
         """Insert parameters that the run does not have yet."""
         if params:
-            self.write_rows(upsert(self.session, CandidateParam), _rows(candidate, params))
+            self.write_rows(insert(CandidateParam), _rows(candidate, params))
 
     def add_points(self, candidate: Candidate, points: Sequence[Point]) -> None:
         """Append points to a run's metrics, and keep the latest of each at hand."""
         if not points:
             return
-        self.write_rows(upsert(self.session, CandidateMetric), [_point_row(candidate, point) for point in points])
+        self.write_rows(_ADD_POINTS, [_point_row(candidate, point) for point in points])
         latest: dict[str, Point] = {}
         for point in points:
             if point.name not in latest or point.age >= latest[point.name].age:
                 latest[point.name] = point
-        statement = upsert(self.session, LatestMetric)
-        new, old = statement.excluded, LatestMetric
-        lowest = -math.inf  # NaN loses against every number
-        is_later = tuple_(new.step, new.timestamp, func.coalesce(new.value, lowest)) >= tuple_(
-            old.step, old.timestamp, func.coalesce(old.value, lowest)
-        )
-        columns = {name: new[name] for name in ("value", "timestamp", "step")}
-        keep = statement.on_conflict_do_update(index_elements=["candidate_id", "name"], set_=columns, where=is_later)
-        self.write_rows(keep, [_latest_row(candidate, point) for point in latest.values()])
+        rows = [_latest_row(candidate, point) for point in latest.values()]
+        self.write_rows(_keep_latest(self.dialect), rows)
 
     def set_dataset(self, dataset: CandidateDataset) -> None:
         """Note a dataset, in place of what was known of the same one."""
@@ -190,6 +168,17 @@ class RunDataRepository(Repository):
         self.session.flush()
 
 
+_LATEST_METRICS = select(
+    LatestMetric.candidate_id, LatestMetric.name, LatestMetric.value, LatestMetric.timestamp, LatestMetric.step
+).where(LatestMetric.candidate_id.in_(bindparam("ids", expanding=True)))
+_DATASETS = select(CandidateDataset).where(CandidateDataset.candidate_id.in_(bindparam("ids", expanding=True)))
+_MODELS = (
+    select(CandidateModel.candidate_id, LoggedModel.eid, CandidateModel.output, CandidateModel.step)
+    .join(LoggedModel, LoggedModel.id == CandidateModel.logged_model_id)
+    .where(CandidateModel.candidate_id.in_(bindparam("ids", expanding=True)))
+    .order_by(LoggedModel.id)
+)
+_ADD_POINTS = insert(CandidateMetric)
 _VALUES = select(
     CandidateMetric.name,
     CandidateMetric.value,
@@ -197,6 +186,30 @@ _VALUES = select(
     CandidateMetric.timestamp,
     CandidateMetric.step,
 )
+_ALL_VALUES = (
+    _VALUES.where(CandidateMetric.candidate_id == bindparam("candidate_id"))
+    .order_by(CandidateMetric.name, CandidateMetric.step, CandidateMetric.timestamp, CandidateMetric.id)
+    .limit(bindparam("limit"))
+)
+
+
+@cache
+def _set_tags(dialect: str) -> Insert:
+    statement = upsert(dialect, CandidateTag)
+    new = {"value": statement.excluded.value, "head": statement.excluded.head}
+    return statement.on_conflict_do_update(index_elements=["candidate_id", "key"], set_=new)
+
+
+@cache
+def _keep_latest(dialect: str) -> Insert:
+    statement = upsert(dialect, LatestMetric)
+    new, old = statement.excluded, LatestMetric
+    lowest = -math.inf  # NaN loses against every number
+    is_later = tuple_(new.step, new.timestamp, func.coalesce(new.value, lowest)) >= tuple_(
+        old.step, old.timestamp, func.coalesce(old.value, lowest)
+    )
+    columns = {name: new[name] for name in ("value", "timestamp", "step")}
+    return statement.on_conflict_do_update(index_elements=["candidate_id", "name"], set_=columns, where=is_later)
 
 
 def _value(name: str, value: float, is_nan: bool, timestamp: int, step: int) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository, storable
@@ -20,6 +20,22 @@ from modelyard.wire.filters import Clause, Order
 # Highest first, pre-releases aside as in GitLab; of equal ones the last made.
 _HIGHEST = (ModelVersion.major.desc(), ModelVersion.minor.desc(), ModelVersion.patch.desc(), ModelVersion.id.desc())
 
+# Built once: building a statement takes several times as long as running it.
+_OF_MODEL = select(ModelVersion).where(ModelVersion.model_id == bindparam("model_id"))
+_BY_ID = _OF_MODEL.where(ModelVersion.id == bindparam("id"))
+_BY_SEMVER = _OF_MODEL.where(ModelVersion.version == bindparam("version"))
+_LATEST = (
+    select(ModelVersion.major, ModelVersion.minor, ModelVersion.patch)
+    .where(ModelVersion.model_id == bindparam("model_id"))
+    .order_by(*_HIGHEST)
+    .limit(1)
+)
+_ALIASES = (
+    select(ModelAlias.model_version_id, ModelAlias.alias)
+    .where(ModelAlias.model_version_id.in_(bindparam("ids", expanding=True)))
+    .order_by(ModelAlias.alias)
+)
+
 
 class VersionRepository(Repository):
     """Versions by id, semantic version or alias, always of one model or within one project."""
@@ -31,13 +47,11 @@ class VersionRepository(Repository):
 
     def of_model(self, model_id: int, version_id: int) -> ModelVersion | None:
         """A model's version of that id."""
-        mine = (ModelVersion.id == storable(version_id)) & (ModelVersion.model_id == model_id)
-        return self.session.scalar(select(ModelVersion).where(mine))
+        return self.session.scalar(_BY_ID, {"model_id": model_id, "id": storable(version_id)})
 
     def by_semver(self, model_id: int, version: str) -> ModelVersion | None:
         """A model's version of exactly that semantic version."""
-        mine = (ModelVersion.model_id == model_id) & (ModelVersion.version == version)
-        return self.session.scalar(select(ModelVersion).where(mine))
+        return self.session.scalar(_BY_SEMVER, {"model_id": model_id, "version": version})
 
     def by_alias(self, model_id: int, alias: str) -> ModelVersion | None:
         """The version that an alias names."""
@@ -51,6 +65,11 @@ class VersionRepository(Repository):
         if stage is not None:
             mine = mine.where(ModelVersion.stage == stage)
         return self.session.scalar(mine.order_by(*_HIGHEST).limit(1))
+
+    def highest_number(self, model_id: int) -> tuple[int, int, int] | None:
+        """Major, minor and patch of the highest version."""
+        row = self.session.connection().execute(_LATEST, {"model_id": model_id}).one_or_none()
+        return (row.major, row.minor, row.patch) if row else None
 
     def latest_of_stages(self, model_ids: Sequence[int]) -> list[ModelVersion]:
         """The highest version in each stage of models."""
@@ -98,7 +117,7 @@ class VersionRepository(Repository):
 
     def set_tag(self, version: ModelVersion, key: str, value: str) -> None:
         """Set a tag, whether or not there is one of that key."""
-        statement = upsert(self.session, ModelVersionTag).values(model_version_id=version.id, key=key, value=value)
+        statement = upsert(self.dialect, ModelVersionTag).values(model_version_id=version.id, key=key, value=value)
         self.session.execute(
             statement.on_conflict_do_update(index_elements=["model_version_id", "key"], set_={"value": value})
         )
@@ -112,8 +131,6 @@ class VersionRepository(Repository):
     def aliases(self, version_ids: Sequence[int]) -> dict[int, list[str]]:
         """The aliases of versions by their ids."""
         found: dict[int, list[str]] = defaultdict(list)
-        columns = select(ModelAlias.model_version_id, ModelAlias.alias)
-        mine = columns.where(ModelAlias.model_version_id.in_(version_ids)).order_by(ModelAlias.alias)
-        for version_id, alias in self.session.execute(mine):
+        for version_id, alias in self.tuples(_ALIASES, {"ids": version_ids}):
             found[version_id].append(alias)
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelyard.access.identity import ANONYMOUS, Identity, identify
+from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
 from modelyard.access.policy import Action, ProjectFacts, require
 from modelyard.access.tokens import digest_of
 from modelyard.clock import now
@@ -35,10 +35,25 @@ def open_project(
     return _allowed(registry, caller, ref, action) if registry.locks.project(found[0].id, part) else found
 
 
+def enter_project(
+    registry: Registry, credential: str, ref: ProjectRef, action: Action, *, part: str | None = None
+) -> tuple[Identity, int]:
+    """`authenticate` and `open_project` in one statement: who holds the credential, and the project's id."""
+    found = _entered(registry, credential, ref, action)
+    return _entered(registry, credential, ref, action) if registry.locks.project(found[1], part) else found
+
+
 def require_admin(caller: Identity) -> None:
     """Refuse everybody but administrators, and administrators' job tokens."""
     if not caller.admin or caller.job_project_id is not None:
         raise Forbidden
+
+
+def _entered(registry: Registry, credential: str, ref: ProjectRef, action: Action) -> tuple[Identity, int]:
+    token, project = registry.locations.find_project(digest_of(credential), ref)
+    caller = identify(token, now())
+    require_scope(caller, writing=action is not Action.READ)
+    return caller, require(caller, project, action).id
 
 
 def _allowed(registry: Registry, caller: Identity, ref: ProjectRef, action: Action) -> Seen:

@@ -8,7 +8,7 @@ from modelyard.errors import NotFound
 from modelyard.registry.locations import Location
 from modelyard.registry.packages import PackageFilter
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Candidate, LoggedModel, Package, PackageFile
+from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package, PackageFile
 from modelyard.services.authentication import open_project
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
@@ -33,9 +33,20 @@ def ensure(registry: Registry, location: Location, owner: OwnerRef, caller: Iden
 
 def make_for_version(registry: Registry, project_id: int, version_id: int, caller: Identity) -> Package:
     """A new, empty package for a version that has none."""
-    name, version = registry.packages.name_and_version(version_id)
+    version = registry.versions.by_id(project_id, version_id)
+    if version is None:
+        raise NotFound
+    return add_for_version(registry, caller, version, registry.packages.name_and_version(version_id)[0])
+
+
+def add_for_version(registry: Registry, caller: Identity, version: ModelVersion, model_name: str) -> Package:
+    """A new, empty package for a version of a model of that name."""
     package = Package(
-        project_id=project_id, name=name, version=version, model_version_id=version_id, creator_id=caller.user_id
+        project_id=version.project_id,
+        name=model_name,
+        version=version.version,
+        model_version_id=version.id,
+        creator_id=caller.user_id,
     )
     return registry.packages.add(package)
 

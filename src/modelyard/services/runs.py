@@ -14,7 +14,7 @@ from modelyard.errors import BadRequest, DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.registry.run_data import ModelLink, Value
 from modelyard.registry.search.pages import decode_token, encode_token
-from modelyard.registry.tables import Candidate, CandidateDataset, Experiment
+from modelyard.registry.tables import Candidate, CandidateDataset
 from modelyard.services.experiments import Search, active_experiment, searched_experiments
 from modelyard.services.limits import MAX_RUN_NAME, check_length, check_tags
 from modelyard.wire.filters import parse_filter, parse_orders
@@ -74,25 +74,23 @@ def create_run(registry: Registry, caller: Identity, project_id: int, new: NewRu
     _check_name(name)
     check_tags(tags)
     experiment = active_experiment(registry, caller, project_id, new.experiment_id)
-    candidate = add_candidate(registry, caller, experiment, name, new.start_time, tags)
+    candidate = Candidate(
+        project_id=project_id, experiment_id=experiment.id, name=name, start_time=new.start_time, eid=new_run_id()
+    )
+    add_candidate(registry, caller, candidate, tags)
     return RunView(candidate, experiment.iid, tags)
 
 
-def add_candidate(
-    registry: Registry, caller: Identity, experiment: Experiment, name: str, start_time: int, tags: Mapping[str, str]
-) -> Candidate:
-    """A new candidate in an experiment, with the next iid of its project."""
-    candidate = Candidate(
-        project_id=experiment.project_id,
-        iid=registry.projects.next_candidate_iid(experiment.project_id),
-        eid=str(uuid.uuid4()),
-        experiment_id=experiment.id,
-        user_id=caller.user_id,
-        name=name,
-        status=RunStatus.RUNNING,
-        start_time=start_time,
-    )
-    return registry.runs.add(candidate, tags)
+def new_run_id() -> str:
+    """An id for a run that begins."""
+    return str(uuid.uuid4())
+
+
+def add_candidate(registry: Registry, caller: Identity, candidate: Candidate, tags: Mapping[str, str]) -> None:
+    """Insert a candidate that is the caller's and runs, with the next iid of its project."""
+    candidate.iid = registry.projects.next_candidate_iid(candidate.project_id)
+    candidate.user_id, candidate.status = caller.user_id, RunStatus.RUNNING
+    registry.runs.add(candidate, tags)
 
 
 def find_run(registry: Registry, project_id: int, run_id: str) -> Candidate:
@@ -114,10 +112,9 @@ def active_run(registry: Registry, project_id: int, run_id: str) -> Candidate:
 def get_run(registry: Registry, project_id: int, run_id: str) -> RunView:
     """A run with every point of its metrics, unless these are very many. Raises DoesNotExist."""
     candidate = find_run(registry, project_id, run_id)
-    experiment = registry.experiments.of(candidate)
-    many = registry.run_data.count_points(candidate.id, MAX_POINTS_SHOWN + 1) > MAX_POINTS_SHOWN
-    values = None if many else registry.run_data.all_values(candidate.id)
-    return _views(registry, [candidate], {experiment.id: experiment.iid}, values)[0]
+    iids = registry.experiments.iids([candidate.experiment_id])
+    values = registry.run_data.all_values(candidate.id, MAX_POINTS_SHOWN)
+    return _views(registry, [candidate], iids, values)[0]
 
 
 def update_run(registry: Registry, project_id: int, run_id: str, change: RunChange) -> RunView:

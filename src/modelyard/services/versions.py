@@ -14,7 +14,7 @@ from modelyard.registry.tables import Candidate, Model, ModelVersion
 from modelyard.services import packages, sources
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
-from modelyard.services.runs import active_run, add_candidate, random_name
+from modelyard.services.runs import active_run, add_candidate, new_run_id, random_name
 from modelyard.services.semver import SemanticVersion
 from modelyard.wire.filters import parse_filter, parse_orders
 from modelyard.wire.paths import NOBODY, parse_id
@@ -74,16 +74,15 @@ def create_version(registry: Registry, caller: Identity, project_id: int, new: N
     model = find_model(registry, project_id, new.model)
     source = sources.resolve(registry, project_id, new.source, new.model_id)
     run = _run_to_promote(registry, project_id, new.run_id, source)
-    version = _add_version(registry, caller, model, new)
     if run is not None:
-        run.model_version_id, version.run_id = version.id, run.eid
+        version = _add_version(registry, caller, model, new, run.eid, None)
+        run.model_version_id = version.id
         packages.promote(registry, run, version.id, caller)
     else:
-        _add_own_files(registry, caller, model, version, source)
-        came_from = source.owner.run_id if source.owner else ""
-        version.run_id = new.run_id or came_from or version.run_id
-    registry.session.flush()
-    return version_views(registry, [version])[0]
+        version = _add_version_from(registry, caller, model, new, source)
+    if version.logged_model_id is not None:
+        return version_views(registry, [version])[0]
+    return VersionView(version, model.name, None, dict(sorted(new.tags.items())), [])
 
 
 def find_model(registry: Registry, project_id: int, name: str) -> Model:
@@ -198,7 +197,9 @@ def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[
     return [view(version) for version in versions]
 
 
-def _add_version(registry: Registry, caller: Identity, model: Model, new: NewVersion) -> ModelVersion:
+def _add_version(
+    registry: Registry, caller: Identity, model: Model, new: NewVersion, run_id: str, logged_model_id: int | None
+) -> ModelVersion:
     semver = _semantic_version(registry, model, new.tags.get(VERSION_TAG))
     version = ModelVersion(
         project_id=model.project_id,
@@ -210,7 +211,9 @@ def _add_version(registry: Registry, caller: Identity, model: Model, new: NewVer
         prerelease=semver.prerelease,
         description=new.description,
         source=new.source,
+        run_id=run_id,
         run_link=new.run_link,
+        logged_model_id=logged_model_id,
         user_id=caller.user_id,
     )
     return registry.versions.add(version, new.tags)
@@ -218,10 +221,8 @@ def _add_version(registry: Registry, caller: Identity, model: Model, new: NewVer
 
 def _semantic_version(registry: Registry, model: Model, wanted: str | None) -> SemanticVersion:
     if not wanted:
-        latest = registry.versions.latest(model.id)
-        return (
-            SemanticVersion.following(latest.major, latest.minor, latest.patch) if latest else SemanticVersion.first()
-        )
+        highest = registry.versions.highest_number(model.id)
+        return SemanticVersion.following(*highest) if highest else SemanticVersion.first()
     version = SemanticVersion.parse(wanted)
     if version is None:
         raise InvalidValue("Version must be semantic version")
@@ -244,12 +245,23 @@ def _run_to_promote(
     return run
 
 
-def _add_own_files(
-    registry: Registry, caller: Identity, model: Model, version: ModelVersion, source: sources.Source
-) -> None:
-    candidate = add_candidate(registry, caller, registry.experiments.default_of(model), random_name(), 0, {})
-    candidate.model_version_id, version.run_id = version.id, candidate.eid
-    version.logged_model_id = source.logged_model_id
-    package = packages.make_for_version(registry, model.project_id, version.id, caller)
-    if source.owner is not None and source.owner.package is not None:
-        registry.packages.link_files(source.owner.package, source.directory, package)
+def _add_version_from(
+    registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source
+) -> ModelVersion:
+    """A version with a candidate and a package of its own, which holds the files of the source."""
+    eid, owner = new_run_id(), source.owner
+    run_id = new.run_id or (owner.run_id if owner else "") or eid
+    version = _add_version(registry, caller, model, new, run_id, source.logged_model_id)
+    candidate = Candidate(
+        project_id=model.project_id,
+        experiment_id=model.default_experiment_id,
+        model_version_id=version.id,
+        eid=eid,
+        name=random_name(),
+        start_time=0,
+    )
+    add_candidate(registry, caller, candidate, {})
+    package = packages.add_for_version(registry, caller, version, model.name)
+    if owner is not None and owner.package is not None:
+        registry.packages.link_files(owner.package, source.directory, package)
+    return version

@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
+from modelyard.access.tokens import read_credential
 from modelyard.errors import InvalidValue, Unauthorized
+from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
-from modelyard.routes.call import ApiCall
-from modelyard.services.authentication import open_project
+from modelyard.services.authentication import enter_project
 from modelyard.services.experiments import Search
 from modelyard.wire.paths import ProjectRef, parse_project
 
@@ -96,18 +97,19 @@ def page_of(key: str, items: list[dict[str, object]], token: str | None) -> Resp
 class ProjectCall:
     """Runs a service within the project of the path, for signed-in callers."""
 
-    def __init__(self, call: ApiCall, ref: ProjectRef) -> None:
-        self._call = call
+    def __init__(self, database: Database, credential: str, ref: ProjectRef) -> None:
+        self._database = database
+        self._credential = credential
         self._ref = ref
 
     async def read(self, work: Read[T]) -> T:
         """What `work` reads, for callers who see the project."""
 
-        def within(registry: Registry, caller: Identity) -> T:
-            project, _facts = open_project(registry, caller, self._ref, Action.READ)
-            return work(registry, project.id)
+        def within(registry: Registry) -> T:
+            _caller, project_id = enter_project(registry, self._credential, self._ref, Action.READ)
+            return work(registry, project_id)
 
-        return await self._call.read(within)
+        return await self._database.read(within)
 
     async def write(self, work: Write[T]) -> T:
         """What `work` changes, for callers who may write in the project."""
@@ -119,17 +121,25 @@ class ProjectCall:
         return await self._write(work, f"run {run_id}")
 
     async def _write(self, work: Write[T], part: str | None) -> T:
-        def within(registry: Registry, caller: Identity) -> T:
-            project, _facts = open_project(registry, caller, self._ref, Action.WRITE, part=part)
-            return work(registry, caller, project.id)
+        def within(registry: Registry) -> T:
+            caller, project_id = enter_project(registry, self._credential, self._ref, Action.WRITE, part=part)
+            return work(registry, caller, project_id)
 
-        return await self._call.write(within)
+        return await self._database.write(within)
 
 
-async def _project_call(call: ApiCall, project: Annotated[str, Path(description="Project id or path.")]) -> ProjectCall:
-    if call.credential is None:
+def project_call(request: Request, project: str) -> ProjectCall:
+    """The call of a request that names a project, still encoded. Raises Unauthorized, TokenError, ProjectNotFound."""
+    credential = read_credential(request.scope["headers"])
+    if credential is None:
         raise Unauthorized  # before any parameter is looked at: nothing here is for strangers
-    return ProjectCall(call, parse_project(project))
+    return ProjectCall(request.app.state.database, credential, parse_project(project))
+
+
+async def _project_call(
+    request: Request, project: Annotated[str, Path(description="Project id or path.")]
+) -> ProjectCall:
+    return project_call(request, project)
 
 
 InProject = Annotated[ProjectCall, Depends(_project_call)]
