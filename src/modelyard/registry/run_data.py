@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import Insert, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import Insert, bindparam, case, delete, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
@@ -32,7 +32,7 @@ class Value(NamedTuple):
     """One value of a metric, as it is shown; there may be very many."""
 
     name: str
-    value: float  # may be NaN or infinite
+    value: float | None  # None for NaN; may be infinite
     timestamp: Milliseconds
     step: int
 
@@ -78,14 +78,14 @@ class RunDataRepository(Repository):
     def latest_metrics(self, candidate_ids: Sequence[int]) -> dict[int, list[Value]]:
         """The last value of each metric of runs."""
         found: dict[int, list[Value]] = defaultdict(list)
-        for owner, name, value, timestamp, step in self.tuples(_LATEST_METRICS, {"ids": candidate_ids}):
-            found[owner].append(Value(name, math.nan if value is None else value, timestamp, step))
+        for owner, *value in self.tuples(_LATEST_METRICS, {"ids": candidate_ids}):
+            found[owner].append(Value(*value))
         return found
 
     def all_values(self, candidate_id: int, limit: int) -> list[Value] | None:
         """Every value of a run, metric by metric, the latest of each last; None if there are more than `limit`."""
         rows = self.tuples(_ALL_VALUES, {"candidate_id": candidate_id, "limit": limit + 1})
-        return [_value(*row) for row in rows] if len(rows) <= limit else None
+        return list(map(Value._make, rows)) if len(rows) <= limit else None
 
     def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Value], Cursor | None]:
         """A page of one metric's points, by step, then time."""
@@ -93,7 +93,7 @@ class RunDataRepository(Repository):
         keys = (SortKey(CandidateMetric.step), SortKey(CandidateMetric.timestamp), SortKey(CandidateMetric.id))
         page = read_page(self.session, [Section(select(CandidateMetric.id).where(mine), keys)], cursor, limit)
         statement = _VALUES.add_columns(CandidateMetric.id).where(CandidateMetric.id.in_(page.ids))
-        values = {row[-1]: _value(*row[:-1]) for row in self.tuples(statement)}
+        values = {row[-1]: Value(*row[:-1]) for row in self.tuples(statement)}
         return [values[id_] for id_ in page.ids], page.following
 
     def model_points(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:
@@ -103,10 +103,10 @@ class RunDataRepository(Repository):
         statement = _VALUES.add_columns(*measured, Candidate.eid)
         statement = statement.join(Candidate, Candidate.id == CandidateMetric.candidate_id)
         mine = CandidateMetric.logged_model_id.in_(logged_model_ids)
-        for *value, model_id, dataset, digest, run_id in self.tuples(
-            statement.where(mine).order_by(CandidateMetric.id)
-        ):
-            found[model_id].append((Point(*_value(*value), model_id, dataset, digest), run_id))
+        rows = self.tuples(statement.where(mine).order_by(CandidateMetric.id))
+        for name, value, timestamp, step, model_id, dataset, digest, run_id in rows:
+            number = math.nan if value is None else value
+            found[model_id].append((Point(name, number, timestamp, step, model_id, dataset, digest), run_id))
         return found
 
     def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
@@ -181,8 +181,7 @@ _MODELS = (
 _ADD_POINTS = insert(CandidateMetric)
 _VALUES = select(
     CandidateMetric.name,
-    CandidateMetric.value,
-    CandidateMetric.is_nan,
+    case((CandidateMetric.is_nan, None), else_=CandidateMetric.value),
     CandidateMetric.timestamp,
     CandidateMetric.step,
 )
@@ -210,10 +209,6 @@ def _keep_latest(dialect: str) -> Insert:
     )
     columns = {name: new[name] for name in ("value", "timestamp", "step")}
     return statement.on_conflict_do_update(index_elements=["candidate_id", "name"], set_=columns, where=is_later)
-
-
-def _value(name: str, value: float, is_nan: bool, timestamp: int, step: int) -> Value:
-    return Value(name, math.nan if is_nan else value, timestamp, step)
 
 
 def _rows(candidate: Candidate, values: Mapping[str, str]) -> list[dict[str, object]]:

@@ -204,4 +204,4 @@ async def get_history(project: InProject, wanted: History = parameters(History))
             registry, pid, wanted.run_id, wanted.metric_key, wanted.page_token, limit
         )
     )
-    return page_of("metrics", [shapes.metric(point) for point in points], token)
+    return page_of("metrics", shapes.metrics(points), token)

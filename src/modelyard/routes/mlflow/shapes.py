@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastapi import Request
 
@@ -27,16 +27,26 @@ def pairs(values: Mapping[str, str]) -> list[Shape]:
     return [{"key": key, "value": value} for key, value in values.items()]
 
 
-def number(value: float) -> float | str:
-    """A metric's value; JSON has no word for NaN and infinity, so MLflow writes them as texts."""
+def number(value: float | None) -> float | str:
+    """A metric's value; JSON has no word for NaN (None) and infinity, so MLflow writes them as texts."""
+    if value is None or math.isnan(value):
+        return "NaN"
     if math.isfinite(value):
         return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
-def metric(point: Value | Point) -> Shape:
-    """One point of a metric."""
-    return {"key": point.name, "value": number(point.value), "timestamp": point.timestamp, "step": point.step}
+def metrics(values: Sequence[Value]) -> list[Shape]:
+    """Points of metrics. A page of runs may hold 20 000."""
+    return [
+        {
+            "key": name,
+            "value": value if value is not None and math.isfinite(value) else number(value),
+            "timestamp": time,
+            "step": step,
+        }
+        for name, value, time, step in values
+    ]
 
 
 def experiment(view: ExperimentView) -> Shape:
@@ -89,7 +99,7 @@ def run(request: Request, view: RunView) -> Shape:
     return {
         "info": run_info(request, view),
         "data": {
-            "metrics": [metric(point) for point in view.metrics],
+            "metrics": metrics(view.metrics),
             "params": pairs(view.params),
             "tags": pairs(view.tags),
         },
@@ -163,7 +173,8 @@ def logged_model(view: LoggedModelView) -> Shape:
 
 
 def _model_metric(view: LoggedModelView, point: Point, run_id: str) -> Shape:
-    shape = metric(point) | {"model_id": view.model.eid, "run_id": run_id}
+    value = Value(point.name, point.value, point.timestamp, point.step)
+    shape = metrics([value])[0] | {"model_id": view.model.eid, "run_id": run_id}
     if point.dataset_name:
         shape |= {"dataset_name": point.dataset_name, "dataset_digest": point.dataset_digest or ""}
     return shape
