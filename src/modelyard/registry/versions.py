@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository, storable
@@ -89,10 +89,12 @@ class VersionRepository(Repository):
 
     def add(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         """Insert a version with its tags; the model must not have that version."""
-        self.session.add(version)
-        self.session.flush()
-        rows = (ModelVersionTag(model_version_id=version.id, key=key, value=value) for key, value in tags.items())
-        self.session.add_all(rows)
+        self.insert(version)
+        rows: list[dict[str, object]] = [
+            {"model_version_id": version.id, "key": key, "value": value} for key, value in tags.items()
+        ]
+        if rows:
+            self.write_rows(insert(ModelVersionTag), rows)
         return version
 
     def delete(self, version: ModelVersion) -> None:
