@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,6 +27,7 @@ from modelyard.routes.mlflow import (
     runs,
     server_info,
 )
+from modelyard.routes.params import described
 from modelyard.services.files import FileService
 from modelyard.services.remote import remote_of
 from modelyard.settings import Settings
@@ -63,6 +65,13 @@ class Application(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""
         await self._front(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made when it is first asked for."""
+        for route in self.state.routes if self.openapi_schema is None else ():
+            if isinstance(route, APIRoute) and route.openapi_extra:
+                route.openapi_extra = described(route.openapi_extra)
+        return super().openapi()
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's layers but the outermost, which answers what is unexpected in plain text: `RequestLog` does it."""

@@ -20,7 +20,7 @@ from modelyard.blobs.store import BlobError, BlobStore
 from modelyard.errors import ApiError
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.registry.schema import is_current
+from modelyard.registry.revisions import is_current
 from modelyard.services import accounts, copying, credentials, projects, upkeep
 from modelyard.services.copying import Copy
 from modelyard.services.setup import prepare

@@ -15,7 +15,8 @@ from sqlalchemy import inspect, text
 
 from modelyard.registry import schema
 from modelyard.registry.engine import make_engine
-from modelyard.registry.schema import alembic_config, changing, is_current, migrate
+from modelyard.registry.revisions import is_current, newest_revision
+from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base
 from tests.databases import ON_POSTGRESQL, database_url
 
@@ -46,6 +47,10 @@ def test_processes_that_migrate_at_once_wait_for_each_other(tmp_path: Path) -> N
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_the_newest_revision_is_the_one_that_the_names_of_the_files_say() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def test_a_database_knows_whether_it_is_current(tmp_path: Path) -> None:

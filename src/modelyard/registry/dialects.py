@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, bindparam, func
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import Boolean, Integer
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 _GLOB_SPECIAL = re.compile(r"[*?\[]")
 
@@ -63,8 +66,11 @@ def ilike(column: SQLColumnExpression[str], pattern: str) -> ColumnElement[bool]
 
 def upsert(dialect: str, table: type[Any]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT for a dialect of that name, which can say what is to become of rows that are there already."""
-    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(table.__table__)
+    if dialect == "sqlite":
+        return sqlite.insert(table.__table__)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - half as much again as the other database's import
+
+    return postgresql.insert(table.__table__)
 
 
 def is_out_of_space(error: DBAPIError) -> bool:

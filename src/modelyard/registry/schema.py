@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError
+
+from modelyard.registry.revisions import migrations_folder
 
 log = structlog.get_logger()
 
@@ -24,14 +23,6 @@ LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
 MIGRATION_LOCK = 0x6D6F64656C796172  # "modelyar"
 ATTEMPTS = 10
 PAUSE_SECONDS = 2.0
-
-PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def migrations_folder() -> Path:
-    """Where the revisions lie: inside an installed package, or at the top of the repository."""
-    packaged = PACKAGE / "migrations"
-    return packaged if packaged.is_dir() else PACKAGE.parent.parent / "migrations"
 
 
 def migrate(engine: Engine) -> None:
@@ -87,13 +78,6 @@ def _changing_postgresql(connection: Connection) -> Iterator[None]:
         connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {TABLE_LOCK_TIMEOUT}")
         yield
-
-
-def is_current(engine: Engine) -> bool:
-    """Whether the database is at the newest revision."""
-    with engine.connect() as connection:
-        revision = MigrationContext.configure(connection).get_current_revision()
-    return revision == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

@@ -16,6 +16,7 @@ M = TypeVar("M", bound=BaseModel)
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _ESCAPED_NUL = b"\\u0000"
+BODY, QUERY = "x-body", "x-query"  # models in the place of their descriptions
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -29,19 +30,32 @@ def parameters(model: type[M]) -> Any:  # noqa: ANN401 - stands as a default val
 
 
 def documented(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a route that takes `parameters(model)` in its body."""
-    content = {"schema": model.model_json_schema()}
-    return {"requestBody": {"content": {"application/json": content, FORM_TYPES[0]: content}}}
+    """Stands for the OpenAPI description of a route that takes `parameters(model)` in its body; see `described`."""
+    return {BODY: model}
 
 
 def query_documented(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a route that takes `parameters(model)` in its query."""
-    schema = model.model_json_schema()
-    required = schema.get("required", ())
-    fields = schema.get("properties", {}).items()
-    return {
-        "parameters": [{"name": n, "in": "query", "required": n in required, "schema": field} for n, field in fields]
-    }
+    """Stands for the OpenAPI description of a route that takes `parameters(model)` in its query; see `described`."""
+    return {QUERY: model}
+
+
+def described(extra: dict[str, Any]) -> dict[str, Any]:
+    """What a route adds to its OpenAPI description, with the schemas of its models.
+
+    They are made when somebody asks for them: to make them all would be a tenth of a start.
+    """
+    told = {key: value for key, value in extra.items() if key not in {BODY, QUERY}}
+    if BODY in extra:
+        content = {"schema": extra[BODY].model_json_schema()}
+        told["requestBody"] = {"content": {"application/json": content, FORM_TYPES[0]: content}}
+    if QUERY in extra:
+        told["parameters"] = [*told.get("parameters", ()), *_query_parameters(extra[QUERY].model_json_schema())]
+    return told
+
+
+def _query_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    required, fields = schema.get("required", ()), schema.get("properties", {})
+    return [{"name": n, "in": "query", "required": n in required, "schema": field} for n, field in fields.items()]
 
 
 def validate(model: type[M], values: dict[str, Any]) -> M:

@@ -8,7 +8,7 @@ from pathlib import Path
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.registry.schema import migrate
+from modelyard.registry.revisions import is_current
 from modelyard.registry.tables import Token
 from modelyard.settings import Settings
 
@@ -20,10 +20,17 @@ def prepare(settings: Settings) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.effective_database_url)
     try:
-        migrate(database.engine)
+        _migrate(database)
         database.write_now(lambda registry: _ensure_root(registry, settings))
     finally:
         database.close()
+
+
+def _migrate(database: Database) -> None:
+    if not is_current(database.engine):
+        from modelyard.registry.schema import migrate  # noqa: PLC0415 - most starts have nothing to migrate
+
+        migrate(database.engine)
 
 
 def _ensure_root(registry: Registry, settings: Settings) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, MetaData, Text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from modelyard.clock import now
@@ -14,7 +13,7 @@ from modelyard.clock import now
 Int64 = BigInteger().with_variant(Integer, "sqlite")
 
 # Compared byte by byte, as SQLite does: names are searched and paged by range, whatever the database's own collation.
-Bytewise = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
 
 Id = Annotated[int, mapped_column(Int64, primary_key=True)]
 CreatedAt = Annotated[int, mapped_column(Int64, default=now)]
