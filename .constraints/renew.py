@@ -30,7 +30,7 @@ if __name__ == "__main__":
     project = str(HERE.parent / "pyproject.toml")
     renew("runtime", project)
     renew("s3", project, "--extra=s3", f"--constraint={HERE / 'runtime.txt'}")
-    renew("build", str(HERE / "build.in"))
+    renew("build", str(HERE / "build.in"), f"--constraint={HERE / 'runtime.txt'}")
     renew("postgres", project, "--extra=postgres", f"--constraint={HERE / 's3.txt'}")
     renew("dev", project, "--extra=dev", f"--constraint={HERE / 's3.txt'}")
     for client in sorted((HERE / "clients").glob("*.in")):  # each in an environment of its own, for tests/e2e
