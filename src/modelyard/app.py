@@ -70,7 +70,10 @@ class Application(FastAPI):
         """The OpenAPI document, made when it is first asked for."""
         for route in self.state.routes if self.openapi_schema is None else ():
             if isinstance(route, APIRoute) and route.openapi_extra:
-                route.openapi_extra = described(route.openapi_extra)
+                # In place: once FastAPI has looked at all routes, for a 404 say, it keeps what they were then.
+                told = described(route.openapi_extra)
+                route.openapi_extra.clear()
+                route.openapi_extra.update(told)
         return super().openapi()
 
     def build_middleware_stack(self) -> ASGIApp:
