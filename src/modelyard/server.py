@@ -73,9 +73,9 @@ def server_options(settings: Settings) -> dict[str, Any]:
 
 def tune_gc() -> None:
     """Keep the cycle collector away from what was made at the start, and from the pages of large answers."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def tune_malloc() -> None:

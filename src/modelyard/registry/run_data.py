@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import TypeAlias
 
 from sqlalchemy import Insert, bindparam, case, delete, func, insert, select, tuple_
 
@@ -27,14 +27,11 @@ from modelyard.registry.tables import (
     head_of,
 )
 
+Value: TypeAlias = tuple[str, float | None, Milliseconds, int]
+"""One value of a metric, as it is shown: name, value (None for NaN; may be infinite), timestamp, step.
 
-class Value(NamedTuple):
-    """One value of a metric, as it is shown; there may be very many."""
-
-    name: str
-    value: float | None  # None for NaN; may be infinite
-    timestamp: Milliseconds
-    step: int
+A bare tuple, since a page of runs may hold 20 000: the driver's rows are taken as they are.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +75,14 @@ class RunDataRepository(Repository):
     def latest_metrics(self, candidate_ids: Sequence[int]) -> dict[int, list[Value]]:
         """The last value of each metric of runs."""
         found: dict[int, list[Value]] = defaultdict(list)
-        for owner, *value in self.tuples(_LATEST_METRICS, {"ids": candidate_ids}):
-            found[owner].append(Value(*value))
+        for row in self.tuples(_LATEST_METRICS, {"ids": candidate_ids}):
+            found[row[0]].append(row[1:])
         return found
 
     def all_values(self, candidate_id: int, limit: int) -> list[Value] | None:
         """Every value of a run, metric by metric, the latest of each last; None if there are more than `limit`."""
         rows = self.tuples(_ALL_VALUES, {"candidate_id": candidate_id, "limit": limit + 1})
-        return list(map(Value._make, rows)) if len(rows) <= limit else None
+        return rows if len(rows) <= limit else None
 
     def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Value], Cursor | None]:
         """A page of one metric's points, by step, then time."""
@@ -93,7 +90,7 @@ class RunDataRepository(Repository):
         keys = (SortKey(CandidateMetric.step), SortKey(CandidateMetric.timestamp), SortKey(CandidateMetric.id))
         page = read_page(self.session, [Section(select(CandidateMetric.id).where(mine), keys)], cursor, limit)
         statement = _VALUES.add_columns(CandidateMetric.id).where(CandidateMetric.id.in_(page.ids))
-        values = {row[-1]: Value(*row[:-1]) for row in self.tuples(statement)}
+        values = {row[-1]: row[:-1] for row in self.tuples(statement)}
         return [values[id_] for id_ in page.ids], page.following
 
     def model_points(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Select, bindparam, func, select
 
@@ -18,6 +19,7 @@ from modelyard.wire.filters import Clause, Order
 _BY_EID = select(Candidate).where(Candidate.project_id == bindparam("project_id"), Candidate.eid == bindparam("eid"))
 
 RARE = 2_000  # matches; a page of the usual order passes as many runs in the time that it takes to sort them
+RARE_TOGETHER = 20_000  # of one among several clauses, since few runs match them all, and the order is passed in vain
 
 
 class RunRepository(Repository):
@@ -62,10 +64,10 @@ class RunRepository(Repository):
         limit: int,
     ) -> tuple[list[Candidate], Cursor | None]:
         """A page of runs, those that began last first unless ordered otherwise."""
-        scope = Scope(experiment_ids, self._is_rare)
+        scope = Scope(experiment_ids, partial(self._has_few, RARE if len(clauses) == 1 else RARE_TOGETHER))
         page = read_page(self.session, run_sections(scope, view, clauses, orders), cursor, limit)
         return self.entities(Candidate, page.ids), page.following
 
-    def _is_rare(self, owners: Select[int]) -> bool:
-        found = select(func.count()).select_from(owners.limit(RARE + 1).subquery())
-        return (self.session.scalar(found) or 0) <= RARE
+    def _has_few(self, limit: int, owners: Select[int]) -> bool:
+        found = select(func.count()).select_from(owners.limit(limit + 1).subquery())
+        return (self.session.scalar(found) or 0) <= limit

@@ -173,8 +173,8 @@ def logged_model(view: LoggedModelView) -> Shape:
 
 
 def _model_metric(view: LoggedModelView, point: Point, run_id: str) -> Shape:
-    value = Value(point.name, point.value, point.timestamp, point.step)
-    shape = metrics([value])[0] | {"model_id": view.model.eid, "run_id": run_id}
+    (shape,) = metrics([(point.name, point.value, point.timestamp, point.step)])
+    shape |= {"model_id": view.model.eid, "run_id": run_id}
     if point.dataset_name:
         shape |= {"dataset_name": point.dataset_name, "dataset_digest": point.dataset_digest or ""}
     return shape
