@@ -5,6 +5,8 @@ These operations take the bare request and read their own path, so that `direct`
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, field_validator
@@ -88,8 +90,13 @@ async def download(request: Request) -> Response:
 
 def _address(request: Request) -> Address:
     path = request.scope["path_params"]
-    name = parse_file_name(path["name"])
-    return Address(parse_project(path["project"]), parse_owner(path["model_version_id"]), name)
+    return _parsed(path["project"], path["model_version_id"], path["name"])
+
+
+@lru_cache(maxsize=4096)
+def _parsed(project: str, model_version_id: str, name: str) -> Address:
+    parsed_name = parse_file_name(name)
+    return Address(parse_project(project), parse_owner(model_version_id), parsed_name)
 
 
 def _json(body: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -82,6 +82,8 @@ async def read_parameters(request: Request, lists: frozenset[str] = frozenset())
 def read_query(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The parameters in a request's query."""
     values: dict[str, Any] = {}
+    if not request.scope["query_string"]:
+        return values
     for name, value in request.query_params.multi_items():
         _collect(values, name, value, lists)
     return values

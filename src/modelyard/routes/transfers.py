@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Literal
 
 from fastapi import Request, Response
@@ -21,7 +22,7 @@ from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_fi
 from modelyard.wire.headers import combined
 from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
 from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download
-from modelyard.wire.send import FileResponse
+from modelyard.wire.send import BytesResponse, FileResponse
 
 OFFER_HEADER = "x-modelyard-upload"
 CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"})
@@ -61,7 +62,7 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
     credential = read_credential(request.scope["headers"])
     if signed_in and credential is None:
         raise Unauthorized
-    if redirected := await _redirect(request, credential, address, files):
+    if files.redirects and (redirected := await _redirect(request, credential, address, files)):
         return redirected
     opened = await files.download(credential, address)
     try:
@@ -72,7 +73,7 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
     if opened.reader is not None and answer.parts:
         return FileResponse(answer.status, answer.headers, files.source(opened.reader), answer.parts, answer.framing)
     opened.close()
-    return Response(_content(opened, answer), answer.status, answer.headers)
+    return BytesResponse(answer.status, answer.headers, _content(opened, answer))
 
 
 async def _redirect(request: Request, credential: str | None, address: Address, files: FileService) -> Response | None:
@@ -95,6 +96,8 @@ async def _refuse_body(request: Request) -> None:
 def _content(opened: Download, answer: Answer) -> bytes:
     """What is sent of a small file: all of it, a range, or several with what frames them."""
     content = opened.content or b""
+    if answer.status == HTTPStatus.OK:
+        return content
     parts = [content[part.start : part.stop] for part in answer.parts]
     if answer.framing is None:
         return b"".join(parts)

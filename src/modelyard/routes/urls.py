@@ -12,7 +12,8 @@ from modelyard.settings import Settings
 def base_url(request: Request) -> str:
     """Scheme, host and port of the server without a trailing slash: the external URL, else what the request says."""
     settings: Settings = request.app.state.settings
-    return settings.external_url or f"{request.url.scheme}://{request.url.netloc}"
+    host = request.headers.get("host")  # asked first: Starlette takes the whole URL apart for its parts
+    return settings.external_url or f"{request.scope['scheme']}://{host or request.url.netloc}"
 
 
 def own_url(request: Request) -> str:

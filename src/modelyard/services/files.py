@@ -149,6 +149,11 @@ class FileService:
             self._contents.put(opened.file.sha256, opened.content)
         return opened
 
+    @property
+    def redirects(self) -> bool:
+        """Whether there are URLs at which the store itself gives files."""
+        return self.remote is not None and self.remote.redirect_seconds is not None
+
     async def download_url(self, credential: str | None, address: Address, headers: DownloadHeaders) -> str | None:
         """A URL at which the store itself gives the file, a secret; None where downloads pass through here.
 

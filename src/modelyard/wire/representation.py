@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from modelyard.errors import PreconditionFailed, RangeNotSatisfiable
 from modelyard.wire.conditions import Outcome, Validators, evaluate, http_date, range_applies
 from modelyard.wire.digests import etag_of, format_repr_digest
 from modelyard.wire.disposition import attachment
+from modelyard.wire.headers import RawHeaders, encoded
 from modelyard.wire.ranges import ByteRange, MultipartRanges, UnsatisfiableRange, parse_range
 
 CONTENT_TYPE = "application/octet-stream"
@@ -51,7 +53,7 @@ class Answer:
     """Status, headers, and which bytes to send; `framing` is set for several ranges."""
 
     status: int
-    headers: dict[str, str]
+    headers: RawHeaders
     parts: list[ByteRange]
     framing: MultipartRanges | None = None
 
@@ -65,13 +67,13 @@ def answer_download(method: str, headers: Mapping[str, str], file: Representatio
     if outcome is Outcome.PRECONDITION_FAILED:
         raise PreconditionFailed
     if outcome is Outcome.NOT_MODIFIED:
-        return Answer(304, file.validator_headers | CACHING, [])
+        return Answer(304, encoded(file.validator_headers | CACHING), [])
     parts = _requested_parts(method, headers, file)
     if parts is None:
         return Answer(200, _headers(file, CONTENT_TYPE, file.size), [ByteRange(0, file.size)])
     if len(parts) == 1:
-        single = {"Content-Range": parts[0].content_range(file.size)}
-        return Answer(206, _headers(file, CONTENT_TYPE, parts[0].length) | single, parts)
+        single = encoded({"Content-Range": parts[0].content_range(file.size)})
+        return Answer(206, _headers(file, CONTENT_TYPE, parts[0].length) + single, parts)
     framing = MultipartRanges(tuple(parts), file.size, secrets.token_hex(16), CONTENT_TYPE)
     return Answer(206, _headers(file, framing.content_type_header, framing.content_length), parts, framing)
 
@@ -86,8 +88,9 @@ def _requested_parts(method: str, headers: Mapping[str, str], file: Representati
         raise RangeNotSatisfiable(file.size) from error
 
 
-def _headers(file: Representation, content_type: str, length: int) -> dict[str, str]:
-    return (
+@lru_cache(maxsize=4096)
+def _headers(file: Representation, content_type: str, length: int) -> RawHeaders:
+    return encoded(
         file.validator_headers
         | CACHING
         | {

@@ -7,13 +7,14 @@ block read ahead all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from modelyard.wire.headers import RawHeaders
 from modelyard.wire.ranges import ByteRange, MultipartRanges
 
 BLOCK_BYTES = 1024 * 1024
@@ -57,19 +58,34 @@ async def _read(source: Source, offset: int, length: int) -> bytes:
     return await source.read(offset, length) if length > 0 else b""
 
 
+class BytesResponse(Response):
+    """An answer whose bytes are at hand, with headers that need no more work."""
+
+    def __init__(self, status: int, headers: RawHeaders, content: bytes) -> None:
+        self.status_code = status
+        self.raw_headers = list(headers)
+        self.body = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 class FileResponse(Response):
     """An answer with the whole file, one range of it, or several as multipart/byteranges."""
 
     def __init__(
         self,
         status: int,
-        headers: Mapping[str, str],
+        headers: RawHeaders,
         source: Source,
         parts: Sequence[ByteRange],
         framing: MultipartRanges | None,
     ) -> None:
         super().__init__(status_code=status)
-        self.raw_headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self.raw_headers = list(headers)
         self.source = source
         self.parts = parts
         self.framing = framing
