@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
-from sqlalchemy import ColumnElement, delete, exists, func, select
+from sqlalchemy import ColumnElement, Insert, delete, exists, func, select
 
+from modelyard.clock import now
 from modelyard.registry.base import Repository
+from modelyard.registry.dialects import upsert
 from modelyard.registry.tables import Blob, PackageFile
 
 BATCH = 1000
@@ -18,9 +21,8 @@ class BlobRepository(Repository):
 
     def ensure(self, sha256: str, size: int) -> None:
         """Know a blob from now on."""
-        if self.session.get(Blob, sha256) is None:
-            self.session.add(Blob(sha256=sha256, size=size))
-            self.session.flush()
+        row = {"sha256": sha256, "size": size, "created_at": now()}
+        self.session.connection().execute(_ensure_statement(self.dialect), row)
 
     def references(self, sha256: str) -> int:
         """How many files point at the blob."""
@@ -45,3 +47,8 @@ class BlobRepository(Repository):
         ).all():
             yield from rows
             last = rows[-1].sha256
+
+
+@cache
+def _ensure_statement(dialect: str) -> Insert:
+    return upsert(dialect, Blob).on_conflict_do_nothing()

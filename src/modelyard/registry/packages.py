@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select, update
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository, contains, storable
@@ -84,6 +84,10 @@ class PackageRepository(Repository):
         """Insert a package."""
         self.insert(package)
         return package
+
+    def set_status(self, package_id: int, status: str) -> None:
+        """List or hide a package."""
+        self.session.execute(update(Package).where(Package.id == package_id).values(status=status))
 
     def delete(self, package: Package) -> None:
         """Remove a package with its files; its version or candidate stays."""

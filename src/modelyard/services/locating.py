@@ -82,13 +82,13 @@ def record(
 ) -> StoredFile:
     """Make the content the newest file at the address, unless it is already."""
     sha256, size = content.sha256, content.size
-    package = packages.ensure(registry, location, address.owner, caller)
+    package_id = location.package_id or packages.make(registry, location, address.owner, caller).id
     if status is not None:
-        package.status = status
+        registry.packages.set_status(package_id, status)
     if location.file is not None and location.file.sha256 == sha256:
         return location.file
     registry.blobs.ensure(sha256, size)
     file = registry.packages.add_file(
-        PackageFile(package_id=package.id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
+        PackageFile(package_id=package_id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
     )
     return StoredFile(file.id, file.name, sha256, size, file.created_at)

@@ -14,13 +14,10 @@ from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
 
 
-def ensure(registry: Registry, location: Location, owner: OwnerRef, caller: Identity) -> Package:
-    """The package of whoever was located, made on first use and again after it was deleted."""
+def make(registry: Registry, location: Location, owner: OwnerRef, caller: Identity) -> Package:
+    """A package for whoever was located without one: on first use, and again after it was deleted."""
     if location.owner_id is None or location.project is None:
         raise NotFound
-    existing = registry.packages.by_id(location.project.id, location.package_id) if location.package_id else None
-    if existing is not None:
-        return existing
     if owner.kind is OwnerKind.VERSION:
         return make_for_version(registry, location.project.id, location.owner_id, caller)
     if owner.kind is OwnerKind.LOGGED_MODEL:
