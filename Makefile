@@ -5,6 +5,8 @@ RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
 DATABASE_TESTS := tests/mlflow tests/registry tests/routes tests/services
+JOBS ?= auto
+PYTEST := $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help serve test bench check format pins clean
@@ -17,8 +19,8 @@ serve: $(RUNTIME) ## Set up, migrate and serve on 127.0.0.1:8080
 
 test: $(DEV) ## Set up and run all tests, with coverage; those on the database once more on PostgreSQL
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
-	MODELYARD_TEST_DATABASE=postgresql $(BIN)/coverage run -m pytest $(or $(ARGS),$(DATABASE_TESTS))
+	$(PYTEST) $(ARGS)
+	MODELYARD_TEST_DATABASE=postgresql $(PYTEST) $(or $(ARGS),$(DATABASE_TESTS))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -39,7 +39,7 @@ class Server:
             self._process = subprocess.Popen(  # noqa: S603 - the suite's own commands
                 command,
                 cwd=log.parent,  # where no .env of the checkout is read
-                env=os.environ | dict(environment or {}),
+                env=_as_at_home() | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -96,6 +96,11 @@ class Server:
         elif requests:
             metrics[CPU_PER_REQUEST] = cpu * 1000 / requests
         return metrics | {PEAK: tree.peak_mib(self._process.pid)}
+
+
+def _as_at_home() -> dict[str, str]:
+    """This environment without what would have each start compile the program anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def output_of(
