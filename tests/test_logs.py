@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -88,3 +93,27 @@ def test_an_id_that_is_not_plain_is_replaced(anonymous: httpx.Client, sent: str)
     answered = anonymous.get("/version", headers={"X-Request-Id": sent}).headers["x-request-id"]
     assert answered != sent
     assert len(answered) == 32
+
+
+def test_processes_that_share_a_log_do_not_mix_their_lines() -> None:
+    """A socket that keeps the bounds of what is written shows each write by itself."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    program = "import logging, structlog; from modelyard import logs; logs.configure('info', 'json')\n"
+    program += "structlog.get_logger().info('ours'); logging.getLogger().info('theirs')"
+    with ours:
+        with theirs:
+            subprocess.run([sys.executable, "-c", program], stderr=theirs.fileno(), check=True)
+        written = [ours.recv(10_000), ours.recv(10_000)]
+    assert [json.loads(line)["event"] for line in written] == ["ours", "theirs"]
+    assert all(line.endswith(b"}\n") for line in written)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
+def test_a_log_that_cannot_be_written_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        logs.configure("info", "json")
+        structlog.get_logger().error("blob store full")
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()

@@ -6,12 +6,26 @@ import logging
 import logging.config
 import sys
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import structlog
 
 Event = MutableMapping[str, Any]
+
+
+class _Lines(structlog.WriteLogger):
+    """Writes each line with one call, since several processes share a log.
+
+    A line that cannot be written is lost: the disk that is full beneath the log must not fail the request as well.
+    """
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warning = error = critical = exception = msg
 
 
 def configure(level: str, form: str | None) -> None:
@@ -30,7 +44,7 @@ def configure(level: str, form: str | None) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_arguments: _Lines(sys.stderr),
         cache_logger_on_first_use=False,
     )
     _capture_library_logs(level, shared, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -38,7 +39,8 @@ class ServerProcess:
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def kill(self) -> None:
-        self.process.kill()
+        """Kill the process, and with it its workers."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -86,7 +88,9 @@ def _started(folder: Path, arguments: tuple[str, ...], variables: Mapping[str, s
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
     with (folder / "server.log").open("ab") as log:
         command = [str(COMMAND), "serve", "--port", str(port), *arguments]
-        process = subprocess.Popen(command, cwd=folder, env={**environment, **variables}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, env={**environment, **variables}, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         yield ServerProcess(folder, port, process)
     finally:

@@ -1,0 +1,40 @@
+"""The crash driver by hand: `python -m tests.crash --kills 200 --seed 7`."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.crash.contents import LARGEST, MIB
+from tests.crash.driver import MAX_SECONDS, CrashFailure, Plan, run
+
+
+def main() -> int:
+    """Run as the options say; exit status 1 when a promise was broken, and then the data stay."""
+    options = argparse.ArgumentParser(prog="python -m tests.crash", description="Kill a server, check what is left.")
+    options.add_argument("--kills", type=int, default=200)
+    options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    options.add_argument("--largest", type=int, default=LARGEST // MIB, help="MiB of the largest file")
+    options.add_argument("--seconds", type=float, default=MAX_SECONDS, help="at most, from a start to its kill")
+    options.add_argument("--workers", type=int, default=2, help="processes of the server, at most")
+    options.add_argument("--database-url", help="an empty PostgreSQL database instead of SQLite")
+    options.add_argument("--folder", type=Path, help="an empty folder for the data; by default a new one")
+    chosen = options.parse_args()
+    plan = Plan(chosen.seed, chosen.kills, chosen.largest * MIB, chosen.seconds, chosen.workers, chosen.database_url)
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="crash-"))
+    try:
+        run(folder, plan, lambda line: print(line, flush=True))  # noqa: T201 - for whoever watches
+    except CrashFailure as failure:
+        print(failure, file=sys.stderr)  # noqa: T201
+        return 1
+    if chosen.folder is None:
+        shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
