@@ -27,7 +27,7 @@ from pathlib import Path
 
 from tests.crash.contents import LARGEST, Contents
 from tests.crash.uploader import Uploader
-from tests.crash.verify import errors_logged, only_the_unreferenced_goes
+from tests.crash.verify import errors_logged, only_the_unreferenced_goes, upkeep_of
 from tests.e2e.processes import COMMAND, ServerProcess, serving
 
 UPLOADERS = 8
@@ -84,7 +84,9 @@ class _Driver:
         self._work_until_killed(number, seconds, kill_gc=chance.random() < 0.5)
         self._server = self._start(chance)
         referenced = self._check_files()
-        removed = only_the_unreferenced_goes(self.folder, referenced, self.variables)
+        removed = only_the_unreferenced_goes(
+            self.folder / "data" / "blobs", referenced, upkeep_of(self.folder, self.variables)
+        )
         assert errors_logged((self.folder / "server.log").read_text()) == []
         return (
             f"round {number}: killed after {seconds:.2f} s, {self._acknowledged() - before} requests acknowledged, "

@@ -6,7 +6,7 @@ import hashlib
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -73,19 +73,9 @@ class Uploader:
                 digest.update(block)
         return digest.hexdigest()
 
-    def _any_operation(self, client: httpx.Client, chance: random.Random) -> None:
-        operations: list[Callable[[httpx.Client, random.Random], None]] = [self._put, self._delete_file, self._read]
-        crowded = sum(map(len, self.ledger.files.values())) > MAX_FILES
-        weights = [1, 8, 1] if crowded else [14, 3, 3]
-        if chance.random() < 0.03:
-            self._delete_package(client)
-        else:
-            chance.choices(operations, weights)[0](client, chance)
-
-    def _put(self, client: httpx.Client, chance: random.Random) -> None:
-        name = f"f{chance.randrange(NAMES)}"
-        content = chance.choice(self._contents.popular) if chance.random() < 0.3 else self._contents.new(chance)
-        body = Body(content, chance.choice(["form", "raw", "chunked"]))
+    def put(self, client: httpx.Client, name: str, content: Content, form: str) -> None:
+        """Upload a content. Raises httpx.TransportError where there is no answer, as all of these do."""
+        body = Body(content, form)
         self.ledger.begin(uploaded(self.ledger.files, name, content.sha256))
         try:
             answer = client.put(f"{self.files}/{name}", content=body.pieces(), headers=body.headers)
@@ -95,20 +85,34 @@ class Uploader:
             raise
         self._answered("put", answer)
 
-    def _delete_file(self, client: httpx.Client, chance: random.Random) -> None:
-        if not self.ledger.files:
-            return
-        name = chance.choice(sorted(self.ledger.files))
-        index = chance.randrange(len(self.ledger.files[name]))
+    def delete_file(self, client: httpx.Client, name: str, index: int) -> None:
+        """Delete one of the files of a name, counted from the oldest."""
         file = [each for each in self._list(client) if each.name == name][index]
+        package = self._package(client)
         self.ledger.begin(deleted(self.ledger.files, name, index))
-        self._answered("delete", client.delete(f"{self._package(client)}/package_files/{file.id}"))
+        self._answered("delete", client.delete(f"{package}/package_files/{file.id}"))
 
-    def _delete_package(self, client: httpx.Client) -> None:
+    def delete_package(self, client: httpx.Client) -> None:
+        """Delete all files, where there ever were any."""
         package = self._package(client)
         if package is not None:
             self.ledger.begin({})
             self._answered("delete", client.delete(package))
+
+    def _any_operation(self, client: httpx.Client, chance: random.Random) -> None:
+        crowded = sum(map(len, self.ledger.files.values())) > MAX_FILES
+        weights = (1, 8, 1, 0.5) if crowded else (14, 3, 3, 0.5)
+        operations = (self._put_any, self._delete_any, self._read, lambda client, _: self.delete_package(client))
+        chance.choices(operations, weights)[0](client, chance)
+
+    def _put_any(self, client: httpx.Client, chance: random.Random) -> None:
+        content = chance.choice(self._contents.popular) if chance.random() < 0.3 else self._contents.new(chance)
+        self.put(client, f"f{chance.randrange(NAMES)}", content, chance.choice(("form", "raw", "chunked")))
+
+    def _delete_any(self, client: httpx.Client, chance: random.Random) -> None:
+        if self.ledger.files:
+            name = chance.choice(sorted(self.ledger.files))
+            self.delete_file(client, name, chance.randrange(len(self.ledger.files[name])))
 
     def _read(self, client: httpx.Client, chance: random.Random) -> None:
         for name in sorted(self.ledger.files)[: chance.randrange(1, 3)]:

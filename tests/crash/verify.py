@@ -5,48 +5,66 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from modelyard.services import upkeep
 from tests.e2e.processes import COMMAND
+from tests.live import LiveServer
+
+Upkeep = Callable[..., list[dict[str, Any]]]
+"""Runs `check` or `gc` with options, and gives what they print. Nothing is too young to be collected."""
 
 
-def upkeep(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """What `modelyard check` or `gc` prints of the registry in a folder. Its grace period is over at once."""
+def upkeep_of(folder: Path, variables: Mapping[str, str]) -> Upkeep:
+    """The commands themselves, on the registry in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
-    environment |= {"MODELYARD_GC_GRACE": "0", **(variables or {})}
-    done = subprocess.run(
-        [COMMAND, *arguments, "--json"], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stderr == "", done.stderr
-    printed: list[dict[str, Any]] = json.loads(done.stdout)
-    assert done.returncode == (1 if arguments[0] == "check" and printed else 0)
-    return printed
+    environment |= {"MODELYARD_GC_GRACE": "0", **variables}
+
+    def run(*arguments: str) -> list[dict[str, Any]]:
+        command = [str(COMMAND), *arguments, "--json"]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.stderr == "", done.stderr
+        printed: list[dict[str, Any]] = json.loads(done.stdout)
+        assert done.returncode == (1 if arguments[0] == "check" and printed else 0)
+        return printed
+
+    return run
 
 
-def stored(folder: Path) -> set[tuple[str, str]]:
-    """Everything in the folder of blobs: ("blob", digest), and ("write", name) for what was never published."""
-    blobs = folder / "data" / "blobs"
+def upkeep_within(live: LiveServer) -> Upkeep:
+    """The services behind the commands, within this process."""
+    database, store = live.app.state.database, live.app.state.store
+
+    def run(*arguments: str) -> list[dict[str, Any]]:
+        if arguments[0] == "check":
+            return [asdict(each) for each in upkeep.check(database, store, read="--read" in arguments)]
+        return [asdict(each) for each in upkeep.collect(database, store, grace=0, dry_run=False)]
+
+    return run
+
+
+def stored(blobs: Path) -> set[tuple[str, str]]:
+    """Everything in a folder of blobs: ("blob", digest), and ("write", name) for what was never published."""
     return {("blob", path.name) for path in blobs.glob("sha256/*/*/*")} | {
         ("write", path.name) for path in blobs.glob("incoming/*")
     }
 
 
-def only_the_unreferenced_goes(
-    folder: Path, referenced: set[str], variables: Mapping[str, str] | None = None
-) -> list[dict[str, Any]]:
+def only_the_unreferenced_goes(blobs: Path, referenced: set[str], run: Upkeep) -> list[dict[str, Any]]:
     """Hold that every blob is as the database says, and that `gc` takes exactly what no file refers to; what it took.
 
     Nobody may write meanwhile. Records of blobs without bytes go too; only the database knows of those.
     """
     wanted = {("blob", digest) for digest in referenced}
-    assert upkeep(folder, "check", "--read", variables=variables) == []
-    garbage = stored(folder) - wanted
-    removed = upkeep(folder, "gc", variables=variables)
+    assert run("check", "--read") == []
+    garbage = stored(blobs) - wanted
+    removed = run("gc")
     assert {(each["kind"], each["name"]) for each in removed if each["kind"] != "record"} == garbage
-    assert stored(folder) == wanted
-    assert upkeep(folder, "check", variables=variables) == []
+    assert stored(blobs) == wanted
+    assert run("check") == []
     return removed
 
 

@@ -7,13 +7,11 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 
 from modelyard.blobs.store import BlobError, BlobMissing, Digest, StoreFull, StoreUnavailable
 
-DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 COPY_STEP = 1 << 20
 
@@ -68,32 +66,6 @@ def copy_all(source: int, target: int) -> None:
     offset = 0
     while chunk := os.pread(source, COPY_STEP, offset):
         offset += write_all(target, [memoryview(chunk)])
-
-
-def fsync_directory(path: Path) -> None:
-    """Make the entries of a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_directory(path: Path) -> None:
-    """Create a directory unless it is there, and make its entry in its parent durable.
-
-    The parent is synced also when the directory was there: another writer may have made it and not synced it yet.
-    """
-    with suppress(FileExistsError):
-        os.mkdir(path, DIRECTORY_MODE)
-    fsync_directory(path.parent)
-
-
-def make_directories(path: Path) -> None:
-    """Create an absolute path's directory with its missing parents, each one durable."""
-    if not path.is_dir():
-        make_directories(path.parent)
-        make_directory(path)
 
 
 def find_writeback(name: str = "sync_file_range") -> Callable[[int, int, int, int], int] | None:

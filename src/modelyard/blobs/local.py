@@ -20,15 +20,13 @@ from modelyard.blobs._incoming import IncomingFile, abandoned, is_incoming_name
 from modelyard.blobs._posix import (
     blob_errors,
     copy_all,
-    fsync_directory,
-    make_directories,
-    make_directory,
     read_at,
     start_writeback,
     write_all,
 )
 from modelyard.blobs._writer import HashingWriter
 from modelyard.blobs.store import BlobStat, Digest, Leftover, check_digest, check_range, is_digest
+from modelyard.durable import fsync_directory, make_directories, make_directory
 
 WRITEBACK_STEP = 32 << 20
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
+from modelyard.durable import fsync_directory, make_directories
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.revisions import is_current
@@ -17,7 +18,7 @@ ROOT = "root"
 
 def prepare(settings: Settings) -> None:
     """Make the data folder, migrate the database, and make `root` if nobody is there yet; safe to run twice at once."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_directories(settings.data_dir.absolute())
     database = Database(settings.effective_database_url)
     try:
         _migrate(database)
@@ -55,3 +56,4 @@ def _write_secret(path: Path, secret: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    fsync_directory(path.absolute().parent)

@@ -1,0 +1,35 @@
+"""Names that outlive a power failure: a new entry of a folder is durable only when the folder itself was synced."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+DIRECTORY_MODE = 0o700
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the entries of a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory unless it is there, and make its entry in its parent durable.
+
+    The parent is synced also when the directory was there: another writer may have made it and not synced it yet.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(path, DIRECTORY_MODE)
+    fsync_directory(path.parent)
+
+
+def make_directories(path: Path) -> None:
+    """Create an absolute path's directory with its missing parents, each one durable."""
+    if not path.is_dir():
+        make_directories(path.parent)
+        make_directory(path)

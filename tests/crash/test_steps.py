@@ -1,0 +1,162 @@
+"""A process that dies at a named step of a commit, alone or with its machine, and what is there afterwards."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.crash import dying
+from tests.crash.contents import KIB, Contents
+from tests.crash.uploader import Uploader
+from tests.crash.verify import only_the_unreferenced_goes, upkeep_within
+from tests.databases import database_url
+from tests.live import LiveServer, running
+
+pytestmark = pytest.mark.slow
+
+# Forks of a process that has imported everything start in a tenth of the time.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.crash.dying", "modelyard.server"])
+
+BY_POWER = pytest.mark.parametrize("power", [False, True], ids=["process", "machine"])
+
+
+@dataclass(frozen=True)
+class Mortal:
+    """A folder in which commands of modelyard die at one step, once they are armed."""
+
+    folder: Path
+    step: str
+    power: bool
+
+    def start(self, *arguments: str) -> ForkServerProcess:
+        variables = {"MODELYARD_DATABASE_URL": database_url(self.folder / "data"), "MODELYARD_GC_GRACE": "0"}
+        process = FORKS.Process(target=dying.run, args=(self.folder, self.step, self.power, arguments, variables))
+        process.start()
+        return process
+
+    def arm(self, survives: int = 0) -> None:
+        """Let the step be deadly from now on, but for the first times."""
+        (self.folder / dying.ARMED).write_text(str(survives))
+
+    @contextmanager
+    def serving(self) -> Iterator[httpx.Client]:
+        """A server for the length of a `with`, at whose end it must have died at its step."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        process = self.start("serve", "--port", str(port))
+        try:
+            yield self._client(process, port)
+            process.join(30)
+            assert process.exitcode == dying.STATUS
+        finally:
+            process.kill()
+            process.join()
+
+    def _client(self, process: ForkServerProcess, port: int) -> httpx.Client:
+        for _ in range(1200):
+            assert process.is_alive(), (self.folder / "server.log").read_text()
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/-/readiness").status_code == 200:
+                    token = (self.folder / "data" / "root-token").read_text().strip()
+                    headers = {"PRIVATE-TOKEN": token}
+                    return httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=30)
+            except httpx.TransportError:
+                time.sleep(0.02)
+        raise AssertionError("the server did not become ready")
+
+
+def check_after(live: LiveServer, uploader: Uploader) -> None:
+    """All that must hold when the server is back."""
+    with live.client(live.root_token) as client:
+        found = uploader.visible(client)
+        assert uploader.ledger.settle(found)
+        for name, digests in found.items():
+            assert uploader.download(client, name) == digests[-1]
+        referenced = {digest for digests in found.values() for digest in digests}
+        only_the_unreferenced_goes(live.settings.blob_root, referenced, upkeep_within(live))
+
+
+@BY_POWER
+@pytest.mark.parametrize("step", dying.UPLOAD_STEPS)
+def test_an_upload_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, step: str, power: bool) -> None:
+    mortal = Mortal(tmp_path, step, power)
+    contents = Contents(1, largest=512 * KIB)
+    kept, lost = contents.popular[:2]
+    with mortal.serving() as client, client:
+        uploader = Uploader(client, 1, contents)
+        uploader.put(client, "f", kept, "raw")
+        mortal.arm()
+        with pytest.raises(httpx.TransportError):
+            uploader.put(client, "f", lost, "form")
+    assert uploader.failures == []
+    with running(tmp_path / "data") as live:
+        check_after(live, uploader)
+        committed = step == f"after the {dying.COMMIT}"
+        assert uploader.ledger.files == {"f": (kept.sha256, lost.sha256) if committed else (kept.sha256,)}
+        with live.client(live.root_token) as client:
+            uploader.put(client, "f", lost, "chunked")
+            check_after(live, uploader)
+
+
+@BY_POWER
+@pytest.mark.parametrize("step", dying.CHANGE_STEPS)
+@pytest.mark.parametrize("what", ["file", "package"])
+def test_a_deletion_that_dies_is_done_or_not_at_all(tmp_path: Path, step: str, what: str, power: bool) -> None:
+    mortal = Mortal(tmp_path, step, power)
+    contents = Contents(1, largest=64 * KIB)
+    with mortal.serving() as client, client:
+        uploader = Uploader(client, 1, contents)
+        for content in contents.popular[:2]:
+            uploader.put(client, "f", content, "raw")
+        mortal.arm()
+        with pytest.raises(httpx.TransportError):
+            uploader.delete_file(client, "f", 1) if what == "file" else uploader.delete_package(client)
+    with running(tmp_path / "data") as live:
+        before = uploader.ledger.files
+        check_after(live, uploader)
+        assert (uploader.ledger.files == before) is (step == f"before the {dying.COMMIT}")
+
+
+@BY_POWER
+@pytest.mark.parametrize("step", dying.COLLECT_STEPS)
+def test_a_collection_that_dies_has_taken_only_what_nothing_refers_to(tmp_path: Path, step: str, power: bool) -> None:
+    mortal = Mortal(tmp_path, step, power)
+    contents = Contents(1, largest=64 * KIB)
+    with running(tmp_path / "data") as live, live.client(live.root_token) as client:
+        uploader = Uploader(client, 1, contents)
+        for content in contents.popular[:3]:
+            uploader.put(client, "f", content, "raw")
+        for index in (2, 1):
+            uploader.delete_file(client, "f", index)
+        mortal.arm()
+        process = mortal.start("gc")
+        process.join(30)
+        assert process.exitcode == dying.STATUS
+        again = contents.popular[1]
+        uploader.put(client, "f", again, "raw")  # whether its blob, or the record of it, is there or not
+        check_after(live, uploader)
+        assert uploader.ledger.files == {"f": (contents.popular[0].sha256, again.sha256)}
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(("step", "survives"), dying.START_STEPS)
+def test_a_first_start_that_dies_is_made_again(tmp_path: Path, step: str, survives: int) -> None:
+    """Whatever token lies there afterwards is the administrator's."""
+    mortal = Mortal(tmp_path, step, power=True)
+    mortal.arm(survives)
+    process = mortal.start("migrate")
+    process.join(30)
+    assert process.exitcode == dying.STATUS
+    with running(tmp_path / "data") as live, live.client(live.root_token) as client:
+        assert client.get("/user").json()["username"] == "root"
