@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from modelyard import logs
 from modelyard.app import create_app
@@ -42,7 +43,20 @@ def serve(settings: Settings) -> None:
         tune_gc()
         uvicorn.run(app, **options)
     else:
-        uvicorn.run("modelyard.server:worker_app", factory=True, workers=settings.workers, **options)
+        config = uvicorn.Config("modelyard.server:worker_app", factory=True, workers=settings.workers, **options)
+        _Workers(config, [config.bind_socket()]).run()
+
+
+class _Workers(Multiprocess):
+    """The process above the workers, which hands them its listening socket."""
+
+    def terminate_all(self) -> None:
+        """Stop the workers. With the socket still open here, new clients would wait for nobody instead of being
+        refused.
+        """
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 def worker_app() -> FastAPI:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+MIB = 1024 * 1024
 COMMAND = Path(sys.executable).with_name("modelyard")
 
 
@@ -60,6 +61,32 @@ def replicas(folder: Path, count: int, **variables: str) -> Iterator[list[Server
         for server in servers:
             _wait_until_ready(server)
         yield servers
+
+
+def new_version(client: httpx.Client) -> str:
+    """The path of a new version's files."""
+    project = client.post("/projects", json={"name": "p"}).json()["id"]
+    base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
+    client.post(f"{base}/registered-models/create", json={"name": "m"})
+    version = client.post(f"{base}/model-versions/create", json={"name": "m"}).json()["model_version"]["version"]
+    return f"/projects/{project}/packages/ml_models/{version}/files"
+
+
+def upkeep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command on a server's folder, with a grace period that is over at once."""
+    environment = os.environ | {"MODELYARD_GC_GRACE": "0"}
+    return subprocess.run(
+        [COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def slowly(content: bytes, pause: float, begun: threading.Event | None = None) -> Iterator[bytes]:
+    """The content in pieces of 1 MiB, with pauses in seconds; `begun` is set when 4 MiB are sent."""
+    for start in range(0, len(content), MIB):
+        yield content[start : start + MIB]
+        if begun and start >= 3 * MIB:
+            begun.set()
+        time.sleep(pause)
 
 
 def together(work: Callable[[int], None], count: int) -> None:

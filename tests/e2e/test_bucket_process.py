@@ -12,8 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.processes import serving
-from tests.e2e.test_process import MIB, new_version, slowly, upkeep
+from tests.e2e.processes import MIB, new_version, serving, slowly, upkeep
 from tests.s3 import BUCKET, S3Server
 
 

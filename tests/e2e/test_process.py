@@ -1,115 +1,17 @@
-"""The server as a process: what it keeps when it is killed, how it stops, how much memory it takes."""
+"""The server as a process: how much memory it takes, and how several of them share a registry."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import signal
-import socket
 import subprocess
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from tests.e2e.processes import COMMAND, serving, together
+from tests.e2e.processes import new_version, serving, together
 
 MIB = 1024 * 1024
-
-
-def new_version(client: httpx.Client) -> str:
-    project = client.post("/projects", json={"name": "p"}).json()["id"]
-    base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
-    client.post(f"{base}/registered-models/create", json={"name": "m"})
-    version = client.post(f"{base}/model-versions/create", json={"name": "m"}).json()["model_version"]["version"]
-    return f"/projects/{project}/packages/ml_models/{version}/files"
-
-
-def upkeep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"MODELYARD_GC_GRACE": "0"}
-    return subprocess.run(
-        [COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def slowly(content: bytes, pause: float, begun: threading.Event | None = None) -> Iterator[bytes]:
-    for start in range(0, len(content), MIB):
-        yield content[start : start + MIB]
-        if begun and start >= 3 * MIB:
-            begun.set()
-        time.sleep(pause)
-
-
-@pytest.mark.slow
-def test_what_was_acknowledged_survives_a_kill_and_what_was_not_leaves_no_trace(tmp_path: Path) -> None:
-    content = os.urandom(20 * MIB)
-    with serving(tmp_path) as server, server.client as client:
-        files = new_version(client)
-        for name in ("a", "b"):
-            assert client.put(f"{files}/{name}", content=name.encode() + content).status_code == 201
-        begun = threading.Event()
-
-        def upload() -> None:
-            with pytest.raises(httpx.TransportError), server.client as other:
-                other.put(f"{files}/lost", content=slowly(content, 0.05, begun))
-
-        uploader = threading.Thread(target=upload)
-        uploader.start()
-        assert begun.wait(30)
-        server.kill()
-        uploader.join()
-    assert len(list((tmp_path / "data" / "blobs" / "incoming").iterdir())) == 1
-    with serving(tmp_path) as server, server.client as client:
-        assert upkeep(tmp_path, "check", "--read").returncode == 0
-        assert client.get(f"{files}/lost").status_code == 404
-        for name in ("a", "b"):
-            assert client.get(f"{files}/{name}").content == name.encode() + content
-        assert upkeep(tmp_path, "gc").stdout.startswith("write\t")
-        assert list((tmp_path / "data" / "blobs" / "incoming").iterdir()) == []
-        assert client.put(f"{files}/lost", content=content).status_code == 201
-        assert client.get(f"{files}/lost").content == content
-
-
-@pytest.mark.slow
-def test_a_stop_lets_transfers_finish(tmp_path: Path) -> None:
-    content, answers = os.urandom(10 * MIB), []
-    with serving(tmp_path) as server, server.client as client:
-        files = new_version(client)
-        begun = threading.Event()
-
-        def upload() -> None:
-            with server.client as other:
-                answers.append(other.put(f"{files}/f", content=slowly(content, 0.1, begun)).status_code)
-
-        uploader = threading.Thread(target=upload)
-        uploader.start()
-        assert begun.wait(30)
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
-        uploader.join()
-    assert answers == [201]
-    with serving(tmp_path) as server, server.client as client:
-        assert client.get(f"{files}/f").content == content
-
-
-@pytest.mark.slow
-def test_a_stop_waits_no_longer_than_its_limit(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("MODELYARD_SHUTDOWN_TIMEOUT=1\n")
-    with serving(tmp_path) as server, server.client as client:
-        files = new_version(client)
-        with socket.create_connection(("127.0.0.1", server.port)) as stalled:
-            token = client.headers["authorization"]
-            head = (
-                f"PUT /api/v4{files}/f HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 9000000\r\n\r\n"
-            )
-            stalled.sendall(head.encode() + bytes(3 * MIB))
-            time.sleep(0.5)
-            server.process.send_signal(signal.SIGTERM)
-            server.process.wait(20)
-    assert list((tmp_path / "data" / "blobs" / "incoming").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
@@ -11,7 +12,7 @@ import structlog
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard.errors import InternalError
+from modelyard.errors import InternalError, Unavailable
 from modelyard.wire.paths import normalize_path
 
 log = structlog.get_logger()
@@ -49,6 +50,13 @@ class RequestLog:
         structlog.contextvars.bind_contextvars(request_id=answer.request_id)
         try:
             await self.app(scope, receive, answer.send)
+        except asyncio.CancelledError:
+            # Only a stop that has waited for its full time cancels requests. An answer that has begun stays short of
+            # its Content-Length: the server closes the connection.
+            log.warning("request cut off by the stop", advice="MODELYARD_SHUTDOWN_TIMEOUT gives transfers more time")
+            if not answer.begun_sending:
+                refusal = Unavailable()
+                await JSONResponse(refusal.body, refusal.status, refusal.headers)(scope, receive, answer.send)
         except Exception:
             log.exception("unexpected failure")
             if answer.begun_sending:
