@@ -1,4 +1,4 @@
-"""Names that outlive a power failure: a new entry of a folder is durable only when the folder itself was synced."""
+"""Files and folders that outlive a power failure."""
 
 from __future__ import annotations
 

@@ -97,6 +97,7 @@ TAGS = {  # as each revision holds them
     "0002": "INSERT INTO candidate_tags (candidate_id, key, experiment_id, value, head)"
     f" VALUES (1, 'k', 1, '{'v' * 100}', '{'v' * 64}')",
 }
+TAGS["0003"] = TAGS["0002"]
 
 
 def test_every_revision_is_upgraded_from_with_all_its_rows() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-from modelyard.blobs.store import BlobError, BlobMissing, Digest, StoreFull, StoreUnavailable
+from modelyard.blobs.store import BlobError, BlobMissing, BlobUnreadable, Digest, StoreFull, StoreUnavailable
 
 FILE_MODE = 0o600
 COPY_STEP = 1 << 20
@@ -19,21 +19,25 @@ COPY_STEP = 1 << 20
 IOV_MAX = max(os.sysconf("SC_IOV_MAX"), 16)
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# Linux gives its file systems' EFSCORRUPTED and EFSBADCRC the last two numbers.
+_OF_ONE_FILE = frozenset({errno.EIO, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EUCLEAN, errno.EBADMSG})
 _SYNC_FILE_RANGE_WRITE = 2
 
 
 @contextmanager
-def blob_errors(missing: Digest | None = None) -> Iterator[None]:
-    """Raise a BlobError for every OSError inside; "no such file" is BlobMissing where `missing` is the blob."""
+def blob_errors(reading: Digest | None = None) -> Iterator[None]:
+    """Raise a BlobError for every OSError inside; BlobMissing and BlobUnreadable where one blob is being read."""
     try:
         yield
     except OSError as error:
-        raise _translated(error, missing) from error
+        raise _translated(error, reading) from error
 
 
-def _translated(error: OSError, missing: Digest | None) -> BlobError:
-    if missing is not None and error.errno == errno.ENOENT:
-        return BlobMissing(missing)
+def _translated(error: OSError, reading: Digest | None) -> BlobError:
+    if reading is not None and error.errno == errno.ENOENT:
+        return BlobMissing(reading)
+    if reading is not None and error.errno in _OF_ONE_FILE:
+        return BlobUnreadable(f"blob {reading}: {error}")
     return StoreFull(str(error)) if error.errno in _NO_ROOM else StoreUnavailable(str(error))
 
 

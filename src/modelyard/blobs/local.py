@@ -72,7 +72,8 @@ class _Layout:
 class LocalBlobReader:
     """An open file."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, digest: Digest) -> None:
+        self._digest = digest
         self._descriptor: int | None = descriptor
         self._lock = threading.Lock()
         self.size = os.fstat(descriptor).st_size
@@ -81,7 +82,7 @@ class LocalBlobReader:
         """See `BlobReader.read`."""
         check_range(offset, length)
         # Without the lock, a close in another thread could give the descriptor's number to another file.
-        with self._lock, blob_errors():
+        with self._lock, blob_errors(reading=self._digest):
             if self._descriptor is None:
                 raise ValueError("the reader is closed")
             return read_at(self._descriptor, offset, max(0, min(length, self.size - offset)))
@@ -160,8 +161,8 @@ class LocalBlobStore:
 
     def open(self, digest: Digest) -> LocalBlobReader:
         """See `BlobStore.open`."""
-        with blob_errors(missing=digest):
-            return LocalBlobReader(os.open(self._layout.blob(digest), os.O_RDONLY | os.O_CLOEXEC))
+        with blob_errors(reading=digest):
+            return LocalBlobReader(os.open(self._layout.blob(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
 
     def stat(self, digest: Digest) -> BlobStat | None:
         """See `BlobStore.stat`."""

@@ -6,6 +6,7 @@ Every call blocks, so callers on an event loop make it in a worker thread. What 
     ├── BlobMissing       no blob of that digest
     ├── StoreFull         no room for the bytes
     ├── StoreUnavailable  the store cannot be used: damaged, read-only, forbidden, gone
+    │   └── BlobUnreadable    this blob cannot be read, others may be
     └── WriterClosed      the writer has ended, or its blob is published and cannot grow
 """
 
@@ -38,6 +39,10 @@ class StoreFull(BlobError):
 
 class StoreUnavailable(BlobError):
     """The store cannot be used; the cause says why."""
+
+
+class BlobUnreadable(StoreUnavailable):
+    """The bytes of one blob cannot be read, say for a bad sector; the cause says why."""
 
 
 class WriterClosed(BlobError):
@@ -116,7 +121,7 @@ class BlobReader(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """The `length` bytes from `offset` on, fewer only where the blob ends; from any thread.
 
-        Raises ValueError for a negative argument or a closed reader; StoreUnavailable.
+        Raises ValueError for a negative argument or a closed reader; BlobUnreadable; StoreUnavailable.
         """
         ...
 
@@ -140,7 +145,7 @@ class BlobStore(Protocol):
         ...
 
     def open(self, digest: Digest) -> BlobReader:
-        """A reader of the blob; the caller closes it. Raises BlobMissing."""
+        """A reader of the blob; the caller closes it. Raises BlobMissing and BlobUnreadable."""
         ...
 
     def stat(self, digest: Digest) -> BlobStat | None:

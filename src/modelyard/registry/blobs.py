@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from sqlalchemy import ColumnElement, Insert, delete, exists, func, select
+from sqlalchemy import ColumnElement, Insert, delete, exists, func, select, update
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository
@@ -20,13 +20,22 @@ class BlobRepository(Repository):
     """The records of content; the bytes themselves lie in the blob store."""
 
     def ensure(self, sha256: str, size: int) -> None:
-        """Know a blob from now on."""
+        """Know a blob from now on, whose bytes have just been made durable."""
         row = {"sha256": sha256, "size": size, "created_at": now()}
         self.session.connection().execute(_ensure_statement(self.dialect), row)
 
     def references(self, sha256: str) -> int:
         """How many files point at the blob."""
         return self.session.scalar(select(func.count()).where(PackageFile.sha256 == sha256)) or 0
+
+    def mark(self, sha256: str, *, damaged: bool) -> None:
+        """Know that the bytes in the store are others, or that they are right again."""
+        values = {"damaged_at": now() if damaged else None}
+        self.session.execute(update(Blob).where(Blob.sha256 == sha256).values(values))
+
+    def damaged(self) -> set[str]:
+        """The digests of all blobs that are known to be damaged."""
+        return set(self.session.scalars(select(Blob.sha256).where(Blob.damaged_at.is_not(None))))
 
     def forget(self, sha256: str) -> None:
         """Drop the record of a blob that nothing refers to."""
@@ -51,4 +60,6 @@ class BlobRepository(Repository):
 
 @cache
 def _ensure_statement(dialect: str) -> Insert:
-    return upsert(dialect, Blob).on_conflict_do_nothing()
+    return upsert(dialect, Blob).on_conflict_do_update(
+        index_elements=[Blob.sha256], set_={"damaged_at": None}, where=Blob.damaged_at.is_not(None)
+    )

@@ -31,6 +31,7 @@ from modelyard.access.policy import ProjectFacts
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, storable
 from modelyard.registry.tables import (
+    Blob,
     Candidate,
     LoggedModel,
     Member,
@@ -54,6 +55,7 @@ class StoredFile:
     sha256: str
     size: int
     created_at: Milliseconds
+    damaged: bool = False  # its bytes are known to be others
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,14 @@ def _project(row: Row[*tuple[Any, ...]]) -> ProjectFacts | None:
 
 def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
     owner_id, package_id = row[_OWNER_AT:_FILE_AT]
-    file_id, sha256, size, created_at = row[_FILE_AT:]
+    file_id, sha256, size, created_at, damaged_at = row[_FILE_AT:]
+    file = StoredFile(file_id, name, sha256, size, created_at, damaged_at is not None) if file_id is not None else None
     return Location(
         token=_token(row),
         project=_project(row),
         owner_id=owner_id,
         package_id=package_id,
-        file=StoredFile(file_id, name, sha256, size, created_at) if file_id is not None else None,
+        file=file,
         role_ends_at=row[_OWNER_AT - 1],
     )
 
@@ -150,6 +153,7 @@ def lookup_statement(project_by_id: bool, kind: OwnerKind) -> Select[*tuple[Any,
         (owner, _owner_matches(kind)),
         (Package, _package_matches(kind)),
         (PackageFile, PackageFile.id == newest_id),
+        (Blob, Blob.sha256 == PackageFile.sha256),
     ]
     return select(
         *_PROJECT_COLUMNS,
@@ -159,6 +163,7 @@ def lookup_statement(project_by_id: bool, kind: OwnerKind) -> Select[*tuple[Any,
         PackageFile.sha256,
         PackageFile.size,
         PackageFile.created_at,
+        Blob.damaged_at,
     ).select_from(_joined(_project_source(project_by_id), joins))
 
 

@@ -71,7 +71,9 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
         opened.close()
         raise
     if opened.reader is not None and answer.parts:
-        return FileResponse(answer.status, answer.headers, files.source(opened.reader), answer.parts, answer.framing)
+        return FileResponse(
+            answer.status, answer.headers, files.source(opened.file, opened.reader), answer.parts, answer.framing
+        )
     opened.close()
     return BytesResponse(answer.status, answer.headers, _content(opened, answer))
 

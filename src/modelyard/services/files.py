@@ -28,7 +28,7 @@ from modelyard.services.locating import (
     readable,
     record,
 )
-from modelyard.services.opening import BlobSource, Download, blob_expected, open_file
+from modelyard.services.opening import BlobSource, Download, blob_expected, open_file, require_whole
 from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
 from modelyard.services.remote import Offer, Remote
 from modelyard.wire.digests import DigestCheck
@@ -163,12 +163,13 @@ class FileService:
             return None
         store, seconds = self.remote.store, self.remote.redirect_seconds
         file = readable(await self._locate(credential, address), credential)
+        require_whole(file)
         with blob_expected(file):
             return await self._run(lambda: store.download_url(file.sha256, seconds, *headers(file)))
 
-    def source(self, reader: BlobReader) -> BlobSource:
-        """The reader, for use on the event loop."""
-        return BlobSource(reader, self.executor)
+    def source(self, file: StoredFile, reader: BlobReader) -> BlobSource:
+        """The reader of a file, for use on the event loop."""
+        return BlobSource(file, reader, self.executor)
 
     def _recent(self, credential: str | None, address: Address) -> tuple[Location | None, int | None]:
         location, generation = self._locations.get((credential_digest(credential), address))

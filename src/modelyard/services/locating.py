@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
 from modelyard.access.policy import Action, require
@@ -85,9 +85,11 @@ def record(
     package_id = location.package_id or packages.make(registry, location, address.owner, caller).id
     if status is not None:
         registry.packages.set_status(package_id, status)
-    if location.file is not None and location.file.sha256 == sha256:
+    if location.file is not None and location.file.sha256 == sha256 and not location.file.damaged:
         return location.file
     registry.blobs.ensure(sha256, size)
+    if location.file is not None and location.file.sha256 == sha256:
+        return replace(location.file, damaged=False)
     file = registry.packages.add_file(
         PackageFile(package_id=package_id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,13 +11,15 @@ from dataclasses import dataclass
 import structlog
 from aiofiles.base import wrap
 
-from modelyard.blobs.store import BlobMissing, BlobReader, BlobStore
+from modelyard.blobs.store import BlobError, BlobMissing, BlobReader, BlobStore
 from modelyard.errors import InternalError, NotFound
 from modelyard.registry.locations import StoredFile
+from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()
 
-SMALL_FILE_BYTES = 128 * 1024  # read within the lookup's own thread hop
+SMALL_FILE_BYTES = 128 * 1024  # read within the lookup's own thread hop, and hashed in 0.2 ms at most
+RESTORE = "upload the file again, or restore its blob from a backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +37,57 @@ class Download:
 
 
 class BlobSource:
-    """A blob reader whose blocks are read on the service's threads."""
+    """A blob reader whose blocks are read on the service's threads. What goes wrong is said in the log."""
 
-    def __init__(self, reader: BlobReader, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, file: StoredFile, reader: BlobReader, executor: ThreadPoolExecutor) -> None:
+        self._file = file
         self._reader = reader
         self._read = wrap(reader.read)
         self._executor = executor
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset` on."""
-        return await self._read(offset, length, executor=self._executor)
+        """The `length` bytes from `offset` on. Raises ShortRead where they cannot be had."""
+        try:
+            block: bytes = await self._read(offset, length, executor=self._executor)
+        except BlobError as error:
+            raise self._cut_short(str(error)) from error
+        if len(block) < length:
+            raise self._cut_short(f"the blob ends at {offset + len(block)}")
+        return block
 
     async def close(self) -> None:
         """Close the reader; quick, as nothing is flushed."""
         self._reader.close()
 
+    def _cut_short(self, reason: str) -> ShortRead:
+        log.error("download cut short", **_facts(self._file), error=reason, advice="run modelyard check --read")
+        return ShortRead(reason)
+
 
 def open_file(store: BlobStore, file: StoredFile) -> Download:
-    """Open a file; a small one is read whole. Raises NotFound, InternalError where its bytes are not as recorded."""
+    """Open a file; a small one is read whole, and held against its digest.
+
+    Raises NotFound, InternalError where its bytes are not as recorded, and StoreUnavailable.
+    """
+    require_whole(file)
     with blob_expected(file):
         reader = store.open(file.sha256)
     if reader.size != file.size:
         reader.close()
-        log.error("blob damaged", sha256=file.sha256, file_id=file.id, advice="run modelyard check --read")
-        raise InternalError
+        raise _damaged(file)
     if file.size > SMALL_FILE_BYTES:
         return Download(file, reader, None)
     with reader:
-        return Download(file, None, reader.read(0, file.size))
+        content = reader.read(0, file.size)
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise _damaged(file)
+    return Download(file, None, content)
+
+
+def require_whole(file: StoredFile) -> None:
+    """Raise InternalError, and say it in the log, if the file's bytes are known to be damaged."""
+    if file.damaged:
+        raise _damaged(file)
 
 
 @contextmanager
@@ -70,5 +96,14 @@ def blob_expected(file: StoredFile) -> Iterator[None]:
     try:
         yield
     except BlobMissing as error:
-        log.error("blob missing", sha256=file.sha256, file_id=file.id, advice="run modelyard check")
+        log.error("blob missing", **_facts(file), advice=f"{RESTORE}; modelyard check lists all that are missing")
         raise NotFound from error
+
+
+def _damaged(file: StoredFile) -> InternalError:
+    log.error("blob damaged", **_facts(file), advice=f"{RESTORE}; modelyard check --read lists all that are damaged")
+    return InternalError()
+
+
+def _facts(file: StoredFile) -> dict[str, object]:
+    return {"sha256": file.sha256, "file_id": file.id}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore
+from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore, BlobUnreadable
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 
@@ -17,7 +17,9 @@ READ_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A blob that is not what the database says: `missing`, `size` (wrong length) or `digest` (other content)."""
+    """A blob that is not what the database says: `missing`, `unreadable`, `size` (wrong length) or `digest` (other
+    content).
+    """
 
     fault: str
     sha256: str
@@ -36,11 +38,19 @@ class Garbage:
 def check(database: Database, store: BlobStore, *, read: bool) -> Iterator[Finding]:
     """Compare every blob that a file points at with the store; `read` re-hashes the bytes.
 
-    Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob afterwards.
+    What only `read` finds is remembered: without it, such a blob is reported too, and it is not served until it is
+    right again. Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob
+    afterwards.
     """
     referenced = database.read_now(lambda registry: list(registry.blobs.referenced()))
+    damaged = database.read_now(lambda registry: registry.blobs.damaged())
     for sha256, size in referenced:
+        before = store.stat(sha256)
         fault = _fault(store, sha256, size, read=read)
+        if read and before is not None and (fault == "digest") != (sha256 in damaged):
+            database.write_now(partial(_mark, store=store, read=before, damaged=fault == "digest"))
+        elif fault is None and sha256 in damaged:
+            fault = "digest"
         if fault is not None:
             files = _references(database, sha256)
             if files:
@@ -77,6 +87,15 @@ def _fault(store: BlobStore, sha256: str, size: int, *, read: bool) -> str | Non
             return None if digest.hexdigest() == sha256 else "digest"
     except BlobMissing:
         return "missing"
+    except BlobUnreadable:
+        return "unreadable"
+
+
+def _mark(registry: Registry, *, store: BlobStore, read: BlobStat, damaged: bool) -> None:
+    """Remember how the bytes were that have been read, unless others have come in their place since."""
+    registry.locks.blob(read.digest)
+    if store.stat(read.digest) == read:
+        registry.blobs.mark(read.digest, damaged=damaged)
 
 
 def _collect_blob(

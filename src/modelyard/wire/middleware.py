@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.errors import InternalError, Unavailable
 from modelyard.wire.paths import normalize_path
+from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()
 
@@ -57,6 +58,8 @@ class RequestLog:
             if not answer.begun_sending:
                 refusal = Unavailable()
                 await JSONResponse(refusal.body, refusal.status, refusal.headers)(scope, receive, answer.send)
+        except ShortRead:
+            pass  # The log says which file; the server closes the connection of an answer that is not complete.
         except Exception:
             log.exception("unexpected failure")
             if answer.begun_sending:

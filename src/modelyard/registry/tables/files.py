@@ -56,3 +56,4 @@ class Blob(Base):
     sha256: Mapped[str] = mapped_column(primary_key=True)
     size: Mapped[int]
     created_at: Mapped[CreatedAt]
+    damaged_at: Mapped[int | None]  # when `check --read` found other bytes; none since somebody sent the right ones
