@@ -12,13 +12,14 @@ from datetime import date, datetime
 from typing import TypeVar
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from modelyard import __version__, logs
 from modelyard.access.identity import Identity
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobError, BlobStore
 from modelyard.errors import ApiError
+from modelyard.registry.dialects import is_damaged
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.revisions import is_current
@@ -198,7 +199,9 @@ def main() -> None:
         _fail(json.dumps(error.body.get("message", error.body.get("error"))).strip('"'), 1)
     except (BlobError, OSError) as error:
         _fail(str(error), 1)
-    except OperationalError as error:
+    except DatabaseError as error:
+        if not isinstance(error, OperationalError) and not is_damaged(error):
+            raise
         _fail(f"database: {str(error.orig).partition(chr(10))[0]}", 1)
 
 

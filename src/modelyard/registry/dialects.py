@@ -78,6 +78,14 @@ def is_out_of_space(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "53100" or "disk is full" in str(error.orig)
 
 
+def is_damaged(error: DBAPIError) -> bool:
+    """Whether the database's own files are not what it wrote (SQLITE_CORRUPT, SQLITE_NOTADB; data_corrupted,
+    index_corrupted).
+    """
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of an extended code tells details
+    return code in (11, 26) or getattr(error.orig, "sqlstate", None) in ("XX001", "XX002")
+
+
 def is_too_long(error: DBAPIError) -> bool:
     """Whether a text is longer than an index of PostgreSQL can hold, 2.7 KB (program_limit_exceeded)."""
     return getattr(error.orig, "sqlstate", None) == "54000"

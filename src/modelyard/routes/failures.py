@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import InternalError as DatabaseInternalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -26,10 +26,11 @@ from modelyard.errors import (
     Unavailable,
     UnknownRoute,
 )
-from modelyard.registry.dialects import is_out_of_space, is_too_long
+from modelyard.registry.dialects import is_damaged, is_out_of_space, is_too_long
 
 log = structlog.get_logger()
 
+OUTAGES = (OperationalError, DatabaseInternalError, InterfaceError, PoolTimeout)
 MLFLOW_PATH = "/ml/mlflow/"
 # GitLab-shaped refusals on MLflow's routes carry an `error_code` as well, since its client looks for one.
 MLFLOW_CODES = {
@@ -91,6 +92,12 @@ async def _validation(request: Request, error: Exception) -> Response:
 async def _database(request: Request, error: Exception) -> Response:
     if isinstance(error, DBAPIError) and is_too_long(error):
         return await _unstorable(request, error)
+    if isinstance(error, DBAPIError) and is_damaged(error):
+        advice = "stop the server, and restore the database from a backup"
+        log.critical("database damaged", error=str(error).splitlines()[0], advice=advice)
+        return answer(request, InternalError())
+    if not isinstance(error, OUTAGES):
+        raise error  # a statement of ours is wrong
     advice = "check that the database can be reached, its disk space and its locks"
     log.error("database failure", error=str(error).splitlines()[0], advice=advice)
     full = isinstance(error, DBAPIError) and is_out_of_space(error)
@@ -134,7 +141,7 @@ HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respons
     HTTPException: _routing,
     RequestValidationError: _validation,
     DataError: _unstorable,
-    **dict.fromkeys((OperationalError, DatabaseInternalError, InterfaceError, PoolTimeout), _database),
+    **dict.fromkeys((*OUTAGES, DatabaseError), _database),
     StoreFull: _store_full,
     StoreUnavailable: _store_unavailable,
     BlobMissing: _blob_missing,

@@ -44,7 +44,7 @@ class SQLiteBackend(Backend):
                 self.engine.url.database, isolation_level=None, check_same_thread=False, timeout=0
             )
             found: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.OperationalError:  # busy: somebody is repairing the log
+        except sqlite3.Error:  # somebody is repairing the log; or the file is damaged, as the next statement will say
             return None
         return found
 
@@ -59,9 +59,13 @@ def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     # The driver must not begin transactions by its own rules: `_begin` does, and covers DDL too.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    _enter_wal_mode(cursor)
+    try:
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        _enter_wal_mode(cursor)
+    except sqlite3.Error as error:
+        connection.close()
+        raise OperationalError("PRAGMA", None, error) from error
 
 
 def _enter_wal_mode(cursor: DBAPICursor) -> None:
