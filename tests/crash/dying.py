@@ -37,6 +37,10 @@ UPLOAD_STEPS = (  # in their order
         for when in ("before", "after")
     ),
 )
+UPLOAD_DEATHS = (  # step, and whether the machine dies too; before the rename, that only loses what nobody sees
+    *((step, True) for step in UPLOAD_STEPS),
+    *((step, False) for step in (HALF_A_WRITE, *UPLOAD_STEPS[UPLOAD_STEPS.index(f"before the {RENAME}") :])),
+)
 CHANGE_STEPS = (f"before the {COMMIT}", f"after the {COMMIT}")
 COLLECT_STEPS = (*CHANGE_STEPS, f"before the {UNLINK}", f"after the {UNLINK}")
 START_STEPS = tuple(  # with how many times of the same that go well before

@@ -27,7 +27,8 @@ pytestmark = pytest.mark.slow
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.crash.dying", "modelyard.server"])
 
-BY_POWER = pytest.mark.parametrize("power", [False, True], ids=["process", "machine"])
+WHO_DIES = {False: "process", True: "machine"}
+BY_POWER = pytest.mark.parametrize("power", WHO_DIES, ids=WHO_DIES.values())
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ def check_after(live: LiveServer, uploader: Uploader) -> None:
         only_the_unreferenced_goes(live.settings.blob_root, referenced, upkeep_within(live))
 
 
-@BY_POWER
-@pytest.mark.parametrize("step", dying.UPLOAD_STEPS)
+@pytest.mark.parametrize(("step", "power"), dying.UPLOAD_DEATHS, ids=lambda value: WHO_DIES.get(value, value))
 def test_an_upload_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, step: str, power: bool) -> None:
     mortal = Mortal(tmp_path, step, power)
     contents = Contents(1, largest=512 * KIB)
