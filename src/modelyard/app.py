@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -32,6 +33,7 @@ from modelyard.services.files import FileService
 from modelyard.services.remote import remote_of
 from modelyard.settings import Settings
 from modelyard.wire.middleware import RawPath, RequestLog
+from modelyard.wire.slow_clients import WATCH, Patience, Watch
 
 # Routes that match any depth of path come last.
 ROUTERS = (
@@ -105,7 +107,13 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
+    settings: Settings = app.state.settings
+    watch = Watch(
+        Patience(settings.head_timeout, settings.stall_timeout, settings.min_transfer_rate, settings.max_connections)
+    )
+    watching = asyncio.create_task(watch.run())
+    yield {WATCH: watch}
+    watching.cancel()
     app.state.files.close()
     app.state.database.close()

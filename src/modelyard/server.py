@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import resource
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -15,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from modelyard import logs
 from modelyard.app import create_app
 from modelyard.settings import Settings, load_settings
-from modelyard.wire.http1 import Http1Protocol
+from modelyard.wire.slow_clients import WatchedProtocol
 
 KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's, so that it is never surprised by a close
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
@@ -35,6 +37,7 @@ GC_THRESHOLDS = (20_000, 20, 50)
 def serve(settings: Settings) -> None:
     """Serve until a signal; running transfers get `shutdown_timeout` seconds to finish."""
     options = server_options(settings)
+    raise_file_limit()  # workers inherit it
     # uvicorn raises the signal that stopped it once more when all is done; a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     if settings.workers == 1:
@@ -74,7 +77,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
     return {
         "host": settings.host,
         "port": settings.port,
-        "http": Http1Protocol,
+        "http": WatchedProtocol,
         "ws": "none",
         "lifespan": "on",
         "log_config": None,
@@ -90,6 +93,13 @@ def tune_gc() -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
+
+
+def raise_file_limit() -> None:
+    """Let the process open as many files as it may: a connection takes one, and a transfer another."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems name a limit that they do not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def tune_malloc() -> None:

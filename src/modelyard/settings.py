@@ -75,6 +75,14 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] | None = Field(None, description="Default: text on a terminal, else json.")
     gc_grace: int = Field(86_400, ge=0, description="Seconds for which `gc` leaves unreferenced bytes alone.")
     shutdown_timeout: int = Field(30, ge=0, description="Seconds that running transfers get to finish at shutdown.")
+    head_timeout: int = Field(30, ge=0, description="Seconds in which a request's head must come; 0 = no limit.")
+    stall_timeout: int = Field(
+        60, ge=0, description="Seconds in which an upload or a reader must get on; 0 = no limit."
+    )
+    min_transfer_rate: int = Field(
+        1024, ge=0, description="Bytes per second below which a transfer does not get on; 0 = any byte will do."
+    )
+    max_connections: int = Field(4000, ge=0, description="Connections that one process holds open; 0 = no limit.")
 
     @field_validator("root_token", "secret_key")
     @classmethod

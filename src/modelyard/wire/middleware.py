@@ -48,6 +48,7 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         answer = _Answer(request_id(scope), send)
+        scope["request_id"] = answer.request_id  # for an answer that the connection gives by itself, as `answered` then
         structlog.contextvars.bind_contextvars(request_id=answer.request_id)
         try:
             await self.app(scope, receive, answer.send)
@@ -104,7 +105,7 @@ def _log_request(scope: Scope, answer: _Answer) -> None:
         "request",
         method=scope["method"],
         path=scope["path"],
-        status=answer.status,
+        status=scope.get("answered", answer.status),
         bytes=answer.sent,
         ms=round((time.perf_counter() - answer.begun) * 1000, 2),
         client=scope["client"][0] if scope.get("client") else None,
