@@ -29,8 +29,10 @@ from modelyard.routes.mlflow import (
     server_info,
 )
 from modelyard.routes.params import described
+from modelyard.routes.throttle import Gate
 from modelyard.services.files import FileService
 from modelyard.services.remote import remote_of
+from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.settings import Settings
 from modelyard.wire.middleware import RawPath, RequestLog
 from modelyard.wire.slow_clients import WATCH, Patience, Watch
@@ -59,10 +61,10 @@ ROUTERS = (
 class Application(FastAPI):
     """FastAPI behind what every request passes: the log, the raw path, and the direct way of the file API."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    def __init__(self, throttle: Throttle, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
-        self._front = RequestLog(RawPath(DirectRoutes(super().__call__, self, routes)))
+        self._front = RequestLog(RawPath(Gate(DirectRoutes(super().__call__, self, routes), throttle)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""
@@ -87,6 +89,7 @@ class Application(FastAPI):
 def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     """The application on a migrated database; `store` replaces the blob store that the settings name."""
     app = Application(
+        Throttle(settings.rate_limit_anonymous, settings.rate_limit_token, settings.rate_limit_failed_logins),
         title="modelyard",
         version=__version__,
         description="A self-hosted model registry that speaks GitLab's model registry API.",
@@ -99,6 +102,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     app.state.store = store or open_store(settings)
     remote = remote_of(app.state.store, settings)
     app.state.files = FileService(app.state.database, app.state.store, settings.max_file_size, remote)
+    app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
     for module in ROUTERS:
         app.include_router(module.router)

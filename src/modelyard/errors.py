@@ -3,7 +3,7 @@
 ApiError
 ├── MessageError            {"message": "404 Not Found"}         GitLab's own errors
 │   ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
-│   ├── Conflict 409, PreconditionFailed 412, BodyTooLarge 413, RangeNotSatisfiable 416
+│   ├── Conflict 409, PreconditionFailed 412, BodyTooLarge 413, RangeNotSatisfiable 416, TooManyRequests 429
 │   └── InternalError 500, Unavailable 503, InsufficientStorage 507
 ├── InvalidFields 400       {"message": {"path": ["has already been taken"]}}   a record that fails its rules
 ├── ParameterError 400      {"error": "file_name is invalid"}    parameters, routing
@@ -130,6 +130,16 @@ class RangeNotSatisfiable(MessageError):
 
     def __init__(self, size: int) -> None:
         super().__init__(headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"})
+
+
+class TooManyRequests(MessageError):
+    """429: the caller asks for more than its share; worth a retry after that many seconds."""
+
+    status = 429
+    default = "429 Too Many Requests"
+
+    def __init__(self, reason: str, retry_after: int) -> None:
+        super().__init__(reason, headers={"Retry-After": str(retry_after)})
 
 
 class InternalError(MessageError):

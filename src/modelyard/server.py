@@ -79,6 +79,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "port": settings.port,
         "http": WatchedProtocol,
         "ws": "none",
+        "forwarded_allow_ips": settings.trusted_proxies,
         "lifespan": "on",
         "log_config": None,
         "access_log": False,

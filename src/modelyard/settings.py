@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,6 +84,17 @@ class Settings(BaseSettings):
         1024, ge=0, description="Bytes per second below which a transfer does not get on; 0 = any byte will do."
     )
     max_connections: int = Field(4000, ge=0, description="Connections that one process holds open; 0 = no limit.")
+    max_uploads_per_token: int = Field(0, ge=0, description="Uploads of one token at a time; 0 = no limit.")
+    rate_limit_anonymous: int = Field(
+        6000, ge=0, description="Requests a minute without a token from one address; 0 = no limit."
+    )
+    rate_limit_token: int = Field(0, ge=0, description="Requests a minute of one token; 0 = no limit.")
+    rate_limit_failed_logins: int = Field(
+        30, ge=0, description="Invalid tokens a minute that one address may try; 0 = no limit."
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1", description="Addresses or CIDRs, separated by commas, whose `X-Forwarded-…` is believed."
+    )
 
     @field_validator("root_token", "secret_key")
     @classmethod
@@ -124,6 +136,16 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/") if value else None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _refuse_what_is_no_network(cls, value: str) -> str:
+        for network in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError("must be addresses or CIDRs such as 10.0.0.0/8, separated by commas") from error
+        return value
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

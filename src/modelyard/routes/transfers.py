@@ -17,6 +17,7 @@ from modelyard.services.files import FileService
 from modelyard.services.ingest import Expectations
 from modelyard.services.locating import Address, Precondition
 from modelyard.services.opening import Download
+from modelyard.services.throttling import UploadSlots
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
 from modelyard.wire.headers import combined
@@ -48,13 +49,15 @@ async def store(request: Request, address: Address, files: FileService) -> Mappi
     expectations = _expectations(headers, files.max_file_size)
     precondition = precondition_of(headers)
     precondition(await files.authorize(credential, address, _declared_size(headers)))
-    if (offer_id := headers.get(OFFER_HEADER)) is not None:
-        await _refuse_body(request)
-        kept = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
-        return _representation(kept).validator_headers
-    pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body)
-    stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
-    return _representation(stored).validator_headers
+    slots: UploadSlots = request.app.state.upload_slots
+    with slots.taken(credential):
+        if (offer_id := headers.get(OFFER_HEADER)) is not None:
+            await _refuse_body(request)
+            kept = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
+            return _representation(kept).validator_headers
+        pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body)
+        stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
+        return _representation(stored).validator_headers
 
 
 async def serve(request: Request, address: Address, files: FileService, *, signed_in: bool = False) -> Response:

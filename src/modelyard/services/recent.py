@@ -35,18 +35,19 @@ class Recent(Generic[V]):
 
     def put(self, key: Hashable, value: V) -> None:
         """Remember a value."""
-        self._forget(key)
+        self.forget(key)
         self._values[key] = value
         self._size += self._size_of(value)
         while self._size > self._limit:
-            self._forget(next(iter(self._values)))
+            self.forget(next(iter(self._values)))
 
     def clear(self) -> None:
         """Forget everything."""
         self._values.clear()
         self._size = 0
 
-    def _forget(self, key: Hashable) -> None:
+    def forget(self, key: Hashable) -> None:
+        """Forget the value of a key, if there is one."""
         value = self._values.pop(key, None)
         if value is not None:
             self._size -= self._size_of(value)

@@ -1,0 +1,152 @@
+"""Who asks too often: requests of strangers by address, of tokens by themselves, and failed logins.
+
+All counts are this process's own and are lost with it; nothing is shared between workers or replicas.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from modelyard.errors import TooManyRequests
+from modelyard.services.recent import Recent
+from modelyard.services.windows import BoundedWindows
+
+MAX_KNOWN = 10_000  # credentials that were valid lately
+RETRY_SECONDS = 5  # when another upload may have ended
+IPV6_NETWORK_BYTES = 8  # a customer's: whoever has one address there has them all
+
+# GitLab's names of its throttles, and one of ours.
+ANONYMOUS = "throttle_unauthenticated_api"
+IDENTIFIED = "throttle_authenticated_api"
+FAILED_LOGINS = "throttle_failed_logins"
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """A request that is one too many: by which limit, and when another may come."""
+
+    name: str
+    limit: int  # requests a minute
+    reset_at: float  # Unix time
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """GitLab's headers on such an answer."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Name": self.name,
+            "RateLimit-Observed": str(self.limit),
+            "RateLimit-Remaining": "0",
+            "RateLimit-Reset": str(math.ceil(self.reset_at)),
+            "Retry-After": str(max(1, math.ceil(self.reset_at - time.time()))),
+        }
+
+
+class Throttle:
+    """Requests a minute; 0 stands for no limit.
+
+    After too many failed logins an address may try no other credential for a while. Those that were valid before go on
+    to work, and a wrong one that is sent again and again uses up its own count alone: an office behind one address is
+    not locked out by one stale token in it, while guesses stay at `failed_logins` a minute.
+    """
+
+    def __init__(self, anonymous: int, token: int, failed_logins: int) -> None:
+        self._anonymous = RateLimitItemPerMinute(anonymous) if anonymous else None
+        self._token = RateLimitItemPerMinute(token) if token else None
+        self._failed = RateLimitItemPerMinute(failed_logins) if failed_logins else None
+        self._limiter = SlidingWindowCounterRateLimiter(BoundedWindows())
+        self._known = Recent[bool](MAX_KNOWN)
+        self.counts_tokens = token > 0
+
+    def knows(self, mark: str) -> bool:
+        """Whether the credential of that mark was valid lately; always where failed logins are not counted."""
+        return self._failed is None or bool(self._known.get(mark))
+
+    def anonymous(self, address: str) -> Throttled | None:
+        """Count a request without a credential; the refusal that is due, if any."""
+        return self._count(self._anonymous, ANONYMOUS, network_of(address)) if self._anonymous else None
+
+    def stranger(self, address: str, mark: str) -> Throttled | None:
+        """The refusal that is due to a credential that is not known, if any."""
+        if self._failed is None:
+            return None
+        network = network_of(address)
+        key = (network,) if self._unused(self._failed, network, mark) else (network, mark)
+        if self._limiter.test(self._failed, FAILED_LOGINS, *key):
+            return None
+        return self._refusal(self._failed, FAILED_LOGINS, *key)
+
+    def identified(self, mark: str) -> Throttled | None:
+        """Count a request with the token of that mark; the refusal that is due, if any."""
+        return self._count(self._token, IDENTIFIED, mark) if self._token else None
+
+    def note(self, address: str, mark: str, *, valid: bool) -> None:
+        """Learn that the credential of that mark was found to be valid, or not."""
+        if self._failed is None:
+            return
+        if valid:
+            self._known.put(mark, True)
+            return
+        self._known.forget(mark)
+        network = network_of(address)
+        if self._unused(self._failed, network, mark):
+            self._limiter.hit(self._failed, FAILED_LOGINS, network)
+        self._limiter.hit(self._failed, FAILED_LOGINS, network, mark)
+
+    def _unused(self, failed: RateLimitItem, network: str, mark: str) -> bool:
+        """Whether the credential has not failed lately."""
+        return self._limiter.get_window_stats(failed, FAILED_LOGINS, network, mark).remaining == failed.amount
+
+    def _count(self, item: RateLimitItem, name: str, key: str) -> Throttled | None:
+        return None if self._limiter.hit(item, name, key) else self._refusal(item, name, key)
+
+    def _refusal(self, item: RateLimitItem, name: str, *key: str) -> Throttled:
+        return Throttled(name, item.amount, self._limiter.get_window_stats(item, name, *key).reset_time)
+
+
+class UploadSlots:
+    """Uploads that run at a time, by token."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._running: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, credential: str | None) -> Iterator[None]:
+        """Run one more upload with a token. Raises TooManyRequests."""
+        token = mark_of((credential or "").encode())
+        if self._limit and self._running[token] >= self._limit:
+            raise TooManyRequests(f"{self._limit} uploads of this token are running", RETRY_SECONDS)
+        self._running[token] += 1
+        try:
+            yield
+        finally:
+            self._running[token] -= 1
+            if not self._running[token]:
+                del self._running[token]
+
+
+@lru_cache(1024)
+def network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, or the network that an IPv6 address lies in."""
+    if ":" not in address:
+        return address
+    try:
+        return socket.inet_pton(socket.AF_INET6, address.partition("%")[0])[:IPV6_NETWORK_BYTES].hex()
+    except OSError:
+        return address
+
+
+def mark_of(credential: bytes) -> str:
+    """What a credential is remembered by in this process, whose hashes have a key of their own; no secret is kept."""
+    return f"{hash(credential):x}"

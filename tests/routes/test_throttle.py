@@ -1,0 +1,144 @@
+"""Requests that are one too many, over a real socket."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.live import LiveServer, running
+from tests.raw import exchange, put_head, read_answer
+from tests.test_permissions import _plausible_body
+
+FROM_ELSEWHERE = {"X-Forwarded-For": "203.0.113.7"}
+
+
+@contextmanager
+def limited_logins(folder: Path) -> Iterator[LiveServer]:
+    with running(folder, rate_limit_failed_logins=5) as live:
+        yield live
+
+
+def assert_throttled(answer: httpx.Response, name: str, limit: int) -> None:
+    """GitLab's answer of its request throttle, headers and all."""
+    assert (answer.status_code, answer.text, answer.headers["Content-Type"]) == (
+        429,
+        "Retry later\n",
+        "text/plain; charset=utf-8",
+    )
+    headers = {header: answer.headers[f"RateLimit-{header}"] for header in ("Limit", "Name", "Observed", "Remaining")}
+    assert headers == {"Limit": str(limit), "Name": name, "Observed": str(limit), "Remaining": "0"}
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert 0 <= int(answer.headers["RateLimit-Reset"]) - time.time() <= 61
+    assert len(answer.headers["X-Request-Id"]) == 32
+
+
+def test_strangers_are_limited_by_address_and_probes_are_not(tmp_path: Path) -> None:
+    with running(tmp_path, rate_limit_anonymous=5) as live, live.client() as anonymous:
+        assert [anonymous.get("/projects").status_code for _ in range(5)] == [200] * 5
+        assert_throttled(anonymous.get("/projects"), "throttle_unauthenticated_api", 5)
+        assert anonymous.get("/projects", headers=FROM_ELSEWHERE).status_code == 200
+        assert httpx.get(f"{live.url}/-/health").status_code == 200
+        with live.client(live.root_token) as root:
+            assert root.get("/user").status_code == 200
+
+
+def test_a_token_is_limited_in_whatever_header_it_comes(tmp_path: Path) -> None:
+    with running(tmp_path, rate_limit_token=4) as live, live.client() as client:
+        ways: list[dict[str, Any]] = [
+            {"headers": {"Authorization": f"Bearer {live.root_token}"}},
+            {"headers": {"PRIVATE-TOKEN": live.root_token}},
+            {"auth": ("someone", live.root_token)},
+            {"auth": ("someone-else", live.root_token)},
+        ]
+        assert [client.get("/user", **way).status_code for way in ways] == [200] * 4
+        assert_throttled(client.get("/user", **ways[0]), "throttle_authenticated_api", 4)
+        unreadable = client.get("/user", headers={"Authorization": "Basic !"})
+        assert unreadable.status_code == 401
+        assert client.get("/projects").status_code == 200
+
+
+def test_guesses_are_refused_and_known_tokens_are_not(tmp_path: Path) -> None:
+    with (
+        running(tmp_path) as prepared,
+        prepared.client(prepared.root_token) as root,
+    ):
+        token = root.post("/users/1/personal_access_tokens", json={"name": "x", "scopes": ["api"]}).json()["token"]
+    with limited_logins(tmp_path) as live, live.client(live.root_token) as root, live.client() as client:
+        assert root.get("/user").status_code == 200
+        for guess in range(5):
+            answer = client.get("/projects", headers={"PRIVATE-TOKEN": f"guess-{guess}"})
+            assert answer.status_code == 401
+        assert_throttled(client.get("/user", headers={"PRIVATE-TOKEN": "guess"}), "throttle_failed_logins", 5)
+        assert_throttled(client.get("/user", headers={"PRIVATE-TOKEN": token}), "throttle_failed_logins", 5)
+        assert root.get("/user").status_code == 200
+        assert client.get("/user", headers={"PRIVATE-TOKEN": token} | FROM_ELSEWHERE).status_code == 200
+        assert client.get("/user", headers={"PRIVATE-TOKEN": token}).status_code == 200  # it is known now
+        assert client.get("/projects").status_code == 200
+
+
+def test_a_probe_makes_no_guess_a_known_token(tmp_path: Path) -> None:
+    with limited_logins(tmp_path) as live, live.client() as client:
+        for guess in range(5):
+            client.get("/user", headers={"PRIVATE-TOKEN": f"guess-{guess}"})
+        guess_headers = {"PRIVATE-TOKEN": "guess"}
+        for path in ("/-/health", "/openapi.json"):
+            httpx.get(f"{live.url}{path}", headers=guess_headers)
+        assert_throttled(client.get("/user", headers=guess_headers), "throttle_failed_logins", 5)
+
+
+def test_every_route_of_the_api_holds_that_a_credential_be_valid(server: LiveServer) -> None:
+    """What the gate relies on, which takes a success for a sign that the credential is valid."""
+    with server.client("myd_unknown") as client:
+        for route in server.app.state.routes:
+            if not route.path.startswith("/api/v4/"):
+                continue
+            path = re.sub(r"\{\w+\}", "1", route.path.replace(":path}", "}/1")).removeprefix("/api/v4")
+            for method in route.methods:
+                body = _plausible_body() if method in {"POST", "PUT", "PATCH"} else None
+                assert client.request(method, path, json=body).status_code >= 400, (method, path)
+
+
+def test_forwarded_addresses_are_believed_from_trusted_proxies_alone(tmp_path: Path) -> None:
+    with running(tmp_path, rate_limit_anonymous=1, trusted_proxies="10.0.0.0/8") as live, live.client() as client:
+        assert client.get("/projects").status_code == 200
+        assert client.get("/projects", headers=FROM_ELSEWHERE).status_code == 429
+
+
+def test_a_throttled_upload_is_told_before_its_body(tmp_path: Path) -> None:
+    with running(tmp_path, rate_limit_token=1) as live:
+        head = put_head(live, "/projects/1/packages/ml_models/1/files/f", "Content-Length: 9", "Expect: 100-continue")
+        exchange(live, head.replace(b"PUT", b"GET", 1).replace(b"Content-Length: 9\r\nExpect: 100-continue\r\n", b""))
+        answer = exchange(live, head)
+        assert (answer.status, answer.headers["Connection"]) == (429, "close")
+
+
+def test_uploads_at_a_time_are_limited_by_token(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, max_uploads_per_token=1) as live,
+        live.client(live.root_token) as root,
+        live.connect() as held,
+    ):
+        project = root.post("/projects", json={"name": "p"}).json()["id"]
+        mlflow = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
+        info = root.post(f"{mlflow}/runs/create", json={"experiment_id": "0"}).json()["run"]["info"]
+        files = f"/projects/{project}/packages/ml_models/{info['artifact_uri'].rpartition('/')[2]}/files"
+        held.sendall(put_head(live, f"{files}/a", "Content-Length: 2000000") + bytes(1_500_000))
+        for _ in range(500):
+            if live.incoming():
+                break
+            threading.Event().wait(0.02)
+        refused = root.put(f"{files}/b", content=b"x")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+        assert refused.json() == {"message": "429 Too Many Requests - 1 uploads of this token are running"}
+        artifact = f"/projects/{project}/ml/mlflow/api/2.0/mlflow-artifacts/artifacts/{files.split('/')[-2]}/b"
+        assert root.put(artifact, content=b"x").json()["error_code"] == "REQUEST_LIMIT_EXCEEDED"
+        held.sendall(bytes(500_000))
+        assert read_answer(held).status == 201
+        assert root.put(f"{files}/b", content=b"x").status_code == 201
