@@ -101,7 +101,9 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     app.state.database = Database(settings.effective_database_url)
     app.state.store = store or open_store(settings)
     remote = remote_of(app.state.store, settings)
-    app.state.files = FileService(app.state.database, app.state.store, settings.max_file_size, remote)
+    app.state.files = FileService(
+        app.state.database, app.state.store, settings.max_file_size, remote, settings.project_quota
+    )
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
     for module in ROUTERS:

@@ -120,8 +120,8 @@ def create_token(username: str, name: str, scopes: str, expires_at: datetime | N
 def check(read: bool, as_json: bool) -> None:
     """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise."""
     with _opened() as (_settings, database, store):
-        findings = list(upkeep.check(database, store, read=read))
-    _print(findings, as_json, lambda f: f"{f.fault}\t{f.sha256}\t{f.files} file(s)")
+        findings = [*upkeep.check(database, store, read=read), *upkeep.check_counts(database)]
+    _print(findings, as_json, str)
     if findings:
         sys.exit(1)
 

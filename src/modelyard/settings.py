@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     )
     root_token: OptionalText = Field(None, description="The administrator's token on the first start. Secret.")
     max_file_size: int = Field(10 * 1024**3, ge=0, description="Bytes that one file may have; 0 = no limit.")
+    project_quota: int = Field(
+        0, ge=0, description="Bytes that the files of a project may have, unless it has a limit of its own; 0 = none."
+    )
     mlflow_artifact_uri: Literal["mlflow", "gitlab"] = Field("mlflow", description="Form of a run's `artifact_uri`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["text", "json"] | None = Field(None, description="Default: text on a terminal, else json.")

@@ -92,10 +92,14 @@ ROWS = (
     "INSERT INTO blobs (sha256, size, created_at) VALUES ('a', 5000000000, 0)",
     "INSERT INTO package_files (package_id, name, sha256, size, created_at) VALUES (1, 'f', 'a', 5000000000, 0)",
 )
+TAG = (
+    "INSERT INTO candidate_tags (candidate_id, key, experiment_id, value, head)"
+    f" VALUES (1, 'k', 1, '{'v' * 100}', '{'v' * 64}')"
+)
 TAGS = {  # as each revision holds them
     "0001": f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')",
-    "0002": "INSERT INTO candidate_tags (candidate_id, key, experiment_id, value, head)"
-    f" VALUES (1, 'k', 1, '{'v' * 100}', '{'v' * 64}')",
+    "0002": TAG,
+    "0003": TAG,
 }
 TAGS["0003"] = TAGS["0002"]
 
@@ -129,6 +133,24 @@ def test_an_upgrade_keeps_every_row_and_never_uses_an_id_twice(tmp_path: Path, r
             )
         )
         assert connection.scalar(text("SELECT max(id) FROM packages")) == 10
+        assert connection.execute(text("SELECT project_id, sum(size) FROM project_storage GROUP BY 1")).all() == [
+            (1, 5 * 10**9)
+        ]
+    engine.dispose()
+
+
+def test_triggers_outlive_all_revisions(tmp_path: Path) -> None:
+    engine = make_engine(database_url(tmp_path))
+    migrate(engine)
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    if ON_POSTGRESQL:
+        query = "SELECT DISTINCT trigger_name FROM information_schema.triggers"
+    with engine.connect() as connection:
+        names = set(connection.execute(text(query)).scalars())
+    files = (
+        {"count_added_files", "count_removed_files"} if ON_POSTGRESQL else {"count_added_file", "count_removed_file"}
+    )
+    assert names == {*files, "count_removed_package"}
     engine.dispose()
 
 

@@ -152,7 +152,11 @@ def test_other_bodies_are_timed_as_well(impatient: LiveServer) -> None:
         assert read_answer(connection).json() == BODY_DID_NOT_COME
 
 
-def test_a_slow_upload_takes_all_the_time_it_needs(impatient: LiveServer, files: str) -> None:
+@pytest.mark.parametrize("kernel_tells", [True, False])
+def test_a_slow_upload_takes_all_the_time_it_needs(
+    impatient: LiveServer, files: str, monkeypatch: pytest.MonkeyPatch, kernel_tells: bool
+) -> None:
+    monkeypatch.setattr(slow_clients, "_KERNEL_TELLS", kernel_tells)
     with impatient.connect() as connection:
         head = put_head(impatient, f"{files}/steady", f"Content-Length: {12 * 1024}")
         answer = dribble(connection, itertools.chain([head], [bytes(1024)] * 12), pause=0.2)

@@ -67,6 +67,7 @@ class Location:
     owner_id: int | None  # id of the version or candidate itself
     package_id: int | None
     file: StoredFile | None
+    storage_limit: int | None  # the project's own, in bytes; see `registry.storage`
     role_ends_at: Milliseconds | None  # until when all of this can hold
 
 
@@ -94,7 +95,7 @@ class LocationRepository(Repository):
 
 
 _PROJECT_AT = len(TOKEN_COLUMNS)
-_OWNER_AT = _PROJECT_AT + 6
+_OWNER_AT = _PROJECT_AT + 7
 _FILE_AT = _OWNER_AT + 2
 
 
@@ -107,7 +108,7 @@ def _token(row: Row[*tuple[Any, ...]]) -> TokenFacts | None:
 
 
 def _project(row: Row[*tuple[Any, ...]]) -> ProjectFacts | None:
-    project_id, path, namespace, visibility, role = row[_PROJECT_AT : _OWNER_AT - 1]
+    project_id, path, namespace, visibility, role = row[_PROJECT_AT : _OWNER_AT - 2]
     return ProjectFacts(project_id, f"{namespace}/{path}", visibility, role) if project_id is not None else None
 
 
@@ -121,6 +122,7 @@ def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
         owner_id=owner_id,
         package_id=package_id,
         file=file,
+        storage_limit=row[_OWNER_AT - 2],
         role_ends_at=row[_OWNER_AT - 1],
     )
 
@@ -132,6 +134,7 @@ _PROJECT_COLUMNS = (
     Project.namespace_path,
     Project.visibility,
     Member.access_level,
+    Project.storage_limit,
     Member.expires_at,
 )
 _OWNERS: dict[OwnerKind, type[Candidate | LoggedModel | ModelVersion]] = {

@@ -30,6 +30,10 @@ class LockRepository(Repository):
         project = f"project {project_id}"
         return self._hold(project) if part is None else self._hold(f"{project} {part}", beside=project)
 
+    def storage(self, project_id: int) -> bool:
+        """Hold the number of bytes of a project that has a limit; after all other locks, as others wait behind it."""
+        return self._hold(f"storage {project_id}")
+
     def token(self, token_id: int) -> bool:
         """Hold a token."""
         return self._hold(f"token {token_id}")

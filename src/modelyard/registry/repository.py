@@ -17,6 +17,7 @@ from modelyard.registry.packages import PackageRepository
 from modelyard.registry.projects import ProjectRepository
 from modelyard.registry.run_data import RunDataRepository
 from modelyard.registry.runs import RunRepository
+from modelyard.registry.storage import StorageRepository
 from modelyard.registry.tokens import TokenRepository
 from modelyard.registry.users import UserRepository
 from modelyard.registry.versions import VersionRepository
@@ -82,6 +83,11 @@ class Registry:
     def packages(self) -> PackageRepository:
         """Packages and their files."""
         return PackageRepository(self.session)
+
+    @cached_property
+    def storage(self) -> StorageRepository:
+        """Bytes by project."""
+        return StorageRepository(self.session)
 
     @cached_property
     def blobs(self) -> BlobRepository:

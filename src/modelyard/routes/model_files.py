@@ -46,7 +46,7 @@ async def authorize(request: Request) -> Response:
     address, files = _address(request), files_of(request)
     claim = validate(Claim, await read_parameters(request))
     credential = read_credential(request.scope["headers"])
-    current = await files.authorize(credential, address, claim.size)
+    current = (await files.authorize(credential, address, claim.size)).current
     precondition_of(combined(request.scope["headers"]))(current)
     body: dict[str, object] = {
         "MaximumSize": files.max_file_size,

@@ -7,9 +7,12 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from modelyard.access.identity import Identity
 from modelyard.access.policy import Visibility
 from modelyard.clock import iso
+from modelyard.registry.base import MAX_INT64
 from modelyard.registry.projects import ProjectFilter
+from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
@@ -17,9 +20,14 @@ from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.services import projects
 from modelyard.services.authentication import Seen
+from modelyard.services.projects import Storage
+from modelyard.wire.paging import Page
 from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
+
+
+STATISTICS = "Show how many bytes the files have, to whom is a reporter or more."
 
 
 class ProjectQuery(PageQuery):
@@ -29,8 +37,15 @@ class ProjectQuery(PageQuery):
     visibility: Visibility | None = None
     membership: bool = Field(False, description="Only projects that one is a member of.")
     owned: bool = Field(False, description="Only projects that one owns.")
+    statistics: bool = Field(False, description=STATISTICS)
     order_by: Literal["id", "name", "path", "created_at", "updated_at", "last_activity_at"] = "created_at"
     sort: Literal["asc", "desc"] = "desc"
+
+
+class ShowProject(BaseModel):
+    """How a project is shown."""
+
+    statistics: bool = Field(False, description=STATISTICS)
 
 
 class CreateProject(BaseModel):
@@ -50,6 +65,12 @@ class UpdateProject(BaseModel):
     path: str | None = None
     visibility: Visibility | None = None
     description: str | None = None
+    storage_limit: int | None = Field(
+        None,
+        ge=projects.DEFAULT_LIMIT,
+        le=MAX_INT64,
+        description="Bytes that the files may have, set by administrators; 0 = no limit, -1 = the server's default.",
+    )
 
 
 def project_fields(project: Project, base: str) -> dict[str, object]:
@@ -75,10 +96,24 @@ def project_fields(project: Project, base: str) -> dict[str, object]:
     }
 
 
-def _with_permissions(seen: Seen, base: str) -> dict[str, object]:
+def _with_permissions(seen: Seen, storage: Storage, base: str) -> dict[str, object]:
     project, facts = seen
     access = {"access_level": facts.role} if facts.role is not None else None
-    return project_fields(project, base) | {"permissions": {"project_access": access, "group_access": None}}
+    permissions: dict[str, object] = {"permissions": {"project_access": access, "group_access": None}}
+    return project_fields(project, base) | permissions | _storage_fields(project, storage)
+
+
+def _storage_fields(project: Project, storage: Storage) -> dict[str, object]:
+    fields: dict[str, object] = {"storage_limit": project.storage_limit} if storage.limit_shown else {}
+    if storage.used is None:
+        return fields
+    return fields | {"statistics": {"storage_size": storage.used, "packages_size": storage.used}}
+
+
+def _seen_with_storage(
+    registry: Registry, caller: Identity, seen: Seen, *, statistics: bool = False
+) -> tuple[Seen, Storage]:
+    return seen, projects.storage_of(registry, caller, [seen[0]], statistics=statistics)[seen[0].id]
 
 
 @router.get("", summary="List projects", openapi_extra=query_documented(ProjectQuery))
@@ -87,8 +122,17 @@ async def list_projects(request: Request, call: ApiCall, query: ProjectQuery = p
     narrowed = ProjectFilter(
         query.search, query.visibility, query.membership, query.owned, query.order_by, query.sort == "desc"
     )
-    page = await call.read_public(lambda registry, caller: projects.page(registry, caller, narrowed, query.request))
-    return listing(request, page, lambda project: project_fields(project, base_url(request)))
+
+    def work(registry: Registry, caller: Identity) -> tuple[Page[Project], dict[int, Storage]]:
+        page = projects.page(registry, caller, narrowed, query.request)
+        return page, projects.storage_of(registry, caller, page.items, statistics=query.statistics)
+
+    page, storage = await call.read_public(work)
+    return listing(
+        request,
+        page,
+        lambda project: project_fields(project, base_url(request)) | _storage_fields(project, storage[project.id]),
+    )
 
 
 @router.post("", status_code=201, summary="Create a project", openapi_extra=documented(CreateProject))
@@ -97,27 +141,39 @@ async def create_project(
 ) -> dict[str, object]:
     """The caller becomes its owner."""
     wanted = projects.NewProject(new.name, new.path, new.namespace_path, new.visibility, new.description or "")
-    seen = await call.write(lambda registry, caller: projects.create(registry, caller, wanted))
-    return _with_permissions(seen, base_url(request))
+    seen = await call.write(
+        lambda registry, caller: _seen_with_storage(registry, caller, projects.create(registry, caller, wanted))
+    )
+    return _with_permissions(*seen, base_url(request))
 
 
-@router.get("/{project}", summary="Show a project")
-async def show_project(request: Request, call: ApiCall, project: str) -> dict[str, object]:
+@router.get("/{project}", summary="Show a project", openapi_extra=query_documented(ShowProject))
+async def show_project(
+    request: Request, call: ApiCall, project: str, query: ShowProject = parameters(ShowProject)
+) -> dict[str, object]:
     """By id, or by URL-encoded path whatever its case."""
-    ref = parse_project(project)
-    seen = await call.read_public(lambda registry, caller: projects.show(registry, caller, ref))
-    return _with_permissions(seen, base_url(request))
+    ref, statistics = parse_project(project), query.statistics
+    seen = await call.read_public(
+        lambda registry, caller: _seen_with_storage(
+            registry, caller, projects.show(registry, caller, ref), statistics=statistics
+        )
+    )
+    return _with_permissions(*seen, base_url(request))
 
 
 @router.put("/{project}", summary="Change a project", openapi_extra=documented(UpdateProject))
 async def update_project(
     request: Request, call: ApiCall, project: str, change: UpdateProject = parameters(UpdateProject)
 ) -> dict[str, object]:
-    """Name and description as a maintainer, path and visibility as an owner."""
+    """Name and description as a maintainer, path and visibility as an owner, `storage_limit` as an administrator."""
     ref = parse_project(project)
-    wanted = projects.ProjectChange(change.name, change.path, change.visibility, change.description)
-    seen = await call.write(lambda registry, caller: projects.update(registry, caller, ref, wanted))
-    return _with_permissions(seen, base_url(request))
+    wanted = projects.ProjectChange(
+        change.name, change.path, change.visibility, change.description, change.storage_limit
+    )
+    seen = await call.write(
+        lambda registry, caller: _seen_with_storage(registry, caller, projects.update(registry, caller, ref, wanted))
+    )
+    return _with_permissions(*seen, base_url(request))
 
 
 @router.delete("/{project}", status_code=202, summary="Delete a project")

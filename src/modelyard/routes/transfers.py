@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Literal
 
@@ -48,7 +49,9 @@ async def store(request: Request, address: Address, files: FileService) -> Mappi
     headers = combined(request.scope["headers"])
     expectations = _expectations(headers, files.max_file_size)
     precondition = precondition_of(headers)
-    precondition(await files.authorize(credential, address, _declared_size(headers)))
+    permit = await files.authorize(credential, address, _declared_size(headers))
+    precondition(permit.current)
+    expectations = replace(expectations, room=permit.room)
     slots: UploadSlots = request.app.state.upload_slots
     with slots.taken(credential):
         if (offer_id := headers.get(OFFER_HEADER)) is not None:

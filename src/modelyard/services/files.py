@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TypeVar
 
 from modelyard.access.policy import Action
@@ -29,6 +31,7 @@ from modelyard.services.locating import (
     record,
 )
 from modelyard.services.opening import BlobSource, Download, blob_expected, open_file, require_whole
+from modelyard.services.quota import Room, limit_of, room_for, within
 from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
 from modelyard.services.remote import Offer, Remote
 from modelyard.wire.digests import DigestCheck
@@ -41,13 +44,29 @@ VERIFYING_THREADS = 4
 DownloadHeaders = Callable[[StoredFile], tuple[str, str]]  # Content-Type and Content-Disposition
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What an upload may do: which file it would follow, and what the project has left for it."""
+
+    current: StoredFile | None
+    room: Room | None  # None: no limit
+
+
 class FileService:
     """Moves files between clients and the blob store, under the registry's rules."""
 
-    def __init__(self, database: Database, store: BlobStore, max_file_size: int, remote: Remote | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: BlobStore,
+        max_file_size: int,
+        remote: Remote | None = None,
+        project_quota: int = 0,
+    ) -> None:
         self.database = database
         self.store = store
         self.max_file_size = max_file_size
+        self.project_quota = project_quota
         self.remote = remote
         self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
         self.verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
@@ -59,16 +78,20 @@ class FileService:
         self.executor.shutdown()
         self.verifiers.shutdown()
 
-    async def authorize(self, credential: str | None, address: Address, size: int | None) -> StoredFile | None:
-        """Check all that an upload of `size` bytes would check before its body; the current file or None.
+    async def authorize(self, credential: str | None, address: Address, size: int | None) -> Permit:
+        """Check all that an upload of `size` bytes would check before its body.
 
-        Raises TokenError, Unauthorized, ProjectNotFound, Forbidden, NotFound and FileTooLarge, in the order of checks.
+        Raises TokenError, Unauthorized, ProjectNotFound, Forbidden, NotFound, FileTooLarge and OverQuota, in the order
+        of checks.
         """
         location = await self._locate(credential, address)
         judge(location, credential, Action.WRITE)
         if size is not None and self.max_file_size and size > self.max_file_size:
             raise FileTooLarge
-        return location.file
+        room = await self._room(location)
+        if size is not None and room is not None:
+            room.hold(size)
+        return Permit(location.file, room)
 
     async def upload(
         self,
@@ -125,7 +148,8 @@ class FileService:
         # On threads of their own: reading 100 GB back takes minutes, and all others' reads and writes would wait.
         loop = asyncio.get_running_loop()
         data = await loop.run_in_executor(
-            self.verifiers, lambda: _published(remote.verified(place, offer_id, expectations.max_size, check))
+            self.verifiers,
+            lambda: _published(remote.verified(place, offer_id, expectations.max_size, expectations.room, check)),
         )
         content = Content(data.digest(), data.size, data.publish)
         return await self._keep(credential, address, content, precondition, status)
@@ -193,9 +217,19 @@ class FileService:
             precondition(location.file)
             if self.store.stat(content.sha256) is None:
                 content.publish_again()
-            return record(registry, location, caller, address, content, status)
+            limit, project = limit_of(location.storage_limit, self.project_quota), location.project
+            with within(registry, project.id, limit) if project else nullcontext():
+                return record(registry, location, caller, address, content, status)
 
         return await self.database.write(work)
+
+    async def _room(self, location: Location) -> Room | None:
+        """What the project has left for a file at the location; None without a limit."""
+        limit, project = limit_of(location.storage_limit, self.project_quota), location.project
+        if not limit or project is None:
+            return None
+        replaced = location.file.size if location.file else 0
+        return await self.database.read(lambda registry: room_for(registry, project.id, limit, replaced))
 
     async def _place(self, credential: str | None, address: Address) -> Place:
         location = await self._locate(credential, address)

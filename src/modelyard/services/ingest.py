@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from modelyard.blobs.store import BlobStore, BlobWriter
 from modelyard.errors import BadRequest
+from modelyard.services.quota import Room
 from modelyard.wire.digests import DigestCheck
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Expectations:
     representation: Mapping[str, bytes]  # Repr-Digest: digests of the file
     content: Mapping[str, bytes]  # Content-Digest: digests of the request body, or of the file in it
     body: DigestCheck | None  # has seen the whole body, where that is more than the file
+    room: Room | None = None  # what the project has left for it
 
 
 class Ingest:
@@ -63,7 +65,8 @@ class Ingest:
     async def receive(self, pieces: AsyncIterator[Piece]) -> str:
         """Take the whole file, verify it and make it durable; the answer is its SHA-256.
 
-        Raises FileTooLarge as soon as the limit is passed, DigestMismatch, BlobError, and whatever `pieces` raises.
+        Raises FileTooLarge or OverQuota as soon as a limit is passed, DigestMismatch, BlobError, and whatever `pieces`
+        raises.
         """
         async for piece in pieces:
             self._take(piece)
@@ -85,6 +88,8 @@ class Ingest:
         self.size += len(piece)
         if self._expected.max_size and self.size > self._expected.max_size:
             raise FileTooLarge
+        if self._expected.room is not None:
+            self._expected.room.hold(self.size)
         self._batch.append(piece)
         self._batched += len(piece)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelyard.access.identity import Identity
-from modelyard.access.policy import Action, ProjectFacts, Role, Visibility, require
+from modelyard.access.policy import Action, ProjectFacts, Role, Visibility, effective_role, require
 from modelyard.errors import Forbidden, InvalidFields, ParameterError
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
-from modelyard.services.authentication import Seen, open_project
+from modelyard.services.authentication import Seen, open_project, require_admin
 from modelyard.services.names import is_path_segment, slug
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
 
+DEFAULT_LIMIT = -1
 MAX_NAME = 255  # characters
 MAX_DESCRIPTION = 2000
 MAX_NAMESPACE_DEPTH = 20  # GitLab's limit for nested groups
@@ -42,6 +44,15 @@ class ProjectChange:
     path: str | None = None
     visibility: str | None = None
     description: str | None = None
+    storage_limit: int | None = None  # bytes; 0: no limit, DEFAULT_LIMIT: the server's own
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What somebody may know of a project's storage."""
+
+    used: int | None  # bytes of all files; None: not told
+    limit_shown: bool
 
 
 def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
@@ -83,8 +94,14 @@ def page(registry: Registry, caller: Identity, narrowed: ProjectFilter, request:
 
 
 def update(registry: Registry, caller: Identity, ref: ProjectRef, change: ProjectChange) -> Seen:
-    """Change name and description as a maintainer, path and visibility as an owner. Raises InvalidFields."""
+    """Change name and description as a maintainer, path and visibility as an owner, the limit as an administrator.
+
+    Raises InvalidFields.
+    """
     project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    if change.storage_limit is not None:
+        require_admin(caller)
+        project.storage_limit = None if change.storage_limit == DEFAULT_LIMIT else change.storage_limit
     if change.path is not None or change.visibility is not None:
         require(caller, facts, Action.OWN)
     name = project.name if change.name is None else change.name
@@ -96,6 +113,19 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, change: Projec
     project.name, project.path, project.description = name, path, description
     project.visibility = change.visibility or project.visibility
     return project, facts
+
+
+def storage_of(
+    registry: Registry, caller: Identity, shown: Sequence[Project], *, statistics: bool
+) -> dict[int, Storage]:
+    """What the caller may know of the storage of projects that it sees, by their ids; sizes only with `statistics`."""
+    told: list[int] = []
+    for project in shown if statistics else ():
+        found = registry.projects.find(project.id, caller.user_id)
+        if found is not None and effective_role(caller, found[1]) >= Role.REPORTER:
+            told.append(project.id)
+    used = registry.storage.used_by(told)
+    return {project.id: Storage(used.get(project.id), limit_shown=caller.admin) for project in shown}
 
 
 def delete(registry: Registry, caller: Identity, ref: ProjectRef) -> None:

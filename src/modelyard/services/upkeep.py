@@ -25,6 +25,24 @@ class Finding:
     sha256: str
     files: int  # package files that point at it
 
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.fault}\t{self.sha256}\t{self.files} file(s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Miscount:
+    """A project whose bytes are not what the database has counted, which its limit is held against."""
+
+    fault: str
+    project: str  # its path
+    counted: int  # bytes
+    actual: int
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.fault}\t{self.project}\t{self.counted} bytes counted, {self.actual} bytes there"
+
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
@@ -55,6 +73,12 @@ def check(database: Database, store: BlobStore, *, read: bool) -> Iterator[Findi
             files = _references(database, sha256)
             if files:
                 yield Finding(fault, sha256, files)
+
+
+def check_counts(database: Database) -> list[Miscount]:
+    """Compare what is counted of each project's bytes with its files, all at one moment."""
+    counts = database.read_now(lambda registry: registry.storage.miscounted())
+    return [Miscount("storage", count.project, count.counted, count.actual) for count in counts]
 
 
 def collect(database: Database, store: BlobStore, *, grace: int, dry_run: bool) -> Iterator[Garbage]:

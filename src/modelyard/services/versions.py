@@ -14,6 +14,7 @@ from modelyard.registry.tables import Candidate, Model, ModelVersion
 from modelyard.services import packages, sources
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
+from modelyard.services.quota import limit_of, within
 from modelyard.services.runs import active_run, add_candidate, new_run_id, random_name
 from modelyard.services.semver import SemanticVersion
 from modelyard.wire.filters import parse_filter, parse_orders
@@ -60,13 +61,16 @@ class VersionView:
     aliases: Sequence[str]  # without the semantic version
 
 
-def create_version(registry: Registry, caller: Identity, project_id: int, new: NewVersion) -> VersionView:
+def create_version(
+    registry: Registry, caller: Identity, project_id: int, new: NewVersion, project_quota: int = 0
+) -> VersionView:
     """Make a version with its candidate and package.
 
     The semantic version is the tag `gitlab.version`, or the next patch of the highest. With a run and no source but
     the run itself, the run is promoted: it becomes the version's candidate, and its files are the version's. Any other
     source that is known here lends its files: the version points at the same blobs. A run that only belongs to such a
-    source may live elsewhere. Raises DoesNotExist, InvalidValue.
+    source may live elsewhere. What is lent counts towards the project's limit, `project_quota` bytes unless it has one
+    of its own. Raises DoesNotExist, InvalidValue, OverQuota.
     """
     check_length("Description", new.description, MAX_DESCRIPTION)
     check_length("Source", new.source, MAX_SOURCE)
@@ -79,7 +83,7 @@ def create_version(registry: Registry, caller: Identity, project_id: int, new: N
         run.model_version_id = version.id
         packages.promote(registry, run, version.id, caller)
     else:
-        version = _add_version_from(registry, caller, model, new, source)
+        version = _add_version_from(registry, caller, model, new, source, project_quota)
     if version.logged_model_id is not None:
         return version_views(registry, [version])[0]
     return VersionView(version, model.name, None, dict(sorted(new.tags.items())), [])
@@ -246,7 +250,7 @@ def _run_to_promote(
 
 
 def _add_version_from(
-    registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source
+    registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source, project_quota: int
 ) -> ModelVersion:
     """A version with a candidate and a package of its own, which holds the files of the source."""
     eid, owner = new_run_id(), source.owner
@@ -263,5 +267,6 @@ def _add_version_from(
     add_candidate(registry, caller, candidate, {})
     package = packages.add_for_version(registry, caller, version, model.name)
     if owner is not None and owner.package is not None:
-        registry.packages.link_files(owner.package, source.directory, package)
+        with within(registry, model.project_id, limit_of(registry.storage.limit(model.project_id), project_quota)):
+            registry.packages.link_files(owner.package, source.directory, package)
     return version

@@ -32,8 +32,8 @@ LOOKS_WITHIN_A_TIMEOUT = 4
 LINGER_SECONDS = 2.0  # in which a client that still sends may read why it was refused
 RETRY_SECONDS = 5
 
-_KERNEL_TELLS = sys.platform == "linux"  # how much of what was sent the other side has acknowledged
-_BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked in struct tcp_info of linux/tcp.h
+_KERNEL_TELLS = sys.platform == "linux"
+_TCP_INFO = struct.Struct("=120xQQ")  # tcpi_bytes_acked and tcpi_bytes_received in struct tcp_info of linux/tcp.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +153,18 @@ class WatchedProtocol(Http1Protocol):
         return Debt.HEAD if begun else None
 
     def _progress(self, owed: Debt) -> int:
-        """A count of bytes that grows as the client pays its debt."""
-        if owed is not Debt.READING:
-            return self._received
-        if not _KERNEL_TELLS:
-            return -self.transport.get_write_buffer_size()
-        # What the client's side has acknowledged. How much the socket takes is a poor sign: it does so in leaps of
-        # a megabyte, for which a slow reader needs minutes.
-        info: bytes = self.transport.get_extra_info("socket").getsockopt(
-            socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.size
-        )
-        return int(_BYTES_ACKED.unpack(info)[0])
+        """A count of bytes that grows as the client pays its debt: what it sent, or acknowledged.
+
+        How much its socket takes is a poor sign of a reader: it does so in leaps of a megabyte, for which a slow one
+        needs minutes.
+        """
+        if _KERNEL_TELLS:
+            connection = self.transport.get_extra_info("socket")
+            acked, received = _TCP_INFO.unpack(
+                connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            )
+            return int(acked if owed is Debt.READING else received)
+        return -self.transport.get_write_buffer_size() if owed is Debt.READING else self._received
 
     def _give_up(self, owed: Debt) -> None:
         cycle: RequestResponseCycle | None = self.cycle

@@ -60,6 +60,7 @@ class Project(Base):
     creator_id: Mapped[int | None] = author()
     last_experiment_iid: Mapped[int] = mapped_column(default=0)
     last_candidate_iid: Mapped[int] = mapped_column(default=0)
+    storage_limit: Mapped[int | None]  # bytes; 0: no limit, NULL: the server's default
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
@@ -67,6 +68,16 @@ class Project(Base):
     def full_path(self) -> str:
         """The path by which clients address the project."""
         return f"{self.namespace_path}/{self.path}"
+
+
+class ProjectStorage(Base):
+    """The bytes of a project's files are the sum of these; triggers of the database keep them (revision 0003)."""
+
+    __tablename__ = "project_storage"
+
+    project_id: Mapped[int] = parent("projects.id", primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True)  # several, so that writers need not wait for each other
+    size: Mapped[int]
 
 
 class Member(Base):

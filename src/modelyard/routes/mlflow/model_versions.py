@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from modelyard.errors import InvalidValue
@@ -18,6 +18,7 @@ from modelyard.routes.mlflow.common import (
     tags_by_key,
 )
 from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.transfers import files_of
 from modelyard.services import versions
 
 router = mlflow_router("model-versions")
@@ -70,7 +71,7 @@ class SetTag(TagKey):
 
 
 @router.post("/create", summary="Create a model version", openapi_extra=documented(CreateVersion))
-async def create(project: InProject, new: CreateVersion = parameters(CreateVersion)) -> Response:
+async def create(request: Request, project: InProject, new: CreateVersion = parameters(CreateVersion)) -> Response:
     """The answer's `version` is the id that the file API takes."""
     wanted = versions.NewVersion(
         model=new.name,
@@ -81,7 +82,10 @@ async def create(project: InProject, new: CreateVersion = parameters(CreateVersi
         run_link=new.run_link or "",
         tags=tags_by_key(new.tags),
     )
-    view = await project.write(lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted))
+    quota = files_of(request).project_quota
+    view = await project.write(
+        lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted, quota)
+    )
     return answer({"model_version": shapes.model_version(view)})
 
 

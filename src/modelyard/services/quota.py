@@ -1,0 +1,65 @@
+"""The bytes that a project may have: looked at before an upload, while it streams, and where its file is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from modelyard.errors import Forbidden
+from modelyard.registry.repository import Registry
+
+
+class OverQuota(Forbidden):
+    """403 for what would exceed a project's limit, as GitLab refuses what exceeds a size limit.
+
+    It is no 507: the server has room, and the client would only be refused again, whereas others retry a 5xx.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The project's storage limit of {limit} bytes would be exceeded")
+
+
+def limit_of(own: int | None, default: int) -> int:
+    """The bytes that a project may have, 0 for no limit, by its own limit or else the server's."""
+    return default if own is None else own
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The most bytes that a file may have for now, in a project with a limit."""
+
+    size: int
+    limit: int
+
+    def hold(self, size: int) -> None:
+        """Raise OverQuota for more bytes than there is room for."""
+        if size > self.size:
+            raise OverQuota(self.limit)
+
+
+def room_for(registry: Registry, project_id: int, limit: int, replaced: int) -> Room:
+    """The room for a file that follows one of `replaced` bytes under its name.
+
+    The very same bytes again are always welcome, as they add nothing; only at their end are they known to be the same.
+    """
+    return Room(max(limit - registry.storage.used(project_id), replaced), limit)
+
+
+@contextmanager
+def within(registry: Registry, project_id: int, limit: int) -> Iterator[None]:
+    """Undo what is added to the project in the block by raising OverQuota, if it comes to more than the limit.
+
+    Whoever adds to a limited project waits for its turn until the end of the transaction, so that no two can pass
+    together. It must be the last lock that is taken.
+    """
+    if not limit:
+        yield
+        return
+    registry.locks.storage(project_id)
+    before = registry.storage.used(project_id)
+    yield
+    registry.session.flush()
+    after = registry.storage.used(project_id)
+    if after > before and after > limit:
+        raise OverQuota(limit)
