@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,16 @@ def test_a_missing_blob_fails_the_check(folder: Path) -> None:
     blob.unlink()
     done = run(folder, "check")
     assert (done.returncode, done.stdout) == (1, f"missing\t{blob.name}\t1 file(s)\n")
+
+
+def test_a_project_s_bytes_that_are_miscounted_fail_the_check(folder: Path) -> None:
+    run(folder, "project", "create", "ada/p")
+    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as connection, connection:
+        connection.execute("INSERT INTO project_storage (project_id, slot, size) VALUES (1, 0, 7)")
+    done = run(folder, "check")
+    assert (done.returncode, done.stdout) == (1, "storage\tada/p\t7 bytes counted, 0 bytes there\n")
+    listed = json.loads(run(folder, "check", "--json").stdout)
+    assert listed == [{"fault": "storage", "project": "ada/p", "counted": 7, "actual": 0}]
 
 
 def test_help_and_version_need_no_settings(tmp_path: Path) -> None:

@@ -107,6 +107,24 @@ def test_who_may_not_write_is_offered_nothing(plain: LiveServer, file_url: str, 
     assert s3.uploads(prefix) == before
 
 
+def test_a_project_s_limit_holds_for_what_does_not_pass_through(root: httpx.Client, file_url: str) -> None:
+    project = "/".join(file_url.split("/")[:3])
+    refusal = {"message": "403 Forbidden - The project's storage limit of 5 bytes would be exceeded"}
+    remote = authorize(root, file_url, size=6)
+    send(remote, b"123456")
+    assert root.put(project, json={"storage_limit": 5}).status_code == 200
+    answer = root.put(f"{file_url}/authorize", json={"size": 6})
+    assert (answer.status_code, answer.json()) == (403, refusal)
+    late = take_over(root, file_url, remote)
+    assert (late.status_code, late.json()) == (403, refusal)
+    five, five_more = (authorize(root, f"{file_url}{i}", size=5) for i in range(2))
+    send(five, b"12345")
+    send(five_more, b"67890")
+    assert take_over(root, f"{file_url}0", five).status_code == 201
+    assert take_over(root, f"{file_url}1", five_more).status_code == 403
+    assert take_over(root, f"{file_url}0", five).status_code == 201, "the same again adds nothing"
+
+
 def test_an_upload_may_be_aborted(plain: LiveServer, root: httpx.Client, file_url: str, s3: S3Server) -> None:
     prefix = str(plain.settings.blob_url).rpartition("/")[2]
     before = s3.uploads(prefix)

@@ -11,7 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import PackageFile
 from modelyard.services import upkeep
+from modelyard.services.quota import OverQuota, within
 from tests.live import LiveServer, running
 from tests.projects import Project
 from tests.raw import exchange, put_head, read_answer
@@ -139,6 +142,40 @@ def test_of_many_at_once_none_passes_the_limit(new: Callable[[int | None], Proje
         thread.join()
     assert sorted(statuses) == [201] * 11 + [403] * 5
     assert project.used() == 99_000
+
+
+def test_who_adds_waits_for_who_has_added_and_not_committed(new: Callable[[int | None], Project]) -> None:
+    project = new(1000)
+    project.put(project.version(project.model("m")), "f", bytes(400))
+    (package,) = project.packages()
+    database, added, tried = project.server.app.state.database, threading.Event(), threading.Event()
+    outcomes: list[str] = []
+
+    def add(name: str, hold: threading.Event | None) -> None:
+        def work(registry: Registry) -> None:
+            registry.blobs.ensure(name * 64, 400)
+            with within(registry, project.id, 1000):
+                registry.packages.add_file(
+                    PackageFile(package_id=package, name=name, sha256=name * 64, size=400, creator_id=None)
+                )
+            if hold is not None:
+                added.set()
+                hold.wait(0.5)
+
+        try:
+            database.write_now(work)
+            outcomes.append(name)
+        except OverQuota:
+            outcomes.append(f"not {name}")
+        tried.set()
+
+    first = threading.Thread(target=add, args=("a", tried))
+    first.start()
+    assert added.wait(10)
+    add("b", None)
+    first.join()
+    assert sorted(outcomes) == ["a", "not b"]
+    assert project.used() == 800
 
 
 def test_check_tells_a_count_that_is_wrong(tmp_path: Path) -> None:
