@@ -115,9 +115,8 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
     settings: Settings = app.state.settings
-    watch = Watch(
-        Patience(settings.head_timeout, settings.stall_timeout, settings.min_transfer_rate, settings.max_connections)
-    )
+    patience = Patience(settings.head_timeout, settings.stall_timeout, settings.min_transfer_rate)
+    watch = Watch(patience, settings.max_connections)
     watching = asyncio.create_task(watch.run())
     yield {WATCH: watch}
     watching.cancel()

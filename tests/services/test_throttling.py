@@ -111,7 +111,7 @@ def test_what_is_not_limited_is_not_counted() -> None:
 
 def test_ipv6_clients_are_their_networks() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8:0:0:ffff::2%eth0") != network_of("2001:db8:0:1::1")
-    assert network_of("192.0.2.1") == "192.0.2.1"
+    assert network_of("192.0.2.1") == network_of("::ffff:192.0.2.1") == "192.0.2.1"
     assert network_of("testclient:x") == "testclient:x"
 
 

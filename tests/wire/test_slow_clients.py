@@ -15,7 +15,7 @@ import pytest
 
 from modelyard.blobs.memory import MemoryBlobStore, MemoryBlobWriter
 from modelyard.wire import slow_clients
-from modelyard.wire.slow_clients import Patience
+from modelyard.wire.slow_clients import Patience, WatchedProtocol
 from tests.live import LiveServer, running
 from tests.raw import Answer, put_head, read_answer
 
@@ -262,7 +262,18 @@ def test_without_limits_nobody_is_timed(tmp_path: Path) -> None:
         assert read_answer(connection).status == 200
 
 
+def test_one_broken_connection_does_not_keep_the_others_from_being_watched(
+    impatient: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WatchedProtocol, "_owed", lambda _connection: 1 / 0)
+    with impatient.connect():
+        time.sleep(0.6)
+    monkeypatch.undo()
+    with impatient.connect() as connection:
+        assert ended(connection)
+
+
 def test_bytes_earn_time_at_the_least_rate() -> None:
-    assert Patience(30, 60, 1000, 0).earned(2500) == 2.5
-    assert Patience(30, 60, 0, 0).earned(1) == 60
-    assert Patience(30, 60, 0, 0).earned(0) == 0
+    assert Patience(30, 60, 1000).earned(2500) == 2.5
+    assert Patience(30, 60, 0).earned(1) == 60
+    assert Patience(30, 60, 0).earned(0) == 0

@@ -23,6 +23,7 @@ from modelyard.services.windows import BoundedWindows
 
 MAX_KNOWN = 10_000  # credentials that were valid lately
 RETRY_SECONDS = 5  # when another upload may have ended
+IPV4_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 section 2.5.5.2
 IPV6_NETWORK_BYTES = 8  # a customer's: whoever has one address there has them all
 
 # GitLab's names of its throttles, and one of ours.
@@ -142,9 +143,12 @@ def network_of(address: str) -> str:
     if ":" not in address:
         return address
     try:
-        return socket.inet_pton(socket.AF_INET6, address.partition("%")[0])[:IPV6_NETWORK_BYTES].hex()
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
     except OSError:
         return address
+    if packed.startswith(IPV4_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed.removeprefix(IPV4_MAPPED))
+    return packed[:IPV6_NETWORK_BYTES].hex()
 
 
 def mark_of(credential: bytes) -> str:

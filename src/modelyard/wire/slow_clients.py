@@ -43,7 +43,6 @@ class Patience:
     head: float  # seconds from the first byte of a request's head, or from the connection's start, to the head's end
     stall: float  # seconds in which a body or an answer must get on
     rate: int  # bytes that earn one second of `stall` back; 0: any progress earns them all
-    connections: int  # open at a time
 
     def earned(self, moved: int) -> float:
         """The seconds that a client gets back for bytes that moved."""
@@ -61,16 +60,17 @@ class Debt(Enum):
 
 
 class Watch:
-    """Looks after the connections of one server."""
+    """Looks after the connections of one server, of which `most` may be open at a time; 0: any number."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, most: int) -> None:
         self.patience = patience
+        self._most = most
         self.connections: set[WatchedProtocol] = set()
 
     @property
     def full(self) -> bool:
         """Whether there are more connections than may be."""
-        return 0 < self.patience.connections < len(self.connections)
+        return 0 < self._most < len(self.connections)
 
     async def run(self) -> None:
         """Look at all connections again and again, until cancelled."""
@@ -83,7 +83,10 @@ class Watch:
             # When the loop itself stood still, no client could get on.
             elapsed, last = min(loop.time() - last, 2 * pause), loop.time()
             for connection in tuple(self.connections):
-                connection.look(self.patience, elapsed)
+                try:
+                    connection.look(self.patience, elapsed)
+                except Exception:
+                    log.exception("a connection cannot be watched")  # the others still can
 
 
 class WatchedProtocol(Http1Protocol):
@@ -158,13 +161,18 @@ class WatchedProtocol(Http1Protocol):
         How much its socket takes is a poor sign of a reader: it does so in leaps of a megabyte, for which a slow one
         needs minutes.
         """
+        acked, received = self._kernel_counts()
+        if owed is Debt.READING:
+            return acked or -self.transport.get_write_buffer_size()
+        return received or self._received
+
+    def _kernel_counts(self) -> tuple[int, int]:
+        """Bytes that the client acknowledged, and that came from it; zeros from a kernel that does not tell."""
+        info = b""
         if _KERNEL_TELLS:
-            connection = self.transport.get_extra_info("socket")
-            acked, received = _TCP_INFO.unpack(
-                connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-            )
-            return int(acked if owed is Debt.READING else received)
-        return -self.transport.get_write_buffer_size() if owed is Debt.READING else self._received
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        return _TCP_INFO.unpack(info.ljust(_TCP_INFO.size, b"\0"))
 
     def _give_up(self, owed: Debt) -> None:
         cycle: RequestResponseCycle | None = self.cycle
