@@ -82,6 +82,7 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "70000", "less than or equal to 65535"),
         ("WORKERS", "0", "greater than or equal to 1"),
         ("MAX_FILE_SIZE", "-1", "greater than or equal to 0"),
+        ("AUDIT_DAYS", "-1", "greater than or equal to 0"),
         ("LOG_LEVEL", "loud", "should be 'debug', 'info', 'warning' or 'error'"),
         ("BLOB_URL", "gs://bucket", "must be file:/// with an absolute path, or s3://bucket/prefix"),
         ("BLOB_URL", "file://relative", "must be file:/// with an absolute path"),

@@ -16,7 +16,7 @@ from modelyard import __version__
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
-from modelyard.routes import failures, health, members, model_files, packages, projects, tokens, users, version
+from modelyard.routes import audit, failures, health, members, model_files, packages, projects, tokens, users, version
 from modelyard.routes.direct import DirectRoutes
 from modelyard.routes.mlflow import (
     artifacts,
@@ -45,6 +45,7 @@ ROUTERS = (
     tokens,
     projects,
     members,
+    audit,
     packages,
     experiments,
     runs,

@@ -12,10 +12,11 @@ from datetime import date, datetime
 from typing import TypeVar
 
 import click
+import structlog
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from modelyard import __version__, logs
-from modelyard.access.identity import Identity
+from modelyard.access.identity import OPERATOR
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobError, BlobStore
 from modelyard.errors import ApiError
@@ -23,15 +24,14 @@ from modelyard.registry.dialects import is_damaged
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.revisions import is_current
-from modelyard.services import accounts, copying, credentials, projects, upkeep
+from modelyard.services import accounts, audit, copying, credentials, projects, upkeep
 from modelyard.services.copying import Copy
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
 
-# Whoever can run commands beside the database owns everything in it.
-OPERATOR = Identity(username="operator", admin=True, may_write=True)
+log = structlog.get_logger()
 
 
 @click.group()
@@ -130,9 +130,15 @@ def check(read: bool, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def gc(dry_run: bool, as_json: bool) -> None:
-    """Remove what nothing refers to and is older than the grace period; safe beside a running server."""
+    """Remove what nothing refers to and is older than the grace period; safe beside a running server.
+
+    Events of the audit trail go as well when they have been kept for long enough.
+    """
     with _opened() as (settings, database, store):
         garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run))
+        forgotten = 0 if dry_run else audit.prune(database, settings.audit_days)
+    if forgotten:
+        log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
     _print(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
 
 
@@ -173,8 +179,12 @@ def _opened() -> Iterator[tuple[Settings, Database, BlobStore]]:
 
 
 def _change(work: Callable[[Registry], T]) -> T:
+    def as_operator(registry: Registry) -> T:
+        registry.act(OPERATOR)
+        return work(registry)
+
     with _opened() as (_settings, database, _store):
-        return database.write_now(work)
+        return database.write_now(as_operator)
 
 
 def _print(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> None:

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["text", "json"] | None = Field(None, description="Default: text on a terminal, else json.")
     gc_grace: int = Field(86_400, ge=0, description="Seconds for which `gc` leaves unreferenced bytes alone.")
+    audit_days: int = Field(
+        365, ge=0, le=36_500, description="Days for which the audit trail is kept, at least; 0 = for ever."
+    )
     shutdown_timeout: int = Field(30, ge=0, description="Seconds that running transfers get to finish at shutdown.")
     head_timeout: int = Field(30, ge=0, description="Seconds in which a request's head must come; 0 = no limit.")
     stall_timeout: int = Field(

@@ -53,6 +53,8 @@ class Identity:
 
 
 ANONYMOUS = Identity()
+# Whoever can run commands beside the database owns everything in it.
+OPERATOR = Identity(username="operator", admin=True, may_write=True)
 
 
 def identify(facts: TokenFacts | None, at: Milliseconds) -> Identity:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from modelyard.registry.backends import backend_for
 from modelyard.registry.repository import Registry
+from modelyard.registry.usage import Usage
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._backend = backend_for(url)
         self.engine = self._backend.engine
+        self.usage = Usage()
         self._readers = ThreadPoolExecutor(self._backend.reader_threads, thread_name_prefix="registry-read")
         self._writers = ThreadPoolExecutor(self._backend.writer_threads, thread_name_prefix="registry-write")
 
@@ -43,7 +45,7 @@ class Database:
     def reading(self) -> Iterator[Registry]:
         """One consistent view of the registry; nothing that is changed in it is kept."""
         with Session(self._backend.reader) as session:
-            yield Registry(session)
+            yield Registry(session, self.usage)
 
     @contextmanager
     def writing(self) -> Iterator[Registry]:
@@ -53,7 +55,7 @@ class Database:
             Session(self._backend.writer, expire_on_commit=False) as session,
             session.begin(),
         ):
-            yield Registry(session)
+            yield Registry(session, self.usage)
 
     async def read(self, work: Callable[[Registry], T]) -> T:
         """`read_now` on a reader thread."""

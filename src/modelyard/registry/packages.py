@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository, contains, storable
@@ -85,9 +85,9 @@ class PackageRepository(Repository):
         self.insert(package)
         return package
 
-    def set_status(self, package_id: int, status: str) -> None:
-        """List or hide a package."""
-        self.session.execute(update(Package).where(Package.id == package_id).values(status=status))
+    def located(self, package_id: int) -> Package:
+        """The package of that id, which was found in this transaction."""
+        return self.session.get_one(Package, package_id)
 
     def delete(self, package: Package) -> None:
         """Remove a package with its files; its version or candidate stays."""

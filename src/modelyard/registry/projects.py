@@ -40,6 +40,10 @@ class ProjectFilter:
 class ProjectRepository(Repository):
     """Projects by id or path, with the caller's role in them."""
 
+    def by_id(self, project_id: int) -> Project | None:
+        """The project of that id."""
+        return self.session.get(Project, storable(project_id))
+
     def by_path(self, path: str) -> Project | None:
         """The project of that full path, whatever its case."""
         return self.session.scalar(select(Project).where(Project.path_key == path.lower()))

@@ -6,6 +6,9 @@ from functools import cached_property
 
 from sqlalchemy.orm import Session
 
+from modelyard.access.identity import Identity
+from modelyard.access.policy import ProjectFacts
+from modelyard.registry.audit import Acting, AuditRepository
 from modelyard.registry.blobs import BlobRepository
 from modelyard.registry.experiments import ExperimentRepository
 from modelyard.registry.locations import LocationRepository
@@ -19,6 +22,8 @@ from modelyard.registry.run_data import RunDataRepository
 from modelyard.registry.runs import RunRepository
 from modelyard.registry.storage import StorageRepository
 from modelyard.registry.tokens import TokenRepository
+from modelyard.registry.upkeep import UpkeepRepository
+from modelyard.registry.usage import Usage
 from modelyard.registry.users import UserRepository
 from modelyard.registry.versions import VersionRepository
 
@@ -26,8 +31,24 @@ from modelyard.registry.versions import VersionRepository
 class Registry:
     """The repositories, all in one transaction."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, usage: Usage) -> None:
         self.session = session
+        self._usage = usage
+        self._acting = Acting()
+
+    def act(self, caller: Identity, project: ProjectFacts | None = None) -> None:
+        """Say who acts from now on, and in which project: events of the audit trail are theirs.
+
+        The caller's token counts as used.
+        """
+        self._acting.caller, self._acting.project = caller, project
+        if caller.token_id is not None:
+            self._usage.tokens.note(caller.token_id)
+
+    @cached_property
+    def audit(self) -> AuditRepository:
+        """Who did what."""
+        return AuditRepository(self.session, self._acting)
 
     @cached_property
     def users(self) -> UserRepository:
@@ -98,6 +119,11 @@ class Registry:
     def locations(self) -> LocationRepository:
         """The hot lookup behind authorize, upload and download."""
         return LocationRepository(self.session)
+
+    @cached_property
+    def upkeep(self) -> UpkeepRepository:
+        """How the last runs of upkeep went."""
+        return UpkeepRepository(self.session)
 
     @cached_property
     def locks(self) -> LockRepository:

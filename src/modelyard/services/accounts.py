@@ -45,7 +45,9 @@ def create(registry: Registry, caller: Identity, new: NewUser) -> User:
     registry.locks.accounts()
     if registry.users.by_username(new.username) or registry.projects.in_namespace(new.username):
         raise Conflict("Username has already been taken")
-    return registry.users.add(new.username, name=new.name, email=new.email, admin=new.admin)
+    user = registry.users.add(new.username, name=new.name, email=new.email, admin=new.admin)
+    registry.audit.note("user_created", user, {"add": "user", "admin": user.admin})
+    return user
 
 
 def find(registry: Registry, user_id: int) -> User:
@@ -72,21 +74,31 @@ def update(registry: Registry, caller: Identity, user_id: int, change: UserChang
     _check(change.name, change.email)
     if change.admin is False:
         _keep_an_admin(registry, user)
+    before = _facts(user)
     user.name = user.name if change.name is None else change.name
     user.email = user.email if change.email is None else change.email
     user.admin = user.admin if change.admin is None else change.admin
+    registry.audit.note_changes("user_updated", user, before, _facts(user))
     return user
 
 
 def delete(registry: Registry, caller: Identity, user_id: int) -> None:
     """Remove an account with its tokens and memberships. Raises as `update` does."""
     user = _somebody_else(registry, caller, user_id)
+    registry.audit.note("user_destroyed", user, {"remove": "user"})
     registry.users.delete(user)
 
 
 def set_state(registry: Registry, caller: Identity, user_id: int, state: UserState) -> None:
     """Block an account, or let it in again; its tokens follow with the next request. Raises as `update` does."""
-    _somebody_else(registry, caller, user_id).state = state
+    user = _somebody_else(registry, caller, user_id)
+    name = "user_blocked" if state == UserState.BLOCKED else "user_unblocked"
+    registry.audit.note_changes(name, user, {"state": user.state}, {"state": state})
+    user.state = state
+
+
+def _facts(user: User) -> dict[str, object]:
+    return {"name": user.name, "email": user.email, "admin": user.admin}
 
 
 def _somebody_else(registry: Registry, caller: Identity, user_id: int) -> User:

@@ -21,3 +21,4 @@ def delete_tree(registry: Registry, _caller: Identity, project_id: int, owner: O
     package = find_owner(registry, project_id, owner).package
     if package is None or not registry.packages.delete_tree(package.id, path):
         raise DoesNotExist(f"No artifact '{path}' exists")
+    registry.audit.note("package_files_destroyed", package, {"remove": "files", "path": path})

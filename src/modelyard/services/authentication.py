@@ -15,13 +15,15 @@ Seen = tuple[Project, ProjectFacts]  # a project, and what its viewer is to it
 
 
 def authenticate(registry: Registry, credential: str | None) -> Identity:
-    """Who holds the credential; ANONYMOUS without one.
+    """Who holds the credential, and acts from now on; ANONYMOUS without one.
 
     Raises what `identity.identify` raises: a credential that is present must be valid.
     """
     if credential is None:
         return ANONYMOUS
-    return identify(registry.tokens.facts(digest_of(credential)), now())
+    caller = identify(registry.tokens.facts(digest_of(credential)), now())
+    registry.act(caller)
+    return caller
 
 
 def open_project(
@@ -32,15 +34,21 @@ def open_project(
     In a write transaction nobody else changes the project from now on, or that part of it (see `registry.locks`).
     """
     found = _allowed(registry, caller, ref, action)
-    return _allowed(registry, caller, ref, action) if registry.locks.project(found[0].id, part) else found
+    if registry.locks.project(found[0].id, part):
+        found = _allowed(registry, caller, ref, action)
+    registry.act(caller, found[1])
+    return found
 
 
 def enter_project(
     registry: Registry, credential: str, ref: ProjectRef, action: Action, *, part: str | None = None
 ) -> tuple[Identity, int]:
     """`authenticate` and `open_project` in one statement: who holds the credential, and the project's id."""
-    found = _entered(registry, credential, ref, action)
-    return _entered(registry, credential, ref, action) if registry.locks.project(found[1], part) else found
+    caller, project = _entered(registry, credential, ref, action)
+    if registry.locks.project(project.id, part):
+        caller, project = _entered(registry, credential, ref, action)
+    registry.act(caller, project)
+    return caller, project.id
 
 
 def require_admin(caller: Identity) -> None:
@@ -49,11 +57,11 @@ def require_admin(caller: Identity) -> None:
         raise Forbidden
 
 
-def _entered(registry: Registry, credential: str, ref: ProjectRef, action: Action) -> tuple[Identity, int]:
+def _entered(registry: Registry, credential: str, ref: ProjectRef, action: Action) -> tuple[Identity, ProjectFacts]:
     token, project = registry.locations.find_project(digest_of(credential), ref)
     caller = identify(token, now())
     require_scope(caller, writing=action is not Action.READ)
-    return caller, require(caller, project, action).id
+    return caller, require(caller, project, action)
 
 
 def _allowed(registry: Registry, caller: Identity, ref: ProjectRef, action: Action) -> Seen:

@@ -9,16 +9,22 @@ from datetime import date
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, effective_role
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
-from modelyard.clock import DAY, Milliseconds, now, start_of
+from modelyard.clock import DAY, Milliseconds, iso_date, now, start_of
 from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Token
+from modelyard.registry.tables import Project, Token, User
+from modelyard.services import members
 from modelyard.services.authentication import open_project, require_admin
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
 
 MAX_NAME = 255  # characters
 ROTATED_FOR = 7 * DAY  # how long a rotated token lives when nobody says, as in GitLab
+EVENTS: dict[str, str] = {  # what the audit trail calls them
+    TokenKind.PERSONAL: "personal_access_token",
+    TokenKind.PROJECT: "project_access_token",
+    TokenKind.JOB: "job_token",
+}
 
 Made = tuple[Token, str]  # a token and its secret
 
@@ -71,7 +77,7 @@ def find_personal(registry: Registry, caller: Identity, token_id: int | None) ->
 
 def revoke_personal(registry: Registry, caller: Identity, token_id: int | None) -> None:
     """End a token; it is refused from the next request on. Raises as `find_personal` does."""
-    _revoke(find_personal(registry, caller, token_id))
+    _revoke(registry, find_personal(registry, caller, token_id))
 
 
 def rotate_personal(registry: Registry, caller: Identity, token_id: int | None, expires_on: date | None) -> Made:
@@ -80,7 +86,7 @@ def rotate_personal(registry: Registry, caller: Identity, token_id: int | None, 
     if not is_active(old):
         raise Forbidden("The token is not active")
     expires_at = _expiry(expires_on) or now() + ROTATED_FOR
-    _revoke(old)
+    _revoke(registry, old)
     fresh = Token(
         user_id=old.user_id,
         project_id=old.project_id,
@@ -99,7 +105,7 @@ def create_for_project(registry: Registry, caller: Identity, ref: ProjectRef, ne
     if level > effective_role(caller, facts):
         raise Forbidden("The access level is above your own")
     bot = registry.users.add(f"project_{project}_bot_{secrets.token_hex(16)}", name=new.name, bot=True)
-    registry.members.add(project, bot.id, Role(level))
+    members.note_added(registry, registry.members.add(project, bot.id, Role(level)), bot)
     return _add(registry, bot.id, TokenKind.PROJECT, new, project_id=project)
 
 
@@ -119,9 +125,9 @@ def revoke_of_project(registry: Registry, caller: Identity, ref: ProjectRef, tok
     token = registry.tokens.by_id(token_id)
     if token is None or token.project_id != project or token.kind != TokenKind.PROJECT:
         raise NotFound
-    _revoke(token)
+    _revoke(registry, token)
     if membership := registry.members.find(project, token.user_id):
-        registry.members.delete(membership[0])
+        members.end(registry, *membership)
 
 
 def create_for_job(registry: Registry, caller: Identity, ref: ProjectRef, lifetime: Milliseconds) -> Made:
@@ -154,8 +160,10 @@ def _refuse_job(caller: Identity) -> None:
         raise Forbidden
 
 
-def _revoke(token: Token) -> None:
-    token.revoked_at = token.revoked_at or now()
+def _revoke(registry: Registry, token: Token) -> None:
+    if token.revoked_at is None:
+        token.revoked_at = now()
+        registry.audit.note(f"{EVENTS[token.kind]}_revoked", token, {"remove": "token"}, entity=_owner(registry, token))
 
 
 def _expiry(day: date | None) -> Milliseconds | None:
@@ -186,4 +194,14 @@ def _add(registry: Registry, user_id: int, kind: TokenKind, new: NewToken, proje
 def _store(registry: Registry, token: Token) -> Made:
     secret = new_token()
     token.digest = digest_of(secret)
-    return registry.tokens.add(token), secret
+    registry.tokens.add(token)
+    facts = {"add": "token", "scopes": token.scopes, "expires_at": iso_date(token.expires_at)}
+    registry.audit.note(f"{EVENTS[token.kind]}_created", token, facts, entity=_owner(registry, token))
+    return token, secret
+
+
+def _owner(registry: Registry, token: Token) -> User | Project | None:
+    """Whose the token is, as the audit trail has it: a project's, or a person's."""
+    if token.project_id is not None:
+        return registry.projects.by_id(token.project_id)
+    return registry.users.by_id(token.user_id)

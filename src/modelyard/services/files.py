@@ -214,6 +214,7 @@ class FileService:
             registry.locks.blob(content.sha256)
             location = find_to_change(registry, credential, address)
             caller = judge(location, credential, Action.WRITE)
+            registry.act(caller, location.project)
             precondition(location.file)
             if self.store.stat(content.sha256) is None:
                 content.publish_again()

@@ -84,7 +84,7 @@ def record(
     sha256, size = content.sha256, content.size
     package_id = location.package_id or packages.make(registry, location, address.owner, caller).id
     if status is not None:
-        registry.packages.set_status(package_id, status)
+        _set_status(registry, package_id, status)
     if location.file is not None and location.file.sha256 == sha256 and not location.file.damaged:
         return location.file
     registry.blobs.ensure(sha256, size)
@@ -93,4 +93,11 @@ def record(
     file = registry.packages.add_file(
         PackageFile(package_id=package_id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
     )
+    registry.audit.note("package_file_created", file, {"add": "file", "sha256": sha256, "size": size})
     return StoredFile(file.id, file.name, sha256, size, file.created_at)
+
+
+def _set_status(registry: Registry, package_id: int, status: str) -> None:
+    package = registry.packages.located(package_id)
+    registry.audit.note_changes("package_updated", package, {"status": package.status}, {"status": status})
+    package.status = status

@@ -82,6 +82,7 @@ def create_logged_model(registry: Registry, caller: Identity, project_id: int, n
     )
     registry.logged_models.set_tags(model, new.tags)
     registry.logged_models.add_params(model, new.params)
+    registry.audit.note("ml_logged_model_created", model, {"add": "ml_logged_model", "run_id": model.source_run_id})
     return _views(registry, [model])[0]
 
 
@@ -100,7 +101,9 @@ def finalize(registry: Registry, project_id: int, model_id: str, status: LoggedM
 
 def delete_logged_model(registry: Registry, project_id: int, model_id: str) -> None:
     """Remove a logged model with its files; versions made from it keep theirs. Raises DoesNotExist."""
-    registry.logged_models.delete(_find(registry, project_id, model_id))
+    model = _find(registry, project_id, model_id)
+    registry.audit.note("ml_logged_model_destroyed", model, {"remove": "ml_logged_model"})
+    registry.logged_models.delete(model)
 
 
 def set_tags(registry: Registry, project_id: int, model_id: str, tags: Mapping[str, str]) -> LoggedModelView:

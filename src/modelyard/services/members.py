@@ -7,11 +7,11 @@ from datetime import date
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, effective_role, require
-from modelyard.clock import Milliseconds, now, start_of
+from modelyard.clock import Milliseconds, iso_date, now, start_of
 from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound, ParameterError
 from modelyard.registry.members import Membership
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Member, User
+from modelyard.registry.tables import Member, Project, User
 from modelyard.services.authentication import open_project
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
@@ -57,7 +57,9 @@ def add(registry: Registry, caller: Identity, ref: ProjectRef, new: NewMember) -
     user = _user(registry, new)
     if registry.members.find(project.id, user.id) is not None:
         raise Conflict("Member already exists")
-    return registry.members.add(project.id, user.id, new.access_level, _expiry(new.expires_on)), user
+    member = registry.members.add(project.id, user.id, new.access_level, _expiry(new.expires_on))
+    note_added(registry, member, user)
+    return member, user
 
 
 def update(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int, change: MemberChange) -> Membership:
@@ -68,19 +70,41 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int, 
     expires_at = _expiry(change.expires_on) if change.sets_expiry else member.expires_at
     if change.access_level < Role.OWNER or expires_at is not None:
         _keep_an_owner(registry, member)
+    before = _facts(member)
     member.access_level, member.expires_at = change.access_level, expires_at
+    registry.audit.note_changes("member_updated", user, before, _facts(member))
     return member, user
 
 
 def remove(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int) -> None:
     """End a membership: one's own, or as a maintainer one that is not above one's own. Raises as `update`."""
     project, facts = open_project(registry, caller, ref, Action.READ_MEMBERS)
-    member, _user = _find(registry, project.id, user_id)
+    member, user = _find(registry, project.id, user_id)
     if user_id != caller.user_id:
         require(caller, facts, Action.MANAGE)
         _refuse_above(caller, facts, member.access_level)
     _keep_an_owner(registry, member)
+    end(registry, member, user)
+
+
+def end(registry: Registry, member: Member, user: User) -> None:
+    """End a membership in the project that was entered, whoever may ask for it."""
+    registry.audit.note("member_destroyed", user, {"remove": "user_access", "as": _role(member.access_level)})
     registry.members.delete(member)
+
+
+def note_added(registry: Registry, member: Member, user: User, project: Project | None = None) -> None:
+    """Write into the audit trail that a user became a member of the project that was entered, or of `project`."""
+    facts = {"add": "user_access", "as": _role(member.access_level), "expires_at": iso_date(member.expires_at)}
+    registry.audit.note("member_created", user, facts, entity=project)
+
+
+def _facts(member: Member) -> dict[str, object]:
+    return {"access_level": _role(member.access_level), "expires_at": iso_date(member.expires_at)}
+
+
+def _role(level: int) -> str:
+    return Role(level).name.capitalize()
 
 
 def _find(registry: Registry, project_id: int, user_id: int) -> Membership:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelyard.access.identity import Identity
 from modelyard.errors import AlreadyExists, DoesNotExist, InvalidValue
+from modelyard.registry.audit import changed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Model
@@ -55,7 +56,9 @@ def create_model(
         user_id=caller.user_id,
         default_experiment_id=experiment.id,
     )
-    return ModelView(registry.models.add(model, tags), tags, {}, [])
+    registry.models.add(model, tags)
+    registry.audit.note("ml_model_created", model, {"add": "ml_model"})
+    return ModelView(model, tags, {}, [])
 
 
 def get_model(registry: Registry, project_id: int, name: str) -> ModelView:
@@ -67,6 +70,8 @@ def update_model(registry: Registry, project_id: int, name: str, description: st
     """Change a model's description. Raises DoesNotExist, InvalidValue."""
     model = find_model(registry, project_id, name)
     check_length("Description", description or "", MAX_DESCRIPTION)
+    if model.description != (description or ""):
+        registry.audit.note("ml_model_updated", model, {"change": "description"})
     model.description = description or ""
     registry.session.flush()
     return _views(registry, [model])[0]
@@ -79,6 +84,7 @@ def rename_model(registry: Registry, project_id: int, name: str, new_name: str) 
         _check_name(new_name)
         _check_free(registry, project_id, new_name)
         registry.experiments.default_of(model).name = f"[model]{new_name}"
+        registry.audit.note("ml_model_updated", model, changed("name", name, new_name))
         registry.models.rename(model, new_name)
     return _views(registry, [model])[0]
 
@@ -89,6 +95,7 @@ def delete_model(registry: Registry, project_id: int, name: str) -> None:
     experiment = registry.experiments.default_of(model)
     for version in registry.versions.all_of(model.id):
         delete_version_row(registry, model, version)
+    registry.audit.note("ml_model_destroyed", model, {"remove": "ml_model"})
     registry.models.delete(model)
     registry.experiments.delete(experiment)
 
@@ -121,12 +128,16 @@ def latest_versions(registry: Registry, project_id: int, name: str, stages: Sequ
 def set_tag(registry: Registry, project_id: int, name: str, key: str, value: str) -> None:
     """Set a tag of a model. Raises DoesNotExist, InvalidValue."""
     check_registry_tags({key: value})
-    registry.models.set_tag(find_model(registry, project_id, name), key, value)
+    model = find_model(registry, project_id, name)
+    registry.models.set_tag(model, key, value)
+    registry.audit.note("ml_model_updated", model, {"change": "tag", "tag": key})
 
 
 def delete_tag(registry: Registry, project_id: int, name: str, key: str) -> None:
     """Remove a tag of a model, if it is there: MLflow takes that as done. Raises DoesNotExist for the model."""
-    registry.models.delete_tag(find_model(registry, project_id, name), key)
+    model = find_model(registry, project_id, name)
+    if registry.models.delete_tag(model, key):
+        registry.audit.note("ml_model_updated", model, {"remove": "tag", "tag": key})
 
 
 def set_alias(registry: Registry, project_id: int, name: str, alias: str, version: str) -> None:
@@ -138,11 +149,14 @@ def set_alias(registry: Registry, project_id: int, name: str, alias: str, versio
     if found is None:
         raise DoesNotExist(f"Model version (name={name}, version={version}) not found")
     registry.models.set_alias(model, alias, found)
+    registry.audit.note("ml_model_updated", model, {"change": "alias", "alias": alias, "to": found.version})
 
 
 def delete_alias(registry: Registry, project_id: int, name: str, alias: str) -> None:
     """Remove an alias, if it is there. Raises DoesNotExist for the model."""
-    registry.models.delete_alias(find_model(registry, project_id, name), alias)
+    model = find_model(registry, project_id, name)
+    if registry.models.delete_alias(model, alias):
+        registry.audit.note("ml_model_updated", model, {"remove": "alias", "alias": alias})
 
 
 def by_alias(registry: Registry, project_id: int, name: str, alias: str) -> VersionView:

@@ -94,7 +94,9 @@ def show(registry: Registry, caller: Identity, ref: ProjectRef, package_id: int)
 
 def delete(registry: Registry, caller: Identity, ref: ProjectRef, package_id: int) -> None:
     """Remove a package with its files; its version or candidate stays, and gets a new one with the next upload."""
-    registry.packages.delete(_find(registry, caller, ref, package_id, Action.WRITE))
+    package = _find(registry, caller, ref, package_id, Action.WRITE)
+    registry.audit.note("package_destroyed", package, {"remove": "package"})
+    registry.packages.delete(package)
 
 
 def page_of_files(
@@ -118,6 +120,8 @@ def delete_file(registry: Registry, caller: Identity, ref: ProjectRef, package_i
     file = registry.packages.file_by_id(package.id, file_id)
     if file is None:
         raise NotFound
+    facts = {"remove": "file", "sha256": file.sha256, "size": file.size}
+    registry.audit.note("package_file_destroyed", file, facts)
     registry.packages.delete_file(file)
 
 

@@ -11,6 +11,7 @@ from modelyard.errors import Forbidden, InvalidFields, ParameterError
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
+from modelyard.services import members
 from modelyard.services.authentication import Seen, open_project, require_admin
 from modelyard.services.names import is_path_segment, slug
 from modelyard.wire.paging import Page, PageRequest
@@ -79,6 +80,8 @@ def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
         creator_id=caller.user_id,
     )
     registry.projects.add(project)
+    facts = {"add": "project", "visibility": project.visibility}
+    registry.audit.note("project_created", project, facts, entity=project)
     mine = _add_owner(registry, caller, project) == caller.user_id
     return project, ProjectFacts(project.id, project.full_path, project.visibility, Role.OWNER if mine else None)
 
@@ -110,8 +113,13 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, change: Projec
     _check(name, path, description)
     if path.lower() != project.path.lower():
         project.path_key = _free_path(registry, project.namespace_path, path)
+    before = _facts(project)
+    described = description != project.description
     project.name, project.path, project.description = name, path, description
     project.visibility = change.visibility or project.visibility
+    registry.audit.note_changes("project_updated", project, before, _facts(project))
+    if described:
+        registry.audit.note("project_updated", project, {"change": "description"})
     return project, facts
 
 
@@ -131,7 +139,12 @@ def storage_of(
 def delete(registry: Registry, caller: Identity, ref: ProjectRef) -> None:
     """Remove a project with all that it holds, as an owner."""
     project, _facts = open_project(registry, caller, ref, Action.OWN)
+    registry.audit.note("project_destroyed", project, {"remove": "project"})
     registry.projects.delete(project)
+
+
+def _facts(project: Project) -> dict[str, object]:
+    return {"name": project.name, "path": project.full_path, "visibility": project.visibility}
 
 
 def _add_owner(registry: Registry, caller: Identity, project: Project) -> int | None:
@@ -139,7 +152,9 @@ def _add_owner(registry: Registry, caller: Identity, project: Project) -> int | 
     user = registry.users.by_username(_root_of(project.namespace_path))
     owner_id = user.id if user else caller.user_id
     if owner_id is not None:
-        registry.members.add(project.id, owner_id, Role.OWNER)
+        member = registry.members.add(project.id, owner_id, Role.OWNER)
+        if owner := registry.users.by_id(owner_id):
+            members.note_added(registry, member, owner, project)
     return owner_id
 
 

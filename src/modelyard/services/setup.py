@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from modelyard.access.identity import OPERATOR
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
 from modelyard.durable import fsync_directory, make_directories
 from modelyard.registry.engine import Database
@@ -42,10 +43,13 @@ def _ensure_root(registry: Registry, settings: Settings) -> None:
     if settings.root_token is None:
         # Before the commit: a token that nobody can read would lock everybody out.
         _write_secret(settings.root_token_path, secret)
+    registry.act(OPERATOR)
     root = registry.users.add(ROOT, name="Administrator", admin=True)
-    registry.tokens.add(
+    registry.audit.note("user_created", root, {"add": "user"})
+    token = registry.tokens.add(
         Token(user_id=root.id, kind=TokenKind.PERSONAL, name="root", digest=digest_of(secret), scopes=Scope.API)
     )
+    registry.audit.note("personal_access_token_created", token, {"add": "token", "scopes": token.scopes}, entity=root)
 
 
 def _write_secret(path: Path, secret: str) -> None:

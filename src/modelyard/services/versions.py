@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from modelyard.access.identity import Identity
 from modelyard.errors import DoesNotExist, InvalidValue, MLflowError
+from modelyard.registry.audit import changed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, Model, ModelVersion
@@ -21,6 +22,7 @@ from modelyard.wire.filters import parse_filter, parse_orders
 from modelyard.wire.paths import NOBODY, parse_id
 
 VERSION_TAG = "gitlab.version"
+UPDATED = "ml_model_version_updated"  # in the audit trail
 
 
 class Stage(StrEnum):
@@ -84,6 +86,8 @@ def create_version(
         packages.promote(registry, run, version.id, caller)
     else:
         version = _add_version_from(registry, caller, model, new, source, project_quota)
+    facts = {"add": "ml_model_version", "model": model.name, "run_id": version.run_id}
+    registry.audit.note("ml_model_version_created", version, facts)
     if version.logged_model_id is not None:
         return version_views(registry, [version])[0]
     return VersionView(version, model.name, None, dict(sorted(new.tags.items())), [])
@@ -124,6 +128,8 @@ def update_version(registry: Registry, project_id: int, name: str, version: str,
         found = named_version(registry, project_id, name, version)
     except DoesNotExist as error:
         raise MLflowError("UPDATE_FAILED", f"Model version (name={name}, version={version}) not found") from error
+    if found.description != description:
+        registry.audit.note(UPDATED, found, {"change": "description", "model": name})
     found.description = description
     registry.session.flush()
     return version_views(registry, [found])[0]
@@ -137,6 +143,8 @@ def delete_version(registry: Registry, project_id: int, name: str, version: str)
 
 def delete_version_row(registry: Registry, model: Model, version: ModelVersion) -> None:
     """Remove a version of a model, as `delete_version` does."""
+    facts = {"remove": "ml_model_version", "model": model.name}
+    registry.audit.note("ml_model_version_destroyed", version, facts)
     candidate = registry.runs.of_versions([version.id]).get(version.id)
     if candidate is not None and candidate.experiment_id != model.default_experiment_id:
         packages.demote(registry, candidate)
@@ -164,8 +172,9 @@ def transition(
         raise InvalidValue("Only versions in Staging or Production can be archived in passing")
     found = named_version(registry, project_id, name, version)
     for other in registry.versions.in_stage(found.model_id, wanted) if archive_others else ():
-        other.stage = Stage.ARCHIVED
-    found.stage = wanted
+        if other is not found:
+            _move(registry, name, other, Stage.ARCHIVED)
+    _move(registry, name, found, wanted)
     registry.session.flush()
     return version_views(registry, [found])[0]
 
@@ -173,12 +182,16 @@ def transition(
 def set_tag(registry: Registry, project_id: int, name: str, version: str, key: str, value: str) -> None:
     """Set a tag of a version. Raises DoesNotExist, InvalidValue."""
     check_registry_tags({key: value})
-    registry.versions.set_tag(named_version(registry, project_id, name, version), key, value)
+    found = named_version(registry, project_id, name, version)
+    registry.versions.set_tag(found, key, value)
+    registry.audit.note(UPDATED, found, {"change": "tag", "tag": key, "model": name})
 
 
 def delete_tag(registry: Registry, project_id: int, name: str, version: str, key: str) -> None:
     """Remove a tag of a version, if it is there. Raises DoesNotExist for the version."""
-    registry.versions.delete_tag(named_version(registry, project_id, name, version), key)
+    found = named_version(registry, project_id, name, version)
+    if registry.versions.delete_tag(found, key):
+        registry.audit.note(UPDATED, found, {"remove": "tag", "tag": key, "model": name})
 
 
 def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[VersionView]:
@@ -199,6 +212,12 @@ def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[
         )
 
     return [view(version) for version in versions]
+
+
+def _move(registry: Registry, model: str, version: ModelVersion, stage: Stage) -> None:
+    if version.stage != stage:
+        registry.audit.note(UPDATED, version, changed("stage", version.stage, stage) | {"model": model})
+    version.stage = stage
 
 
 def _add_version(

@@ -12,6 +12,7 @@ import structlog
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelyard import origin
 from modelyard.errors import InternalError, Unavailable
 from modelyard.wire.paths import normalize_path
 from modelyard.wire.send import ShortRead
@@ -50,6 +51,7 @@ class RequestLog:
         answer = _Answer(request_id(scope), send)
         scope["request_id"] = answer.request_id  # for an answer that the connection gives by itself, as `answered` then
         structlog.contextvars.bind_contextvars(request_id=answer.request_id)
+        origin.begin(origin.Origin(_address(scope), answer.request_id))
         try:
             await self.app(scope, receive, answer.send)
         except asyncio.CancelledError:
@@ -108,5 +110,10 @@ def _log_request(scope: Scope, answer: _Answer) -> None:
         status=scope.get("answered", answer.status),
         bytes=answer.sent,
         ms=round((time.perf_counter() - answer.begun) * 1000, 2),
-        client=scope["client"][0] if scope.get("client") else None,
+        client=_address(scope),
     )
+
+
+def _address(scope: Scope) -> str | None:
+    """The client's address, as a trusted proxy says it."""
+    return scope["client"][0] if scope.get("client") else None

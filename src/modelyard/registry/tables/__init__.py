@@ -30,9 +30,11 @@ from modelyard.registry.tables.models import (
     ModelVersion,
     ModelVersionTag,
 )
+from modelyard.registry.tables.trail import AuditEvent, UpkeepRun
 
 __all__ = [
     "HEAD_LENGTH",
+    "AuditEvent",
     "Base",
     "Blob",
     "Candidate",
@@ -58,6 +60,7 @@ __all__ = [
     "Project",
     "ProjectStorage",
     "Token",
+    "UpkeepRun",
     "User",
     "head_of",
 ]

@@ -42,6 +42,7 @@ class Token(Base):
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[int | None]
     revoked_at: Mapped[int | None]
+    last_used_at: Mapped[int | None]
 
 
 class Project(Base):

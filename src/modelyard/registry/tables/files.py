@@ -31,6 +31,7 @@ class Package(Base):
     logged_model_id: Mapped[int | None] = mapped_column(ForeignKey("logged_models.id", ondelete="CASCADE"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
+    last_downloaded_at: Mapped[int | None]
 
 
 class PackageFile(Base):

@@ -1,0 +1,107 @@
+"""GitLab's audit events API: who changed what, from where, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from modelyard.clock import Milliseconds, iso
+from modelyard.errors import ParameterError
+from modelyard.registry.audit import AuditFilter
+from modelyard.registry.tables import AuditEvent
+from modelyard.routes.call import ApiCall
+from modelyard.routes.listing import PageQuery, listing
+from modelyard.routes.params import parameters, query_documented
+from modelyard.services import audit
+from modelyard.wire.paths import parse_id, parse_project
+
+router = APIRouter(prefix="/api/v4", tags=["audit events"])
+
+
+class ProjectAuditQuery(PageQuery):
+    """How a listing of a project's events is narrowed."""
+
+    created_after: datetime | None = Field(None, description="At this time or later; UTC where no offset is given.")
+    created_before: datetime | None = Field(None, description="At this time or earlier.")
+
+    @property
+    def narrowed(self) -> AuditFilter:
+        """The filter that is asked for."""
+        return AuditFilter(created_after=_moment(self.created_after), created_before=_moment(self.created_before))
+
+
+class AuditQuery(ProjectAuditQuery):
+    """How a listing of all events is narrowed."""
+
+    entity_type: Literal["User", "Group", "Project"] | None = Field(None, description="There are no groups here.")
+    entity_id: int | None = Field(None, description="Id of the user or project; needs `entity_type`.")
+
+    @property
+    def narrowed(self) -> AuditFilter:
+        """The filter that is asked for. Raises ParameterError for an id of no type."""
+        if self.entity_id is not None and self.entity_type is None:
+            raise ParameterError("entity_type is missing")
+        times = super().narrowed
+        return AuditFilter(self.entity_type, self.entity_id, times.created_after, times.created_before)
+
+
+def audit_fields(event: AuditEvent) -> dict[str, object]:
+    """An event as GitLab shows it; `request_id` and `token_id` among its details are ours."""
+    details = orjson.loads(event.details)
+    return {
+        "id": event.id,
+        "author_id": event.author_id,
+        "entity_id": event.entity_id,
+        "entity_type": event.entity_type,
+        "event_name": event.event_name,
+        "details": details | {"custom_message": event.event_name.replace("_", " ").capitalize()},
+        "created_at": iso(event.created_at),
+    }
+
+
+@router.get("/audit_events", summary="List audit events", openapi_extra=query_documented(AuditQuery))
+async def list_events(request: Request, call: ApiCall, query: AuditQuery = parameters(AuditQuery)) -> Response:
+    """For administrators, newest first."""
+    narrowed = query.narrowed
+    page = await call.read(lambda registry, caller: audit.page(registry, caller, narrowed, query.request))
+    return listing(request, page, audit_fields)
+
+
+@router.get("/audit_events/{event_id}", summary="Show an audit event")
+async def show_event(call: ApiCall, event_id: str) -> dict[str, object]:
+    """For administrators."""
+    return audit_fields(await call.read(lambda registry, caller: audit.find(registry, caller, parse_id(event_id))))
+
+
+@router.get(
+    "/projects/{project}/audit_events",
+    summary="List a project's audit events",
+    openapi_extra=query_documented(ProjectAuditQuery),
+)
+async def list_of_project(
+    request: Request, call: ApiCall, project: str, query: ProjectAuditQuery = parameters(ProjectAuditQuery)
+) -> Response:
+    """For maintainers, newest first."""
+    ref, narrowed = parse_project(project), query.narrowed
+    page = await call.read(
+        lambda registry, caller: audit.page_of_project(registry, caller, ref, narrowed, query.request)
+    )
+    return listing(request, page, audit_fields)
+
+
+@router.get("/projects/{project}/audit_events/{event_id}", summary="Show a project's audit event")
+async def show_of_project(call: ApiCall, project: str, event_id: str) -> dict[str, object]:
+    """For maintainers."""
+    ref = parse_project(project)
+    event = await call.read(lambda registry, caller: audit.find_of_project(registry, caller, ref, parse_id(event_id)))
+    return audit_fields(event)
+
+
+def _moment(time: datetime | None) -> Milliseconds | None:
+    if time is None:
+        return None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
