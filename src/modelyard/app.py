@@ -33,6 +33,7 @@ from modelyard.routes.throttle import Gate
 from modelyard.services.files import FileService
 from modelyard.services.remote import remote_of
 from modelyard.services.throttling import Throttle, UploadSlots
+from modelyard.services.usage import UsageWriter
 from modelyard.settings import Settings
 from modelyard.wire.middleware import RawPath, RequestLog
 from modelyard.wire.slow_clients import WATCH, Patience, Watch
@@ -106,6 +107,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         app.state.database, app.state.store, settings.max_file_size, remote, settings.project_quota
     )
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
+    app.state.usage = UsageWriter(app.state.database)
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
     for module in ROUTERS:
         app.include_router(module.router)
@@ -119,7 +121,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
     patience = Patience(settings.head_timeout, settings.stall_timeout, settings.min_transfer_rate)
     watch = Watch(patience, settings.max_connections)
     watching = asyncio.create_task(watch.run())
+    app.state.usage.start()
     yield {WATCH: watch}
     watching.cancel()
+    await app.state.usage.stop()
     app.state.files.close()
     app.state.database.close()

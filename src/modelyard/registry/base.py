@@ -86,6 +86,15 @@ class Repository:
         """Insert rows past the session's entities, which take twice as long for a thousand of them."""
         self.session.connection().execute(statement, list(rows))
 
+    def advance(self, statement: Update, moments: Mapping[int, int], pause: int) -> None:
+        """Execute an UPDATE with `at`, the moment of each row, `row`, its id, and `before`, `pause` earlier than `at`.
+
+        Rows come in the order of their ids, so that two processes that do so at once wait for each other and no more.
+        """
+        rows = [{"row": id_, "at": at, "before": at - pause} for id_, at in sorted(moments.items())]
+        if rows:
+            self.session.connection().execute(statement, rows)
+
     def changed(self, statement: Update | Delete) -> bool:
         """Execute a statement; whether it met any row."""
         result = self.session.execute(statement)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, literal, or_, select, update
 
-from modelyard.clock import now
+from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, contains, storable
 from modelyard.registry.dialects import position
 from modelyard.registry.tables import Candidate, Experiment, Model, ModelVersion, Package, PackageFile
@@ -19,6 +20,16 @@ ORDERS = {
     "type": Package.created_at,
 }
 FILE_ORDERS = {"id": PackageFile.id, "created_at": PackageFile.created_at, "file_name": PackageFile.name}
+
+_TOUCH = (
+    update(Package)
+    .where(
+        Package.id == bindparam("row"),
+        Package.last_downloaded_at.is_(None) | (Package.last_downloaded_at < bindparam("before")),
+    )
+    # `updated_at` is named so that a download does not pass for a change.
+    .values(last_downloaded_at=bindparam("at"), updated_at=Package.updated_at)
+)
 
 LISTED = "default"  # the status of a package that is not hidden
 MAX_OTHER_VERSIONS = 100  # GitLab sends them all; a model may have thousands
@@ -88,6 +99,10 @@ class PackageRepository(Repository):
     def located(self, package_id: int) -> Package:
         """The package of that id, which was found in this transaction."""
         return self.session.get_one(Package, package_id)
+
+    def touch(self, moments: Mapping[int, Milliseconds], pause: Milliseconds) -> None:
+        """Keep when packages were last downloaded, by their ids, unless a download less than `pause` before is kept."""
+        self.advance(_TOUCH, moments, pause)
 
     def delete(self, package: Package) -> None:
         """Remove a package with its files; its version or candidate stays."""

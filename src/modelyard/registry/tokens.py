@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, select
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, bindparam, select, update
 
 from modelyard.access.identity import TokenFacts
 from modelyard.access.tokens import TokenKind
@@ -26,6 +28,11 @@ TOKEN_COLUMNS = (
     User.bot,
 )
 
+_TOUCH = (
+    update(Token)
+    .where(Token.id == bindparam("row"), Token.last_used_at.is_(None) | (Token.last_used_at < bindparam("before")))
+    .values(last_used_at=bindparam("at"))
+)
 _FACTS = select(*TOKEN_COLUMNS).join(User, User.id == Token.user_id)
 
 
@@ -54,6 +61,10 @@ class TokenRepository(Repository):
         """A project's access tokens that still work, newest first."""
         mine = (Token.project_id == project_id) & (Token.kind == TokenKind.PROJECT)
         return self.page(select(Token).where(mine, _active(now())).order_by(Token.id.desc()), request)
+
+    def touch(self, moments: Mapping[int, Milliseconds], pause: Milliseconds) -> None:
+        """Keep when tokens were last used, by their ids, unless a use less than `pause` before is kept already."""
+        self.advance(_TOUCH, moments, pause)
 
     def add(self, token: Token) -> Token:
         """Insert a token."""

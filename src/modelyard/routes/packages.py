@@ -69,7 +69,7 @@ def package_fields(package: Package) -> dict[str, object]:
         "status": package.status,
         "_links": {"web_path": own, "delete_api_path": own},
         "created_at": iso(package.created_at),
-        "last_downloaded_at": None,
+        "last_downloaded_at": iso(package.last_downloaded_at),
         "tags": [],
         "pipelines": [],
     }

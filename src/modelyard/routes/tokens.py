@@ -77,7 +77,7 @@ def token_fields(token: Token) -> dict[str, object]:
         "description": token.description,
         "scopes": token.scopes.split(),
         "user_id": token.user_id,
-        "last_used_at": None,
+        "last_used_at": iso(token.last_used_at),
         "active": credentials.is_active(token),
         "expires_at": iso_date(token.expires_at),
     }

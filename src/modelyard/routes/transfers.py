@@ -70,7 +70,7 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
         raise Unauthorized
     if files.redirects and (redirected := await _redirect(request, credential, address, files)):
         return redirected
-    opened = await files.download(credential, address)
+    opened = await files.download(credential, address, counts=request.method == "GET")
     try:
         answer = answer_download(request.method, combined(request.scope["headers"]), _representation(opened.file))
     except BaseException:

@@ -86,6 +86,7 @@ class FileService:
         """
         location = await self._locate(credential, address)
         judge(location, credential, Action.WRITE)
+        self._note_use(location)
         if size is not None and self.max_file_size and size > self.max_file_size:
             raise FileTooLarge
         room = await self._room(location)
@@ -154,15 +155,24 @@ class FileService:
         content = Content(data.digest(), data.size, data.publish)
         return await self._keep(credential, address, content, precondition, status)
 
-    async def download(self, credential: str | None, address: Address) -> Download:
-        """Open a file for whoever may read it. Raises as `authorize` does, and FileNotFound."""
+    async def download(self, credential: str | None, address: Address, *, counts: bool = True) -> Download:
+        """Open a file for whoever may read it. Raises as `authorize` does, and FileNotFound.
+
+        It `counts` as a download unless only the headers are asked for.
+        """
+        location, opened = await self._open(credential, address)
+        self._note_use(location, downloaded=counts)
+        return opened
+
+    async def _open(self, credential: str | None, address: Address) -> tuple[Location, Download]:
         recent, generation = self._recent(credential, address)
         content = self._contents.get(recent.file.sha256) if recent and recent.file else None
         if recent is not None and content is not None:
-            return Download(readable(recent, credential), None, content)
+            return recent, Download(readable(recent, credential), None, content)
         if self.remote is not None:
             # A store that answers over a network should not hold up the database's threads.
-            file = readable(await self._locate(credential, address), credential)
+            location = await self._locate(credential, address)
+            file = readable(location, credential)
             opened = await self._run(lambda: open_file(self.store, file))
         else:
             location, opened = await self.database.read(
@@ -171,7 +181,7 @@ class FileService:
             self._remember(credential, address, location, generation)
         if opened.content is not None:
             self._contents.put(opened.file.sha256, opened.content)
-        return opened
+        return location, opened
 
     @property
     def redirects(self) -> bool:
@@ -186,8 +196,10 @@ class FileService:
         if self.remote is None or self.remote.redirect_seconds is None:
             return None
         store, seconds = self.remote.store, self.remote.redirect_seconds
-        file = readable(await self._locate(credential, address), credential)
+        location = await self._locate(credential, address)
+        file = readable(location, credential)
         require_whole(file)
+        self._note_use(location, downloaded=True)
         with blob_expected(file):
             return await self._run(lambda: store.download_url(file.sha256, seconds, *headers(file)))
 
@@ -204,6 +216,13 @@ class FileService:
     def _remember(self, credential: str | None, address: Address, location: Location, generation: int | None) -> None:
         if location.token is not None or credential is None:  # what strangers make up would drive out the rest
             self._locations.put((credential_digest(credential), address), location, generation)
+
+    def _note_use(self, location: Location, *, downloaded: bool = False) -> None:
+        """Note that a token opened the location, and perhaps that a file of its package was downloaded."""
+        if location.token is not None:
+            self.database.usage.tokens.note(location.token.token_id)
+        if downloaded and location.package_id is not None:
+            self.database.usage.packages.note(location.package_id)
 
     async def _keep(
         self, credential: str | None, address: Address, content: Content, precondition: Precondition, status: str | None
