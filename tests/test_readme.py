@@ -36,7 +36,7 @@ def test_every_shell_block_runs_against_a_live_server(tmp_path: Path) -> None:
 
 # The chapter on MLflow is run by tests/e2e/test_mlflow_chapter.py, in the environment of a real client.
 def test_every_fenced_block_is_run_or_a_console_session() -> None:
-    assert set(re.findall(r"^```(\w+)$", README, re.MULTILINE)) == {"sh", "console", "bash", "python"}
+    assert set(re.findall(r"^```(\w+)$", README, re.MULTILINE)) == {"sh", "console", "bash", "python", "yaml"}
 
 
 def test_every_make_target_that_is_named_exists() -> None:

@@ -101,6 +101,8 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RATE_LIMIT_FAILED_LOGINS", "-1", "greater than or equal to 0"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, proxy.example.com", "must be addresses or CIDRs"),
         ("TRUSTED_PROXIES", "*", "must be addresses or CIDRs"),
+        ("METRICS_TOKEN", "short", "at least 20 characters"),
+        ("METRICS_TOKEN", "with blanks in it, which no header takes", "printable ASCII"),
         ("ROOT_TOKEN", "short", "at least 20 characters"),
         ("ROOT_TOKEN", "changeme-changeme-changeme", "not a placeholder"),
         ("ROOT_TOKEN", "with blanks in it, which no header takes", "printable ASCII"),

@@ -15,8 +15,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from modelyard import __version__
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
+from modelyard.blobs.timed import TimedStore
+from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
-from modelyard.routes import audit, failures, health, members, model_files, packages, projects, tokens, users, version
+from modelyard.routes import (
+    audit,
+    failures,
+    health,
+    members,
+    metrics,
+    model_files,
+    packages,
+    projects,
+    tokens,
+    users,
+    version,
+)
 from modelyard.routes.direct import DirectRoutes
 from modelyard.routes.mlflow import (
     artifacts,
@@ -41,6 +55,7 @@ from modelyard.wire.slow_clients import WATCH, Patience, Watch
 # Routes that match any depth of path come last.
 ROUTERS = (
     health,
+    metrics,
     version,
     users,
     tokens,
@@ -63,10 +78,11 @@ ROUTERS = (
 class Application(FastAPI):
     """FastAPI behind what every request passes: the log, the raw path, and the direct way of the file API."""
 
-    def __init__(self, throttle: Throttle, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    def __init__(self, throttle: Throttle, counted: Metrics, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
-        self._front = RequestLog(RawPath(Gate(DirectRoutes(super().__call__, self, routes), throttle)))
+        gate = Gate(DirectRoutes(super().__call__, self, routes), throttle)
+        self._front = RequestLog(RawPath(gate), counted.request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""
@@ -88,10 +104,15 @@ class Application(FastAPI):
         return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
 
-def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
-    """The application on a migrated database; `store` replaces the blob store that the settings name."""
+def create_app(settings: Settings, store: BlobStore | None = None, *, one_of_several: bool = False) -> FastAPI:
+    """The application on a migrated database; `store` replaces the blob store that the settings name.
+
+    `one_of_several`: a worker, whose metrics are added to those of the others.
+    """
+    counted = Metrics(shared=one_of_several)
     app = Application(
         Throttle(settings.rate_limit_anonymous, settings.rate_limit_token, settings.rate_limit_failed_logins),
+        counted,
         title="modelyard",
         version=__version__,
         description="A self-hosted model registry that speaks GitLab's model registry API.",
@@ -100,11 +121,13 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings = settings
-    app.state.database = Database(settings.effective_database_url)
+    app.state.metrics = counted
+    app.state.database = Database(settings.effective_database_url, counted.database)
     app.state.store = store or open_store(settings)
     remote = remote_of(app.state.store, settings)
+    timed = TimedStore(app.state.store, counted.store)
     app.state.files = FileService(
-        app.state.database, app.state.store, settings.max_file_size, remote, settings.project_quota
+        app.state.database, timed, settings.max_file_size, remote, settings.project_quota, counted.transfer
     )
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
     app.state.usage = UsageWriter(app.state.database)

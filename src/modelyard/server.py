@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import resource
 import signal
 import sys
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
@@ -16,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from modelyard import logs
 from modelyard.app import create_app
+from modelyard.metrics import FOLDER_VARIABLE
 from modelyard.settings import Settings, load_settings
 from modelyard.wire.slow_clients import WatchedProtocol
 
@@ -47,7 +50,10 @@ def serve(settings: Settings) -> None:
         uvicorn.run(app, **options)
     else:
         config = uvicorn.Config("modelyard.server:worker_app", factory=True, workers=settings.workers, **options)
-        _Workers(config, [config.bind_socket()]).run()
+        # Made anew at each start, so that nothing is counted that came before.
+        with TemporaryDirectory(prefix="modelyard-metrics-") as folder:
+            os.environ[FOLDER_VARIABLE] = folder
+            _Workers(config, [config.bind_socket()]).run()
 
 
 class _Workers(Multiprocess):
@@ -67,7 +73,7 @@ def worker_app() -> FastAPI:
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
     tune_malloc()
-    app = create_app(settings)
+    app = create_app(settings, one_of_several=True)
     tune_gc()
     return app
 

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "MODELYARD_"
-SECRETS = ("root_token", "database_url", "secret_key")
+SECRETS = ("root_token", "database_url", "secret_key", "metrics_token")
 POSTGRESQL = "postgresql+psycopg://"
 MINIMUM_TOKEN_LENGTH = 20
 PLACEHOLDERS = ("changeme", "change-me", "example", "placeholder", "your-token", "your_token", "<")
@@ -70,6 +70,9 @@ class Settings(BaseSettings):
         None, description="Scheme, host and prefix that clients see; default: per request."
     )
     root_token: OptionalText = Field(None, description="The administrator's token on the first start. Secret.")
+    metrics_token: OptionalText = Field(
+        None, description="Opens `/metrics`; default: it is open to this machine alone. Secret."
+    )
     max_file_size: int = Field(10 * 1024**3, ge=0, description="Bytes that one file may have; 0 = no limit.")
     project_quota: int = Field(
         0, ge=0, description="Bytes that the files of a project may have, unless it has a limit of its own; 0 = none."
@@ -102,7 +105,7 @@ class Settings(BaseSettings):
         "127.0.0.1,::1", description="Addresses or CIDRs, separated by commas, whose `X-Forwarded-…` is believed."
     )
 
-    @field_validator("root_token", "secret_key")
+    @field_validator("root_token", "secret_key", "metrics_token")
     @classmethod
     def _refuse_weak_secret(cls, value: str | None) -> str | None:
         if value is None:
@@ -111,7 +114,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must be a secret of at least {MINIMUM_TOKEN_LENGTH} characters, not a placeholder")
         return value
 
-    @field_validator("root_token")
+    @field_validator("root_token", "metrics_token")
     @classmethod
     def _refuse_token_that_no_header_takes(cls, value: str | None) -> str | None:
         if value is None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.memory import MemoryBlobStore
 from modelyard.blobs.store import BlobMissing, BlobStore, WriterClosed
+from modelyard.blobs.timed import TimedStore
 from tests.s3 import S3Server
 
 from .tools import files, put, sha256
@@ -62,6 +63,11 @@ def local_store(root: Path, kept: set[str]) -> Iterator[BlobStore]:
 
 
 @pytest.fixture
+def timed_store(memory_store: BlobStore) -> BlobStore:
+    return TimedStore(memory_store, lambda _step, _seconds: None)
+
+
+@pytest.fixture
 def moto_store(moto: S3Server, kept: set[str]) -> Iterator[BlobStore]:
     yield from s3_store(moto, kept)
 
@@ -82,7 +88,7 @@ def s3_store(server: S3Server, kept: set[str]) -> Iterator[BlobStore]:
     assert server.uploads(prefix) == []
 
 
-@pytest.fixture(params=["memory", "local", "moto", "swift"])
+@pytest.fixture(params=["memory", "local", "timed", "moto", "swift"])
 def store(request: pytest.FixtureRequest, kept: set[str]) -> Iterator[BlobStore]:
     store: BlobStore = request.getfixturevalue(f"{request.param}_store")
     yield store

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import new_version, serving, together
+from tests.e2e.processes import COMMAND, ServerProcess, new_version, serving, together
 
 MIB = 1024 * 1024
 
@@ -47,6 +51,59 @@ def test_several_workers_share_one_registry(tmp_path: Path) -> None:
         together(upload, 8)
         for i in range(8):
             assert client.get(f"{files}/{i}").content == b"%d" % i
+
+
+@pytest.mark.slow
+def test_whichever_worker_is_asked_tells_the_metrics_of_all(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2") as server, server.client as client:
+        files = new_version(client)
+        folder, workers = _metrics_folder(server, 2)
+        together(lambda i: _download_nothing(server, files, i), 16)
+        samples = [_metrics(server) for _ in range(8)]  # each on a connection of its own
+        label = f'route="{FILE_ROUTE}"'
+        for name, value in (("requests_total", 16), ("request_duration_seconds_count", 16)):
+            counted = [_value(each, f"modelyard_http_{name}{{", label) for each in samples]
+            assert counted == [value] * 8
+        assert _value(samples[0], "modelyard_transfers_in_flight{", 'direction="up"') == 0
+        assert [each.count("modelyard_build_info{") for each in samples] == [1] * 8
+        memory = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") for pid in workers]
+        assert _value(samples[-1], "process_resident_memory_bytes ") > 0.9 * sum(memory)
+        os.kill(int(workers[0]), signal.SIGKILL)
+        assert (
+            _value(_metrics(server), "modelyard_http_requests_total{", label) == 16
+        )  # what the dead one counted stays
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(30)
+        assert not folder.exists()
+
+
+FILE_ROUTE = "/api/v4/projects/{project}/packages/ml_models/{model_version_id}/files/{name:path}"
+
+
+def _download_nothing(server: ServerProcess, files: str, i: int) -> None:
+    with server.client as other:
+        assert other.get(f"{files}/none-{i}").status_code == 404
+
+
+def _metrics(server: ServerProcess) -> str:
+    return httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=30).text
+
+
+def _value(text: str, start: str, *labels: str) -> float:
+    lines = [line for line in text.splitlines() if line.startswith(start) and all(each in line for each in labels)]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def _metrics_folder(server: ServerProcess, count: int) -> tuple[Path, list[str]]:
+    """Where the workers of a server keep their metrics, and their process ids, once there are so many."""
+    for _ in range(600):
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        for folder in Path(tempfile.gettempdir()).glob("modelyard-metrics-*"):
+            workers = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")} & set(children)
+            if len(workers) == count:
+                return folder, sorted(workers)
+        time.sleep(0.1)
+    raise AssertionError("no folder of metrics")
 
 
 @pytest.mark.slow

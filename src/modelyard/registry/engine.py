@@ -26,7 +26,13 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
+Observe = Callable[[str, float], None]  # told of each unit of work that was awaited: `read` or `write`, and seconds
+
 FIRST_PAUSE_SECONDS = 0.01  # between attempts, at most; it doubles
+
+
+def _unobserved(_kind: str, _seconds: float) -> None:
+    pass
 
 
 class Database:
@@ -34,7 +40,8 @@ class Database:
     once only (`reading`, `writing`).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, observe: Observe = _unobserved) -> None:
+        self._observe = observe
         self._backend = backend_for(url)
         self.engine = self._backend.engine
         self.usage = Usage()
@@ -59,11 +66,11 @@ class Database:
 
     async def read(self, work: Callable[[Registry], T]) -> T:
         """`read_now` on a reader thread."""
-        return await self._hop(self._readers, self.read_now, work)
+        return await self._hop("read", self._readers, self.read_now, work)
 
     async def write(self, work: Callable[[Registry], T]) -> T:
         """`write_now` on a writer thread."""
-        return await self._hop(self._writers, self.write_now, work)
+        return await self._hop("write", self._writers, self.write_now, work)
 
     def read_now(self, work: Callable[[Registry], T]) -> T:
         """Run `work` inside `reading`, and again on another connection if that was lost."""
@@ -111,12 +118,19 @@ class Database:
             time.sleep(random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311 - it hides nothing
             attempt += 1
 
-    @staticmethod
     async def _hop(
-        executor: ThreadPoolExecutor, run: Callable[[Callable[[Registry], T]], T], work: Callable[[Registry], T]
+        self,
+        kind: str,
+        executor: ThreadPoolExecutor,
+        run: Callable[[Callable[[Registry], T]], T],
+        work: Callable[[Registry], T],
     ) -> T:
         context = copy_context()  # log lines keep their request id in the other thread
-        return await asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(run, work))
+        begun = time.perf_counter()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(run, work))
+        finally:
+            self._observe(kind, time.perf_counter() - begun)
 
 
 def make_engine(url: str) -> Engine:

@@ -41,6 +41,7 @@ T = TypeVar("T")
 IO_THREADS = 16
 VERIFYING_THREADS = 4
 
+InFlight = Callable[[str, int], None]  # told of each transfer, `up` or `down`, that begins (1) or ends (-1)
 DownloadHeaders = Callable[[StoredFile], tuple[str, str]]  # Content-Type and Content-Disposition
 
 
@@ -50,6 +51,10 @@ class Permit:
 
     current: StoredFile | None
     room: Room | None  # None: no limit
+
+
+def _uncounted(_direction: str, _change: int) -> None:
+    pass
 
 
 class FileService:
@@ -62,12 +67,14 @@ class FileService:
         max_file_size: int,
         remote: Remote | None = None,
         project_quota: int = 0,
+        in_flight: InFlight = _uncounted,
     ) -> None:
         self.database = database
         self.store = store
         self.max_file_size = max_file_size
         self.project_quota = project_quota
         self.remote = remote
+        self._in_flight = in_flight
         self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
         self.verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
         self._locations = RecentInGeneration[Location](MAX_LOCATIONS, database.generation)
@@ -109,11 +116,13 @@ class FileService:
         deleted, while the bytes are on their way.
         """
         ingest = Ingest(self.store, self.executor, expectations)
+        self._in_flight("up", 1)
         try:
             sha256 = await ingest.receive(pieces)
             content = Content(sha256, ingest.size, ingest.publish_again)
             return await self._keep(credential, address, content, precondition, status)
         finally:
+            self._in_flight("up", -1)
             await ingest.close()
 
     async def offer_upload(
@@ -205,7 +214,8 @@ class FileService:
 
     def source(self, file: StoredFile, reader: BlobReader) -> BlobSource:
         """The reader of a file, for use on the event loop."""
-        return BlobSource(file, reader, self.executor)
+        self._in_flight("down", 1)
+        return BlobSource(file, reader, self.executor, lambda: self._in_flight("down", -1))
 
     def _recent(self, credential: str | None, address: Address) -> tuple[Location | None, int | None]:
         location, generation = self._locations.get((credential_digest(credential), address))

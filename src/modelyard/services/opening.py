@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,11 +39,14 @@ class Download:
 class BlobSource:
     """A blob reader whose blocks are read on the service's threads. What goes wrong is said in the log."""
 
-    def __init__(self, file: StoredFile, reader: BlobReader, executor: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, file: StoredFile, reader: BlobReader, executor: ThreadPoolExecutor, closed: Callable[[], None]
+    ) -> None:
         self._file = file
         self._reader = reader
         self._read = wrap(reader.read)
         self._executor = executor
+        self._closed = closed
 
     async def read(self, offset: int, length: int) -> bytes:
         """The `length` bytes from `offset` on. Raises ShortRead where they cannot be had."""
@@ -56,8 +59,9 @@ class BlobSource:
         return block
 
     async def close(self) -> None:
-        """Close the reader; quick, as nothing is flushed."""
+        """Close the reader, once; quick, as nothing is flushed."""
         self._reader.close()
+        self._closed()
 
     def _cut_short(self, reason: str) -> ShortRead:
         log.error("download cut short", **_facts(self._file), error=reason, advice="run modelyard check --read")

@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 import time
+from collections.abc import Callable
 from urllib.parse import quote
 
 import structlog
@@ -18,6 +19,9 @@ from modelyard.wire.paths import normalize_path
 from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()
+
+# Told of each request that is over: its scope, the answer's status, bytes received and sent, and seconds.
+Observe = Callable[[Scope, int, int, int, float], None]
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs when nobody waits for the answer any more
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -40,49 +44,62 @@ class RawPath:
 class RequestLog:
     """Gives every request an id, returns it as `X-Request-Id`, and logs one line when the answer is over."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, observe: Observe) -> None:
         self.app = app
+        self.observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on the request; the log line carries no query and no header, so never a token."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(request_id(scope), send)
-        scope["request_id"] = answer.request_id  # for an answer that the connection gives by itself, as `answered` then
-        structlog.contextvars.bind_contextvars(request_id=answer.request_id)
-        origin.begin(origin.Origin(_address(scope), answer.request_id))
+        exchange = _Exchange(request_id(scope), receive, send)
+        # For an answer that the connection gives by itself, and sets `answered` then.
+        scope["request_id"] = exchange.request_id
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        origin.begin(origin.Origin(_address(scope), exchange.request_id))
         try:
-            await self.app(scope, receive, answer.send)
+            await self.app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
             # Only a stop that has waited for its full time cancels requests. An answer that has begun stays short of
             # its Content-Length: the server closes the connection.
             log.warning("request cut off by the stop", advice="MODELYARD_SHUTDOWN_TIMEOUT gives transfers more time")
-            if not answer.begun_sending:
+            if not exchange.begun_sending:
                 refusal = Unavailable()
-                await JSONResponse(refusal.body, refusal.status, refusal.headers)(scope, receive, answer.send)
+                await JSONResponse(refusal.body, refusal.status, refusal.headers)(scope, receive, exchange.send)
         except ShortRead:
             pass  # The log says which file; the server closes the connection of an answer that is not complete.
         except Exception:
             log.exception("unexpected failure")
-            if answer.begun_sending:
+            if exchange.begun_sending:
                 raise  # the server closes the connection, so that nobody takes what was sent for the whole
-            await JSONResponse(InternalError().body, InternalError.status)(scope, receive, answer.send)
+            await JSONResponse(InternalError().body, InternalError.status)(scope, receive, exchange.send)
         finally:
-            _log_request(scope, answer)
+            exchange.status = scope.get("answered", exchange.status)
+            seconds = time.perf_counter() - exchange.begun
+            self.observe(scope, exchange.status, exchange.received, exchange.sent, seconds)
+            _log_request(scope, exchange, seconds)
             structlog.contextvars.clear_contextvars()
 
 
-class _Answer:
-    """What was sent of one answer."""
+class _Exchange:
+    """What was received of one request's body, and sent of its exchange."""
 
-    def __init__(self, request_id: str, send: Send) -> None:
+    def __init__(self, request_id: str, receive: Receive, send: Send) -> None:
         self.request_id = request_id
+        self.received = 0
         self.status = CLIENT_CLOSED_REQUEST
         self.begun_sending = False
         self.sent = 0
         self.begun = time.perf_counter()
+        self._receive = receive
         self._send = send
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.received += len(message.get("body", b""))
+        return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -102,14 +119,14 @@ def request_id(scope: Scope) -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _log_request(scope: Scope, answer: _Answer) -> None:
+def _log_request(scope: Scope, exchange: _Exchange, seconds: float) -> None:
     log.info(
         "request",
         method=scope["method"],
         path=scope["path"],
-        status=scope.get("answered", answer.status),
-        bytes=answer.sent,
-        ms=round((time.perf_counter() - answer.begun) * 1000, 2),
+        status=exchange.status,
+        bytes=exchange.sent,
+        ms=round(seconds * 1000, 2),
         client=_address(scope),
     )
 

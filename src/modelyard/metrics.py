@@ -1,0 +1,212 @@
+"""What Prometheus is told: requests, transfers, the latencies of database and store, upkeep, the processes.
+
+With several workers, each keeps its numbers in files of one folder (prometheus-client's multiprocess mode), and
+whichever is asked adds up all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from modelyard import __version__
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus-client; it must be set before that is imported
+UNKNOWN = "unknown"  # the route of every path, and the method of every word, that is none of ours
+METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"})
+
+REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0)
+STEP_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+STORE_STEPS = ("begin", "write", "publish", "open", "read")
+DATABASE_UNITS = ("read", "write")
+DIRECTIONS = ("up", "down")
+
+
+class LastRun(NamedTuple):
+    """How the last run of a task of upkeep went; moments in milliseconds since 1970."""
+
+    task: str
+    started_at: int
+    finished_at: int
+    found: int
+    size: int  # bytes
+    completed_at: int | None
+
+
+class Metrics:
+    """The numbers of one application. Counting is for the hot path: a few microseconds a request, whatever it does."""
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
+        self._registry = registry = CollectorRegistry()
+        by_route = ("route", "method")
+        self._requests = Counter(
+            "modelyard_http_requests", "Requests that were answered.", (*by_route, "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "modelyard_http_request_duration_seconds",
+            "From the head of a request to the end of its answer.",
+            by_route,
+            buckets=REQUEST_SECONDS,
+            registry=registry,
+        )
+        self._received = Counter(
+            "modelyard_http_received_bytes", "Bytes of request bodies.", by_route, registry=registry
+        )
+        self._sent = Counter("modelyard_http_sent_bytes", "Bytes of answers' bodies.", by_route, registry=registry)
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter, Counter]] = {}
+        in_flight = Gauge(
+            "modelyard_transfers_in_flight",
+            "Files on their way up, or down from the store; small ones come from memory.",
+            ["direction"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._in_flight = {direction: in_flight.labels(direction) for direction in DIRECTIONS}
+        self._store = self._steps("store", "A step of the blob store.", "operation", STORE_STEPS)
+        self._database = self._steps(
+            "database", "A unit of work in the database, waiting for its turn included.", "kind", DATABASE_UNITS
+        )
+
+    def request(self, scope: MutableMapping[str, Any], status: int, received: int, sent: int, seconds: float) -> None:
+        """Count a request that is over, with the bytes of both bodies."""
+        key = (_template(scope), scope["method"], status)
+        known = self._known.get(key) or self._know(*key)
+        requests, duration, bytes_in, bytes_out = known
+        requests.inc()
+        duration.observe(seconds)
+        if received:
+            bytes_in.inc(received)
+        if sent:
+            bytes_out.inc(sent)
+
+    def transfer(self, direction: str, change: int) -> None:
+        """Count a transfer, `up` or `down`, that begins (1) or ends (-1)."""
+        self._in_flight[direction].inc(change)
+
+    def store(self, operation: str, seconds: float) -> None:
+        """Count a step of the blob store."""
+        self._store[operation].observe(seconds)
+
+    def database(self, kind: str, seconds: float) -> None:
+        """Count a unit of work, `read` or `write`."""
+        self._database[kind].observe(seconds)
+
+    def exposition(self, accept: str, upkeep: Sequence[LastRun]) -> tuple[bytes, str]:
+        """All numbers in the format that the header asks for, and its media type; blocks for some milliseconds."""
+        registry = self._registry
+        pids: list[str] = ["self"]
+        if self._shared:
+            pids = _living_workers(Path(os.environ[FOLDER_VARIABLE]))
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        encode, media_type = choose_encoder(accept)
+        whole = CollectorRegistry()
+        whole.register(_Joined([registry.collect(), _build(), _processes(pids), _upkeep(upkeep)]))
+        return encode(whole), media_type
+
+    def _steps(self, subject: str, text: str, label: str, values: Sequence[str]) -> dict[str, Histogram]:
+        steps = Histogram(
+            f"modelyard_{subject}_duration_seconds", text, [label], buckets=STEP_SECONDS, registry=self._registry
+        )
+        return {value: steps.labels(value) for value in values}
+
+    def _know(self, route: str, method: str, status: int) -> tuple[Counter, Histogram, Counter, Counter]:
+        word = method if method in METHODS else UNKNOWN
+        labels = (route, word)
+        known = (
+            self._requests.labels(*labels, str(status)),
+            self._seconds.labels(*labels),
+            self._received.labels(*labels),
+            self._sent.labels(*labels),
+        )
+        self._known[route, method, status] = known
+        return known
+
+
+class _Joined(Collector):
+    """Families of several sources, of which each is read once."""
+
+    def __init__(self, sources: Sequence[Iterable[Metric]]) -> None:
+        self._families = [family for source in sources for family in source]
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _template(scope: MutableMapping[str, Any]) -> str:
+    """The template of the request's path, never the path itself: that would be a series for each file."""
+    return str(scope.get("route_template") or getattr(scope.get("route"), "path", UNKNOWN))
+
+
+def _build() -> Iterator[Metric]:
+    info = {"version": __version__, "python": platform.python_version()}
+    yield InfoMetricFamily("modelyard_build", "The program that runs.", info)
+
+
+def _upkeep(runs: Sequence[LastRun]) -> Iterator[Metric]:
+    """The last runs of `check` and `gc`, which are processes of their own."""
+    columns: dict[str, tuple[str, list[tuple[str, float]]]] = {
+        "last_finish_time_seconds": (
+            "When the last run ended, in seconds since 1970.",
+            [(run.task, run.finished_at / 1000) for run in runs],
+        ),
+        "last_completion_time_seconds": (
+            "When a run last came to the end of all blobs, in seconds since 1970.",
+            [(run.task, run.completed_at / 1000) for run in runs if run.completed_at is not None],
+        ),
+        "last_duration_seconds": (
+            "How long the last run took.",
+            [(run.task, (run.finished_at - run.started_at) / 1000) for run in runs],
+        ),
+        "last_found": (
+            "Faults that the last check found; things that the last gc removed.",
+            [(run.task, run.found) for run in runs],
+        ),
+        "last_bytes": (
+            "Bytes that the last check read; bytes that the last gc freed.",
+            [(r.task, r.size) for r in runs],
+        ),
+    }
+    for name, (text, rows) in columns.items():
+        family = GaugeMetricFamily(f"modelyard_upkeep_{name}", text, labels=["task"])
+        for task, value in rows:
+            family.add_metric([task], value)
+        yield family
+
+
+def _processes(pids: Sequence[str]) -> list[Metric]:
+    """The usual numbers of a process; with several of them their sums, but for the start and the limit of files."""
+    families: dict[str, Metric] = {}
+    for pid in pids:
+        for family in ProcessCollector(pid=partial(str, pid), registry=None).collect():
+            _add(families.setdefault(family.name, family), family)
+    return list(families.values())
+
+
+def _add(total: Metric, family: Metric) -> None:
+    if total is family:
+        return
+    (old,), (new,) = total.samples, family.samples
+    values = (old.value, new.value)
+    value = min(values) if total.name in {"process_start_time_seconds", "process_max_fds"} else sum(values)
+    total.samples = [old._replace(value=value)]
+
+
+def _living_workers(folder: Path) -> list[str]:
+    """The workers that have counted anything and still run; those that do not are told to have nothing in flight."""
+    pids = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
+    living = {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+    for pid in pids - living:
+        mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
+    return sorted(living)

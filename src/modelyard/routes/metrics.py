@@ -1,0 +1,63 @@
+"""Prometheus's numbers, for whoever has their token, or from this machine where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from ipaddress import ip_address
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from modelyard.access.tokens import read_credential
+from modelyard.errors import Unauthorized, UnknownRoute
+from modelyard.metrics import LastRun, Metrics
+from modelyard.settings import Settings
+
+router = APIRouter(tags=["operations"])
+
+# Whatever says that somebody else passed the request on, and so that the address at hand may not be the client's.
+FORWARDING = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
+)
+
+
+@router.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """With `MODELYARD_METRICS_TOKEN` as bearer token; where none is set, from the same machine alone."""
+    _require_access(request, request.app.state.settings)
+    counted: Metrics = request.app.state.metrics
+    upkeep = await _upkeep(request)
+    text, media_type = await asyncio.to_thread(counted.exposition, request.headers.get("accept", ""), upkeep)
+    return Response(text, headers={"Content-Type": media_type})
+
+
+async def _upkeep(request: Request) -> list[LastRun]:
+    """The last runs of upkeep; none while the database is away, which the other numbers tell."""
+    try:
+        runs = await request.app.state.database.read(lambda registry: registry.upkeep.all())
+    except SQLAlchemyError:
+        return []
+    return [LastRun(r.task, r.started_at, r.finished_at, r.found, r.size, r.completed_at) for r in runs]
+
+
+def _require_access(request: Request, settings: Settings) -> None:
+    """Refuse strangers: 401 where a token is set, else 404."""
+    if settings.metrics_token is None:
+        if not _is_local(request) or settings.external_url is not None:
+            raise UnknownRoute
+        return
+    presented = read_credential(request.scope["headers"]) or ""
+    if not hmac.compare_digest(presented.encode(), settings.metrics_token.encode()):
+        raise Unauthorized
+
+
+def _is_local(request: Request) -> bool:
+    """Whether the request comes from this machine and through nobody's hands."""
+    client = request.scope.get("client")
+    if client is None or not FORWARDING.isdisjoint(name for name, _value in request.scope["headers"]):
+        return False
+    try:
+        return ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
