@@ -10,8 +10,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
+from modelyard.amounts import BYTES
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests import postgres
@@ -157,12 +159,89 @@ def test_check_and_gc_list_what_they_find(folder: Path) -> None:
     assert not blob.exists()
 
 
-def test_a_missing_blob_fails_the_check(folder: Path) -> None:
+def runs(folder: Path) -> dict[str, tuple[int, int, bool]]:
+    """What the runs of upkeep have left: findings, bytes, and whether they came to the end."""
+    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as database:
+        rows = database.execute("SELECT task, found, size, position = '' FROM upkeep_runs").fetchall()
+    return {task: (found, size, bool(complete)) for task, found, size, complete in rows}
+
+
+def test_a_scrub_reports_by_exit_code_log_and_metric(folder: Path) -> None:
+    blob = stored_blob(folder)
+    options = ("check", "--read", "--max-rate", "50M", "--max-time", "1h")
+    done = run(folder, *options, LOG_FORMAT="json")
+    assert (done.returncode, done.stdout) == (0, "")
+    line = json.loads(done.stderr)
+    assert (line["event"], line["faults"], line["bytes"], line["complete"]) == ("scrub finished", 0, 1, True)
+    assert runs(folder) == {"scrub": (0, 1, True)}
+    blob.write_bytes(b"y")
+    done = run(folder, *options, LOG_FORMAT="json")
+    assert (done.returncode, done.stdout) == (1, f"digest\t{blob.name}\t1 file(s)\n")
+    fault, end = map(json.loads, done.stderr.splitlines())
+    assert (fault["event"], fault["level"], fault["sha256"]) == ("blob damaged", "error", blob.name)
+    assert (end["event"], end["faults"]) == ("scrub finished", 1)
+    assert runs(folder) == {"scrub": (1, 1, True)}
+    with running(folder / "data") as live:
+        assert 'modelyard_upkeep_last_found{task="scrub"} 1.0' in httpx.get(f"{live.url}/metrics").text
+
+
+def test_check_and_gc_leave_their_results_and_a_dry_run_none(folder: Path) -> None:
+    run(folder, "gc", "--dry-run")
+    assert runs(folder) == {}
+    run(folder, "check")
+    blob = folder / "data" / "blobs" / "sha256" / "ab" / "ab" / ("ab" * 32)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"12345")
+    run(folder, "gc", GC_GRACE="0")
+    assert runs(folder) == {"check": (0, 0, True), "gc": (1, 5, True)}
+
+
+def test_gc_forgets_old_events_of_the_audit_trail(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as database, database:
+        database.execute("UPDATE audit_events SET created_at = created_at - 86400000 * 31 WHERE id = 1")
+    assert "audit events forgotten" not in run(folder, "gc", AUDIT_DAYS="0").stderr
+    done = run(folder, "gc", "--dry-run", AUDIT_DAYS="30")
+    assert "audit events forgotten" not in done.stderr
+    done = run(folder, "gc", AUDIT_DAYS="30", LOG_FORMAT="json")
+    assert json.loads(done.stderr)["count"] == 1
+    assert run(folder, "gc", AUDIT_DAYS="30").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--max-rate", "1M"],
+        ["--max-time", "1h"],
+        ["--read", "--max-rate", "fast"],
+        ["--read", "--max-rate", "0"],
+        ["--read", "--max-rate", "-1"],
+        ["--read", "--max-rate", "0.1"],
+        ["--read", "--max-time", "5w"],
+    ],
+    ids="-".join,
+)
+def test_a_pace_that_is_none_is_one_line(folder: Path, options: list[str]) -> None:
+    done = run(folder, "check", *options)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(("text", "amount"), [("1", 1), ("50M", 50 * 1024**2), ("1.5k", 1536), ("2G", 2 * 1024**3)])
+def test_amounts_have_suffixes(text: str, amount: int) -> None:
+    assert BYTES.convert(text, None, None) == amount
+
+
+def stored_blob(folder: Path) -> Path:
+    """The blob of a file with the content `x` that was uploaded."""
     with running(folder / "data") as live, live.client(live.root_token) as root:
         project = root.post("/projects", json={"name": "p"}).json()["id"]
         root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
         root.put(f"/projects/{project}/packages/ml_models/candidate:1/files/f", content=b"x")
     (blob,) = (folder / "data" / "blobs" / "sha256").glob("*/*/*")
+    return blob
+
+
+def test_a_missing_blob_fails_the_check(folder: Path) -> None:
+    blob = stored_blob(folder)
     blob.unlink()
     done = run(folder, "check")
     assert (done.returncode, done.stdout) == (1, f"missing\t{blob.name}\t1 file(s)\n")

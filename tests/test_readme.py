@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from modelyard.cli import cli
 from modelyard.settings import Settings
 from tests.live import running
 
@@ -37,6 +39,14 @@ def test_every_shell_block_runs_against_a_live_server(tmp_path: Path) -> None:
 # The chapter on MLflow is run by tests/e2e/test_mlflow_chapter.py, in the environment of a real client.
 def test_every_fenced_block_is_run_or_a_console_session() -> None:
     assert set(re.findall(r"^```(\w+)$", README, re.MULTILINE)) == {"sh", "console", "bash", "python", "yaml"}
+
+
+def test_every_example_in_yaml_can_be_read_and_its_arguments_are_those_of_a_command() -> None:
+    examples = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)]
+    (job,) = [example for example in examples if example.get("kind") == "CronJob"]
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    command, *arguments = container["args"]
+    assert cli.commands[command].make_context(command, arguments).params["read"]
 
 
 def test_every_make_target_that_is_named_exists() -> None:

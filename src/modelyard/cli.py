@@ -17,15 +17,18 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from modelyard import __version__, logs
 from modelyard.access.identity import OPERATOR
+from modelyard.amounts import BYTES, SECONDS
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobError, BlobStore
+from modelyard.clock import now
 from modelyard.errors import ApiError
 from modelyard.registry.dialects import is_damaged
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.revisions import is_current
-from modelyard.services import accounts, audit, copying, credentials, projects, upkeep
+from modelyard.services import accounts, audit, copying, credentials, projects, results, upkeep
 from modelyard.services.copying import Copy
+from modelyard.services.pace import Pace
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings, SettingsError, load_settings
 
@@ -116,11 +119,24 @@ def create_token(username: str, name: str, scopes: str, expires_at: datetime | N
 
 @cli.command()
 @click.option("--read", is_flag=True, help="Read and hash every blob again.")
+@click.option("--max-rate", type=BYTES, help="Bytes that are read in a second at most, such as 50M.")
+@click.option("--max-time", type=SECONDS, help="Stop after this time, such as 2h; the next run with it goes on there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(read: bool, as_json: bool) -> None:
-    """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise."""
+def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool) -> None:
+    """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise.
+
+    Each fault is a log line as well, and the result is told by the server's metrics.
+    """
+    if (max_rate or max_time) and not read:
+        raise click.UsageError("--max-rate and --max-time go with --read")
+    task, started_at = results.SCRUB if read else results.CHECK, now()
     with _opened() as (_settings, database, store):
-        findings = [*upkeep.check(database, store, read=read), *upkeep.check_counts(database)]
+        progress = upkeep.Progress(results.stopped_at(database, task) if max_time else "")
+        found = upkeep.check(database, store, read=read, pace=Pace(max_rate, max_time), progress=progress)
+        findings = [_logged(finding) for finding in (*found, *upkeep.check_counts(database))]
+        results.keep(database, task, started_at, len(findings), progress)
+    if read:
+        log.info("scrub finished", faults=len(findings), bytes=progress.size, complete=progress.complete)
     _print(findings, as_json, str)
     if findings:
         sys.exit(1)
@@ -135,10 +151,12 @@ def gc(dry_run: bool, as_json: bool) -> None:
     Events of the audit trail go as well when they have been kept for long enough.
     """
     with _opened() as (settings, database, store):
+        started_at = now()
         garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run))
-        forgotten = 0 if dry_run else audit.prune(database, settings.audit_days)
-    if forgotten:
-        log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
+        if not dry_run:
+            if forgotten := audit.prune(database, settings.audit_days):
+                log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
+            results.keep(database, results.GC, started_at, len(garbage), upkeep.collected(garbage))
     _print(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
 
 
@@ -185,6 +203,11 @@ def _change(work: Callable[[Registry], T]) -> T:
 
     with _opened() as (_settings, database, _store):
         return database.write_now(as_operator)
+
+
+def _logged(found: upkeep.Finding | upkeep.Miscount) -> upkeep.Finding | upkeep.Miscount:
+    log.error(found.EVENT, advice=found.ADVICE, **dataclasses.asdict(found))
+    return found
 
 
 def _print(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from modelyard.blobs.store import BlobWriter
-from modelyard.services.upkeep import Finding, Garbage, check, collect
+from modelyard.services import results
+from modelyard.services.pace import Pace
+from modelyard.services.upkeep import Finding, Garbage, Progress, check, collect
 from tests.live import LiveServer, running
 
 CONTENT = b"content of a model"
@@ -90,6 +93,44 @@ def test_check_finds_what_is_not_what_it_was(
     root.put(f"{files}/three", content=CONTENT)  # the same content heals the blob
     assert findings(yard, read=True) == []
     delete_all(root, files)
+
+
+def test_a_scrub_that_is_stopped_goes_on_where_it_was_and_finds_all(
+    yard: LiveServer, root: httpx.Client, files: str
+) -> None:
+    contents = [b"first", b"second", b"third"]
+    for content in contents:
+        root.put(f"{files}/{content.decode()}", content=content)
+    digests = sorted(hashlib.sha256(content).hexdigest() for content in contents)
+    for digest in (digests[0], digests[2]):
+        blob_path(yard, digest).write_bytes(b"?" * blob_path(yard, digest).stat().st_size)
+    database, store, kept, found = yard.app.state.database, yard.app.state.store, [], []
+    for _ in digests:
+        progress = Progress(results.stopped_at(database, results.SCRUB))
+        faults = list(check(database, store, read=True, pace=Pace(max_seconds=0), progress=progress))
+        results.keep(database, results.SCRUB, 0, len(faults), progress)
+        found += [finding.sha256 for finding in faults]
+        (run,) = database.read_now(lambda registry: [r for r in registry.upkeep.all() if r.task == results.SCRUB])
+        kept.append((run.found, run.position, run.completed_at is not None))
+    assert found == [digests[0], digests[2]]
+    assert kept == [(1, digests[0], False), (1, digests[1], False), (2, "", True)]
+    assert progress.size == blob_path(yard, digests[2]).stat().st_size
+    for digest in (digests[0], digests[2]):
+        blob_path(yard, digest).unlink()
+    delete_all(root, files)
+    garbage(yard)
+
+
+def test_a_result_that_cannot_be_kept_is_no_failure(yard: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = yard.app.state.database
+    results.keep(database, "task", 0, 1, Progress())
+
+    def read_only(*_arguments: object) -> None:
+        raise OperationalError("UPDATE", None, Exception("attempt to write a readonly database"))
+
+    monkeypatch.setattr(database, "write_now", read_only)
+    results.keep(database, "task", 0, 2, Progress())
+    assert database.read_now(lambda registry: registry.upkeep.last("task")).found == 1
 
 
 def test_what_nothing_refers_to_goes_after_the_grace_period(yard: LiveServer, root: httpx.Client, files: str) -> None:

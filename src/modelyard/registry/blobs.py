@@ -41,16 +41,15 @@ class BlobRepository(Repository):
         """Drop the record of a blob that nothing refers to."""
         self.session.execute(delete(Blob).where(Blob.sha256 == sha256))
 
-    def referenced(self) -> Iterator[tuple[str, int]]:
-        """Digest and size of every blob that a file points at, in the order of digests."""
-        return self._walk(_IN_USE)
+    def referenced(self, after: str = "") -> Iterator[tuple[str, int]]:
+        """Digest and size of every blob that a file points at, in the order of digests, those after one alone."""
+        return self._walk(_IN_USE, after)
 
     def unreferenced(self) -> Iterator[tuple[str, int]]:
         """Digest and size of every blob that no file points at, in the order of digests."""
         return self._walk(~_IN_USE)
 
-    def _walk(self, condition: ColumnElement[bool]) -> Iterator[tuple[str, int]]:
-        last = ""
+    def _walk(self, condition: ColumnElement[bool], last: str = "") -> Iterator[tuple[str, int]]:
         while rows := self.session.execute(
             select(Blob.sha256, Blob.size).where(condition, Blob.sha256 > last).order_by(Blob.sha256).limit(BATCH)
         ).all():

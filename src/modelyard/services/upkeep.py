@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore, BlobUnreadable
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
+from modelyard.services.pace import Pace
 
 READ_BYTES = 1024 * 1024
+RECORD = "record"  # garbage that takes no room
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,9 @@ class Finding:
     """A blob that is not what the database says: `missing`, `unreadable`, `size` (wrong length) or `digest` (other
     content).
     """
+
+    EVENT: ClassVar = "blob damaged"
+    ADVICE: ClassVar = "put the same bytes back from a backup, or upload the file again"
 
     fault: str
     sha256: str
@@ -33,6 +39,9 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Miscount:
     """A project whose bytes are not what the database has counted, which its limit is held against."""
+
+    EVENT: ClassVar = "storage miscounted"
+    ADVICE: ClassVar = "until it is right, only the project's limit is held against a wrong number"
 
     fault: str
     project: str  # its path
@@ -53,18 +62,41 @@ class Garbage:
     size: int  # bytes
 
 
-def check(database: Database, store: BlobStore, *, read: bool) -> Iterator[Finding]:
-    """Compare every blob that a file points at with the store; `read` re-hashes the bytes.
+class Progress:
+    """How far a run has come, beginning after the blob at `position` (empty: with the first)."""
+
+    def __init__(self, position: str = "") -> None:
+        self.position = position
+        self.resumed = bool(position)
+        self.size = 0  # bytes that were read, or freed
+        self.complete = False
+
+
+def check(
+    database: Database,
+    store: BlobStore,
+    *,
+    read: bool,
+    pace: Pace | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Finding]:
+    """Compare every blob that a file points at with the store; `read` re-hashes the bytes, at the pace.
 
     What only `read` finds is remembered: without it, such a blob is reported too, and it is not served until it is
-    right again. Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob
+    right again. When the time is up it stops, though not within a blob; `progress` tells where, and whether it came to
+    the end. Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob
     afterwards.
     """
-    referenced = database.read_now(lambda registry: list(registry.blobs.referenced()))
+    pace, progress = pace or Pace(), progress or Progress()
+    start = progress.position
+    referenced = database.read_now(lambda registry: list(registry.blobs.referenced(start)))
     damaged = database.read_now(lambda registry: registry.blobs.damaged())
-    for sha256, size in referenced:
+    for at, (sha256, size) in enumerate(referenced):
+        if at and pace.is_over():
+            return
         before = store.stat(sha256)
-        fault = _fault(store, sha256, size, read=read)
+        fault = _fault(store, sha256, size, read=read, pace=pace)
+        progress.position, progress.size = sha256, pace.spent
         if read and before is not None and (fault == "digest") != (sha256 in damaged):
             database.write_now(partial(_mark, store=store, read=before, damaged=fault == "digest"))
         elif fault is None and sha256 in damaged:
@@ -73,6 +105,7 @@ def check(database: Database, store: BlobStore, *, read: bool) -> Iterator[Findi
             files = _references(database, sha256)
             if files:
                 yield Finding(fault, sha256, files)
+    progress.complete = True
 
 
 def check_counts(database: Database) -> list[Miscount]:
@@ -97,7 +130,14 @@ def collect(database: Database, store: BlobStore, *, grace: int, dry_run: bool) 
     yield from _collect_records(database, store, dry_run=dry_run)
 
 
-def _fault(store: BlobStore, sha256: str, size: int, *, read: bool) -> str | None:
+def collected(garbage: Iterable[Garbage]) -> Progress:
+    """A collection that came to its end, by what it has removed."""
+    progress = Progress()
+    progress.size, progress.complete = sum(each.size for each in garbage if each.kind != RECORD), True
+    return progress
+
+
+def _fault(store: BlobStore, sha256: str, size: int, *, read: bool, pace: Pace) -> str | None:
     try:
         with store.open(sha256) as reader:
             if reader.size != size:
@@ -106,6 +146,7 @@ def _fault(store: BlobStore, sha256: str, size: int, *, read: bool) -> str | Non
                 return None
             digest, offset = hashlib.sha256(), 0
             while block := reader.read(offset, READ_BYTES):
+                pace.spend(len(block))
                 digest.update(block)
                 offset += len(block)
             return None if digest.hexdigest() == sha256 else "digest"
@@ -154,7 +195,7 @@ def _collect_records(database: Database, store: BlobStore, *, dry_run: bool) -> 
             continue
         if not dry_run:
             database.write_now(partial(_forget_without_bytes, store=store, sha256=sha256))
-        yield Garbage("record", sha256, size)
+        yield Garbage(RECORD, sha256, size)
 
 
 def _forget_without_bytes(registry: Registry, store: BlobStore, sha256: str) -> None:
