@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,7 +207,16 @@ def _add(total: Metric, family: Metric) -> None:
 def _living_workers(folder: Path) -> list[str]:
     """The workers that have counted anything and still run; those that do not are told to have nothing in flight."""
     pids = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
-    living = {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+    living = {pid for pid in pids if _lives(int(pid))}
     for pid in pids - living:
-        mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
+        with suppress(FileNotFoundError):  # another worker that is asked at this moment was quicker
+            mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
     return sorted(living)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

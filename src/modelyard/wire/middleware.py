@@ -83,7 +83,7 @@ class RequestLog:
 
 
 class _Exchange:
-    """What was received of one request's body, and sent of its exchange."""
+    """What was received of one request's body, and sent of its answer."""
 
     def __init__(self, request_id: str, receive: Receive, send: Send) -> None:
         self.request_id = request_id
