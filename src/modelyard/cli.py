@@ -132,8 +132,10 @@ def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool)
     task, started_at = results.SCRUB if read else results.CHECK, now()
     with _opened() as (_settings, database, store):
         progress = upkeep.Progress(results.stopped_at(database, task) if max_time else "")
-        found = upkeep.check(database, store, read=read, pace=Pace(max_rate, max_time), progress=progress)
-        findings = [_logged(finding) for finding in (*found, *upkeep.check_counts(database))]
+        pace = Pace(max_rate, max_time)
+        findings: list[upkeep.Finding | upkeep.Miscount] = []
+        findings += map(_logged, upkeep.check(database, store, read=read, pace=pace, progress=progress))
+        findings += map(_logged, upkeep.check_counts(database))
         results.keep(database, task, started_at, len(findings), progress)
     if read:
         log.info("scrub finished", faults=len(findings), bytes=progress.size, complete=progress.complete)

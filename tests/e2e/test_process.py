@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.e2e.processes import COMMAND, ServerProcess, new_version, serving, together
+from tests.e2e.processes import ServerProcess, new_version, serving, together
 
 MIB = 1024 * 1024
 
