@@ -58,7 +58,7 @@ def running(folder: Path, store: BlobStore | None = None, **settings: object) ->
     """Serve from `folder` until the block ends."""
     values: dict[str, object] = {"data_dir": folder, "host": "127.0.0.1", "port": 0, "log_level": "info"}
     values["database_url"] = database_url(folder)
-    values["rate_limit_failed_logins"] = 0  # all tests come from one address
+    values |= {"rate_limit_failed_logins": 0, "rate_limit_anonymous": 0}  # all tests come from one address
     chosen = Settings(_env_file=None, **(values | settings))  # type: ignore[call-arg, arg-type]
     prepare(chosen)
     app = create_app(chosen, store)
