@@ -19,12 +19,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from modelyard.services import upkeep
 from modelyard.services.upkeep import Finding
@@ -116,6 +118,36 @@ def test_a_blob_that_was_put_back_is_served_when_check_has_read_it(yard: Yard) -
     assert yard.check(read=True) == []
     assert yard.get("large").content == LARGE
     assert yard.check() == []
+
+
+def test_a_damaged_blob_that_cannot_be_read_any_more_stays_damaged(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip(yard.blob(len(LARGE)))
+    assert yard.check(read=True) != []
+    unreadable_from(0, monkeypatch)
+    assert Finding("unreadable", sha256(LARGE), 1) in yard.check(read=True)
+    monkeypatch.undo()
+    assert yard.check() == [Finding("digest", sha256(LARGE), 1)]
+
+
+def test_authorize_does_not_count_damaged_bytes_as_there(yard: Yard) -> None:
+    """Else a client that asks first would never send what heals them."""
+    asked = f"{yard.files}/large/authorize"
+    assert yard.client.put(asked).json()["Exists"]["SHA256"] == sha256(LARGE)
+    flip(yard.blob(len(LARGE)))
+    assert yard.check(read=True) != []
+    assert yard.client.put(asked).json()["Exists"] is None
+
+
+def test_what_is_found_is_said_also_where_it_cannot_be_remembered(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip(yard.blob(len(LARGE)))
+    full = OperationalError("UPDATE", {}, sqlite3.OperationalError("database or disk is full"))
+
+    def fail(*_arguments: object) -> NoReturn:
+        raise full
+
+    monkeypatch.setattr(yard.live.app.state.database, "write_now", fail)
+    with yard.logged("finding not remembered"):
+        assert yard.check(read=True) == [Finding("digest", sha256(LARGE), 1)]
 
 
 def test_bytes_that_are_replaced_while_check_reads_the_old_ones_are_not_held_for_damaged(

@@ -31,6 +31,8 @@ from modelyard.registry.backends import sqlite
 from tests.e2e.processes import COMMAND
 from tests.faults.conftest import LARGE, SMALL, Yard, yard_in
 
+pytestmark = pytest.mark.sqlite
+
 UNAVAILABLE = (503, {"message": "503 Service Unavailable"})
 
 

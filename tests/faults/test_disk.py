@@ -105,6 +105,7 @@ def test_no_room_for_a_large_file_where_files_are_limited(tmp_path: Path) -> Non
     assert "blob store full" in (tmp_path / "server.log").read_text()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("pages", [0, 3])
 def test_no_room_for_records(yard: Yard, pages: int) -> None:
     """SQLite's own limit of pages: the file may grow by so many more."""

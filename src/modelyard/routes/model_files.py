@@ -53,7 +53,7 @@ async def authorize(request: Request) -> Response:
         "UploadHashFunctions": ["sha256"],
         "Method": "PUT",
         "URL": own_url(request).removesuffix(AUTHORIZE_SUFFIX),
-        "Exists": {"SHA256": current.sha256, "Size": current.size} if current else None,
+        "Exists": {"SHA256": current.sha256, "Size": current.size} if current and not current.damaged else None,
     }
     offer = await files.offer_upload(credential, address, claim.size, claim.sha256) if claim.size else None
     if offer is None:

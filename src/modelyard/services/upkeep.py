@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
 from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore, BlobUnreadable
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.services.pace import Pace
+
+log = structlog.get_logger()
 
 READ_BYTES = 1024 * 1024
 RECORD = "record"  # garbage that takes no room
@@ -94,12 +99,13 @@ def check(
     for at, (sha256, size) in enumerate(referenced):
         if at and pace.is_over():
             return
-        before = store.stat(sha256)
+        known = sha256 in damaged
+        before = store.stat(sha256) if read else None
         fault = _fault(store, sha256, size, read=read, pace=pace)
         progress.position, progress.size = sha256, pace.spent
-        if read and before is not None and (fault == "digest") != (sha256 in damaged):
-            database.write_now(partial(_mark, store=store, read=before, damaged=fault == "digest"))
-        elif fault is None and sha256 in damaged:
+        if before is not None and fault == (None if known else "digest"):
+            _remember(database, store, before, damaged=not known)
+        elif fault is None and known:
             fault = "digest"
         if fault is not None:
             files = _references(database, sha256)
@@ -154,6 +160,15 @@ def _fault(store: BlobStore, sha256: str, size: int, *, read: bool, pace: Pace) 
         return "missing"
     except BlobUnreadable:
         return "unreadable"
+
+
+def _remember(database: Database, store: BlobStore, read: BlobStat, *, damaged: bool) -> None:
+    """Remember how a blob was found; the finding itself is more important than that."""
+    try:
+        database.write_now(partial(_mark, store=store, read=read, damaged=damaged))
+    except DBAPIError as error:
+        advice = "run modelyard check --read again when the database can be written"
+        log.warning("finding not remembered", sha256=read.digest, error=str(error).partition("\n")[0], advice=advice)
 
 
 def _mark(registry: Registry, *, store: BlobStore, read: BlobStat, damaged: bool) -> None:
