@@ -5,13 +5,14 @@ uvicorn answers an unreadable request in plain text, and drops a client that end
 
 from __future__ import annotations
 
-import json
-import secrets
+from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from modelyard.wire.framing import FramedProtocol, Refusal
 
 
-class Http1Protocol(HttpToolsProtocol):
+class Http1Protocol(FramedProtocol):
     """One client connection."""
 
     def eof_received(self) -> None:
@@ -22,13 +23,4 @@ class Http1Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer 400 in GitLab's shape and close."""
-        body = json.dumps({"message": f"400 Bad request - {msg.rstrip('.')}"}).encode()
-        head = (
-            "HTTP/1.1 400 Bad Request\r\n"
-            "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n"
-            f"x-request-id: {secrets.token_hex(16)}\r\n"
-            "connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+        self.refuse(Refusal(HTTPStatus.BAD_REQUEST, msg.rstrip(".")))
