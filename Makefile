@@ -9,7 +9,7 @@ JOBS ?= auto
 PYTEST := $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test crash bench check format pins clean
+.PHONY: help serve test crash fuzz bench check format pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(DEV) ## Set up and run all tests, with coverage; those on the database o
 
 crash: $(DEV) ## Kill a working server 200 times and check what is left; SEED=n replays a run
 	$(BIN)/python -m tests.crash $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: $(DEV) ## Ask the server at random what its OpenAPI document allows, and send it broken forms; EXAMPLES=20 of each
+	MODELYARD_FUZZ=$(or $(EXAMPLES),20) $(BIN)/python -m pytest tests/hostile $(ARGS)
 
 bench: $(BENCH) ## Measure beside nginx and MLflow; ROWS="name ..." for some rows
 	$(BIN)/python -m bench $(if $(ROWS),--rows "$(ROWS)") $(ARGS)

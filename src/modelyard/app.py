@@ -90,12 +90,16 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made when it is first asked for."""
-        for route in self.state.routes if self.openapi_schema is None else ():
-            if isinstance(route, APIRoute) and route.openapi_extra:
-                # In place: once FastAPI has looked at all routes, for a 404 say, it keeps what they were then.
-                told = described(route.openapi_extra)
-                route.openapi_extra.clear()
-                route.openapi_extra.update(told)
+        if self.openapi_schema is None:
+            for route in self.state.routes:
+                if isinstance(route, APIRoute) and route.openapi_extra:
+                    # In place: once FastAPI has looked at all routes, for a 404 say, it keeps what they were then.
+                    told = described(route.openapi_extra)
+                    route.openapi_extra.clear()
+                    route.openapi_extra.update(told)
+            from modelyard.routes.openapi import complete  # noqa: PLC0415 - most starts are never asked for it
+
+            complete(super().openapi())
         return super().openapi()
 
     def build_middleware_stack(self) -> ASGIApp:

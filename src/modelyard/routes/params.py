@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_origin
 
 import orjson
 from fastapi import Depends, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
@@ -39,6 +39,11 @@ def query_documented(model: type[BaseModel]) -> dict[str, Any]:
     return {QUERY: model}
 
 
+def told(**rules: Any) -> Any:  # noqa: ANN401 - stands in an annotation, as pydantic's own Field does
+    """A field of which the schema tells rules that a service holds, so that it refuses in its own words."""
+    return Field(json_schema_extra=rules)
+
+
 def described(extra: dict[str, Any]) -> dict[str, Any]:
     """What a route adds to its OpenAPI description, with the schemas of its models.
 
@@ -46,11 +51,34 @@ def described(extra: dict[str, Any]) -> dict[str, Any]:
     """
     told = {key: value for key, value in extra.items() if key not in {BODY, QUERY}}
     if BODY in extra:
-        content = {"schema": extra[BODY].model_json_schema()}
-        told["requestBody"] = {"content": {"application/json": content, FORM_TYPES[0]: content}}
+        schema = _schema_of(extra[BODY])
+        content = {"application/json": {"schema": schema}}
+        if form := _form_of(schema):
+            content[FORM_TYPES[0]] = {"schema": form}
+        told["requestBody"] = {"content": content, "required": "required" in schema}
     if QUERY in extra:
-        told["parameters"] = [*told.get("parameters", ()), *_query_parameters(extra[QUERY].model_json_schema())]
+        schema = _schema_of(extra[QUERY])
+        told |= {
+            "parameters": [*told.get("parameters", ()), *_query_parameters(schema)],
+            "$defs": schema.get("$defs", {}),
+        }
     return told
+
+
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model; those that it refers to are in its `$defs`, to be taken into the document's components."""
+    return model.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
+def _form_of(schema: dict[str, Any]) -> dict[str, Any] | None:
+    """What a form can say of that schema: no null; None for one with lists of objects, which are for JSON alone."""
+    fields: dict[str, Any] = {}
+    for name, field in schema.get("properties", {}).items():
+        if "$ref" in field.get("items", {}):
+            return None
+        kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
+        fields[name] = field | {"anyOf": kinds} if kinds else field
+    return {key: value for key, value in schema.items() if key != "$defs"} | {"properties": fields}
 
 
 def _query_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:

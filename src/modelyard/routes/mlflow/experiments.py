@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import Response
 from pydantic import BaseModel, Field
@@ -10,17 +10,30 @@ from pydantic import BaseModel, Field
 from modelyard.errors import DoesNotExist
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import Id, InProject, SearchQuery, Tag, answer, mlflow_router, page_of, tags_by_key
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.mlflow.common import (
+    Id,
+    InProject,
+    Key,
+    SearchQuery,
+    Tag,
+    answer,
+    mlflow_router,
+    page_of,
+    tags_by_key,
+)
+from modelyard.routes.params import documented, parameters, query_documented, told
 from modelyard.services import experiments
+from modelyard.services.limits import MAX_EXPERIMENT_NAME
 
 router = mlflow_router("experiments")
+
+Name = Annotated[str, told(minLength=1, maxLength=MAX_EXPERIMENT_NAME)]
 
 
 class NewExperiment(BaseModel):
     """Parameters of an experiment to be made."""
 
-    name: str
+    name: Name
     tags: list[Tag] = Field(default_factory=list)
 
 
@@ -45,13 +58,13 @@ class ExperimentName(BaseModel):
 class RenameExperiment(ExperimentId):
     """Parameters of an experiment to be renamed."""
 
-    new_name: str
+    new_name: Name
 
 
 class TagKey(ExperimentId):
     """Which tag is meant."""
 
-    key: str
+    key: Key
 
 
 class SetTag(TagKey):
@@ -99,7 +112,7 @@ async def list_all(project: InProject) -> Response:
     return answer({"experiments": [shapes.experiment(view) for view in views]})
 
 
-@router.get("/search", include_in_schema=False)
+@router.get("/search", summary="Search experiments by query", openapi_extra=query_documented(ExperimentSearch))
 @router.post("/search", summary="Search experiments", openapi_extra=documented(ExperimentSearch))
 async def search(project: InProject, query: ExperimentSearch = parameters(ExperimentSearch)) -> Response:
     """With MLflow's filters and orders."""

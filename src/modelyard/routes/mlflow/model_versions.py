@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
@@ -10,6 +12,7 @@ from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     Id,
     InProject,
+    RegistryKey,
     SearchQuery,
     Tag,
     answer,
@@ -17,7 +20,7 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import documented, parameters, query_documented, told
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
 
@@ -54,14 +57,14 @@ class UpdateVersion(BaseModel):
 class Transition(Version):
     """The stage that a version is to have."""
 
-    stage: str
+    stage: Annotated[str, told(enum=list(versions.Stage))]
     archive_existing_versions: bool = False
 
 
 class TagKey(Version):
     """Which tag is meant."""
 
-    key: str
+    key: RegistryKey
 
 
 class SetTag(TagKey):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import Response
 from pydantic import BaseModel, Field
 
@@ -10,6 +12,7 @@ from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     Id,
     InProject,
+    RegistryKey,
     SearchQuery,
     Tag,
     Texts,
@@ -18,16 +21,19 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import documented, parameters, query_documented, told
 from modelyard.services import models
+from modelyard.services.limits import MAX_MODEL_NAME
 
 router = mlflow_router("registered-models")
+
+Name = Annotated[str, told(minLength=1, maxLength=MAX_MODEL_NAME)]
 
 
 class NewModel(BaseModel):
     """Parameters of a model to be registered."""
 
-    name: str
+    name: Name
     description: str | None = None
     tags: list[Tag] = Field(default_factory=list)
 
@@ -54,7 +60,7 @@ class UpdateModel(ModelName):
 class RenameModel(ModelName):
     """Parameters of a model to be renamed."""
 
-    new_name: str
+    new_name: Name
 
 
 class LatestVersions(ModelName):
@@ -66,7 +72,7 @@ class LatestVersions(ModelName):
 class TagKey(ModelName):
     """Which tag is meant."""
 
-    key: str
+    key: RegistryKey
 
 
 class SetTag(TagKey):
@@ -78,7 +84,7 @@ class SetTag(TagKey):
 class Alias(ModelName):
     """Which alias is meant."""
 
-    alias: str
+    alias: Annotated[str, told(pattern="^[A-Za-z0-9_-]{1,255}$")]
 
 
 class SetAlias(Alias):
@@ -136,7 +142,11 @@ async def search(project: InProject, query: SearchQuery = parameters(SearchQuery
     return page_of("registered_models", [shapes.registered_model(view) for view in views], token)
 
 
-@router.get("/get-latest-versions", include_in_schema=False)
+@router.get(
+    "/get-latest-versions",
+    summary="Show a model's latest versions by query",
+    openapi_extra=query_documented(LatestVersions),
+)
 @router.post("/get-latest-versions", summary="Show a model's latest versions", openapi_extra=documented(LatestVersions))
 async def latest_versions(project: InProject, wanted: LatestVersions = parameters(LatestVersions)) -> Response:
     """The highest one, or that of each stage."""

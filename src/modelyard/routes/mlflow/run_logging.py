@@ -14,6 +14,7 @@ from modelyard.routes.mlflow.common import (
     MAX_RESULTS,
     PREFIX,
     InProject,
+    Key,
     Milliseconds,
     Tag,
     answer,
@@ -28,7 +29,7 @@ router = APIRouter(prefix=PREFIX, tags=["mlflow"])
 class MetricFields(BaseModel):
     """One value of a metric; `NaN`, `Infinity` and `-Infinity` come as texts."""
 
-    key: str
+    key: Key
     value: float
     timestamp: Milliseconds
     step: Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)] | None = None
@@ -51,7 +52,7 @@ class LogMetric(MetricFields):
 class Keyed(BaseModel):
     """A key with a value, both needed."""
 
-    key: str
+    key: Key
     value: str
 
 
@@ -65,7 +66,7 @@ class DeleteTag(BaseModel):
     """Which tag of which run is meant."""
 
     run_id: str
-    key: str
+    key: Key
 
 
 class LogBatch(BaseModel):
