@@ -101,6 +101,9 @@ class _FileForm:
             )
         except FormParserError as error:
             raise MalformedForm from error
+        self._delimiter = b"\r\n--" + boundary
+        self._preamble = b"\r\n"  # the first line may be the delimiter
+        self._begun = False
         self._pieces: list[Piece] = []
         self._name, self._value = b"", b""
         self._headers: dict[bytes, bytes] = {}
@@ -112,17 +115,30 @@ class _FileForm:
         """The pieces of the file within the next chunk of the body."""
         self._pieces = []
         try:
-            self._parser.write(chunk)
+            self._parser.write(chunk if self._begun else self._after_preamble(chunk))
         except FormParserError as error:
             raise MalformedForm from error
         return self._pieces
 
     def finish(self) -> None:
         """Hold that the form was whole and had its file."""
+        if not self._begun and not self._delimiter.startswith(self._preamble):
+            raise MalformedForm
         if not self._ended:
             raise TruncatedBody
         if not self._seen_file:
             raise ParameterError("file is missing")
+
+    def _after_preamble(self, chunk: bytes) -> bytes:
+        """What is there of the form once its first delimiter is; text before that has no meaning (RFC 2046 5.1.1)."""
+        self._preamble += chunk
+        found = self._preamble.find(self._delimiter)
+        if found < 0:
+            if len(self._preamble) > MAX_FIELD_BYTES:
+                raise MalformedForm
+            return b""
+        self._begun = True
+        return self._preamble[found + 2 :]
 
     def _begin_part(self) -> None:
         self._parts += 1
