@@ -162,17 +162,17 @@ def _read_json(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_unstorable(value: object) -> None:
-    """Refuse texts that no database keeps: those with NUL in them."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise ParameterError("The request contains a character that cannot be stored")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_unstorable(key)
-            _refuse_unstorable(item)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_unstorable(item)
+    """Refuse texts that no database keeps: those with NUL in them. JSON may be nested deeper than Python calls may."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            if "\0" in each:
+                raise ParameterError("The request contains a character that cannot be stored")
+        elif isinstance(each, dict):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list):
+            waiting += each
 
 
 def _collect(values: dict[str, Any], name: str, value: str, lists: frozenset[str]) -> None:

@@ -18,6 +18,7 @@ from modelyard.errors import InvalidValue
 
 MAX_LENGTH = 10_000  # characters of a filter
 MAX_CLAUSES = 100
+MAX_ORDERS = 20  # keys of an order; each may be a join, of which SQLite takes 64
 MAX_INT64 = 2**63 - 1
 
 GRAMMAR = r"""
@@ -133,7 +134,12 @@ def parse_filter(text: str | None) -> list[Clause]:
 
 def parse_orders(texts: Iterable[str]) -> list[Order]:
     """The keys to sort by, the most significant first. Raises InvalidValue, also for a key that is there twice."""
-    orders = [_order(tree) for text in texts if text.strip() for tree in _parse("orders", text)]
+    texts = [text for text in texts if text.strip()]
+    if sum(map(len, texts)) > MAX_LENGTH:
+        raise InvalidValue(f"order_by has more than {MAX_LENGTH} characters")
+    orders = [_order(tree) for text in texts for tree in _parse("orders", text)]
+    if len(orders) > MAX_ORDERS:
+        raise InvalidValue(f"order_by can have at most {MAX_ORDERS} keys")
     if len({order.key for order in orders}) < len(orders):
         raise InvalidValue("order_by contains duplicate fields")
     return orders

@@ -20,6 +20,7 @@ from modelyard.routes.params import told
 from modelyard.services.authentication import enter_project
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_KEY, MAX_REGISTRY_KEY
+from modelyard.wire.filters import MAX_ORDERS
 from modelyard.wire.paths import ProjectRef, parse_project
 
 T = TypeVar("T")
@@ -30,6 +31,8 @@ PREFIX = f"{ROOT}/api/2.0/mlflow"
 DEFAULT_RESULTS = 200
 MAX_RESULTS = 1000  # GitLab's cap; MLflow's clients go on by `page_token`
 MAX_INT64 = 2**63 - 1
+MAX_LISTED = 1000  # tags, parameters, datasets or models that one request names
+MAX_IDS = 10_000  # experiments that one search goes through
 
 Read = Callable[[Registry, int], T]  # with the project's id
 Write = Callable[[Registry, Identity, int], T]
@@ -45,8 +48,8 @@ def _text(value: object) -> object:
 
 
 Id = Annotated[str, BeforeValidator(_text)]
-Texts = Annotated[list[str], BeforeValidator(_one_or_many)]
-Ids = Annotated[list[Id], BeforeValidator(_one_or_many)]
+Texts = Annotated[list[str], BeforeValidator(_one_or_many), Field(max_length=MAX_ORDERS)]
+Ids = Annotated[list[Id], BeforeValidator(_one_or_many), Field(max_length=MAX_IDS)]
 # What the services hold them to, in their own words; the schema says it to whoever reads it.
 Key = Annotated[str, told(minLength=1, maxLength=MAX_KEY)]
 RegistryKey = Annotated[str, told(minLength=1, maxLength=MAX_REGISTRY_KEY)]

@@ -11,6 +11,7 @@ from modelyard.errors import DoesNotExist
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
+    MAX_LISTED,
     Id,
     InProject,
     Key,
@@ -34,7 +35,7 @@ class NewExperiment(BaseModel):
     """Parameters of an experiment to be made."""
 
     name: Name
-    tags: list[Tag] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
 class ExperimentId(BaseModel):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from fastapi import Response
 from pydantic import BaseModel, Field
 
+from modelyard.errors import ParameterError
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import file_list
 from modelyard.routes.mlflow.common import (
+    MAX_LISTED,
     Id,
     Ids,
     InProject,
@@ -20,7 +22,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import artifacts, logged_models
-from modelyard.wire.filters import Order, parse_orders
+from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, parse_orders
 from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment, parse_file_name
 
 router = mlflow_router("logged-models")
@@ -40,8 +42,8 @@ class NewLoggedModel(BaseModel):
     name: str | None = None
     model_type: str | None = None
     source_run_id: str | None = None
-    params: list[Param] = Field(default_factory=list)
-    tags: list[Tag] = Field(default_factory=list)
+    params: list[Param] = Field(default_factory=list, max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
 class Finalize(BaseModel):
@@ -53,13 +55,13 @@ class Finalize(BaseModel):
 class SetTags(BaseModel):
     """Tags to be set."""
 
-    tags: list[Tag]
+    tags: list[Tag] = Field(max_length=MAX_LISTED)
 
 
 class LogParams(BaseModel):
     """Parameters to be added."""
 
-    params: list[Param]
+    params: list[Param] = Field(max_length=MAX_LISTED)
 
 
 class DatasetFilter(BaseModel):
@@ -84,8 +86,8 @@ class LoggedModelSearch(SearchQuery):
     """Parameters of a search for logged models."""
 
     experiment_ids: Ids
-    datasets: list[DatasetFilter] = Field(default_factory=list)
-    order_by: list[str | FieldOrder] = Field(default_factory=list)  # type: ignore[assignment] # this search has its own
+    datasets: list[DatasetFilter] = Field(default_factory=list, max_length=MAX_CLAUSES)
+    order_by: list[str | FieldOrder] = Field(default_factory=list, max_length=MAX_ORDERS)  # type: ignore[assignment] # this search has its own
 
     def asked(self) -> logged_models.LoggedModelSearch:
         """The search for the service."""
@@ -160,7 +162,10 @@ async def set_tags(project: InProject, model_id: str, change: SetTags = paramete
 @router.delete("/{model_id}/tags/{key}", summary="Delete a tag of a logged model")
 async def delete_tag(project: InProject, model_id: str, key: str) -> Response:
     """By its key."""
-    name = decode_segment(key)
+    try:
+        name = decode_segment(key)
+    except ValueError as error:
+        raise ParameterError("key is invalid") from error
     await project.write(lambda registry, _caller, pid: logged_models.delete_tag(registry, pid, model_id, name))
     return answer()
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from modelyard.errors import InvalidValue
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
+    MAX_LISTED,
     Id,
     InProject,
     RegistryKey,
@@ -36,7 +37,7 @@ class CreateVersion(BaseModel):
     run_id: str | None = Field(None, description="A run to promote, or the one that `source` came from.")
     run_link: str | None = None
     model_id: str | None = Field(None, description="A logged model whose files it is to have.")
-    tags: list[Tag] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
 class Version(BaseModel):

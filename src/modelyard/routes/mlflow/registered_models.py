@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from modelyard.errors import DoesNotExist
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
+    MAX_LISTED,
     Id,
     InProject,
     RegistryKey,
@@ -35,7 +36,7 @@ class NewModel(BaseModel):
 
     name: Name
     description: str | None = None
-    tags: list[Tag] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
 class ModelName(BaseModel):

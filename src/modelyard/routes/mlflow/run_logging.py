@@ -11,6 +11,7 @@ from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     DEFAULT_RESULTS,
     MAX_INT64,
+    MAX_LISTED,
     MAX_RESULTS,
     PREFIX,
     InProject,
@@ -93,7 +94,7 @@ class DatasetInput(BaseModel):
     """A dataset and what it is used for."""
 
     dataset: DatasetFields
-    tags: list[Tag] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
     def described(self) -> run_logging.Dataset:
         """The dataset for the service."""
@@ -113,15 +114,15 @@ class LogInputs(BaseModel):
     """What a run takes in."""
 
     run_id: str
-    datasets: list[DatasetInput] = Field(default_factory=list)
-    models: list[ModelLink] = Field(default_factory=list)
+    datasets: list[DatasetInput] = Field(default_factory=list, max_length=MAX_LISTED)
+    models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
 class LogOutputs(BaseModel):
     """What a run brings forth."""
 
     run_id: str
-    models: list[ModelLink] = Field(default_factory=list)
+    models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
 class History(BaseModel):

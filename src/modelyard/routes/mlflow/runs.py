@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
+    MAX_LISTED,
     Id,
     Ids,
     InProject,
@@ -31,7 +32,7 @@ class CreateRun(BaseModel):
     experiment_id: Id
     run_name: str | None = None
     start_time: Milliseconds = Field(0, description="Milliseconds since 1970.")
-    tags: list[Tag] = Field(default_factory=list)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
 class RunId(BaseModel):
