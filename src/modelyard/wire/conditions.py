@@ -10,7 +10,8 @@ from email.utils import formatdate, parsedate_to_datetime
 from enum import Enum, auto
 from functools import lru_cache
 
-_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_ELEMENT = re.compile(rf"[ \t]*({_ENTITY_TAG})?[ \t]*(?:,|$)")
 
 
 class Outcome(Enum):
@@ -70,11 +71,25 @@ def _is_unchanged(method: str, headers: Mapping[str, str], current: Validators |
 
 
 def _lists(header: str, etag: str, *, weak: bool) -> bool:
-    """Whether the header names the tag or is `*`; weak comparison ignores the mark of weak tags (section 8.8.3.2)."""
-    if header.strip() == "*":
+    """Whether the header names the tag or is `*`; weak comparison ignores the mark of weak tags (section 8.8.3.2).
+
+    What is no list of entity tags (sections 5.6.1 and 8.8.3) names none: a weak tag that is misspelt is no strong one.
+    """
+    if header.strip(" \t") == "*":
         return True
-    tags = _ENTITY_TAG.findall(header)
+    tags = _entity_tags(header)
     return etag in ([tag.removeprefix("W/") for tag in tags] if weak else tags)
+
+
+def _entity_tags(header: str) -> list[str]:
+    tags, position = [], 0
+    while position < len(header):
+        element = _ELEMENT.match(header, position)
+        if element is None:
+            return []
+        tags += [element[1]] if element[1] else []
+        position = element.end()
+    return tags
 
 
 def _seconds(date: str | None) -> int | None:

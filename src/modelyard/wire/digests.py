@@ -26,7 +26,7 @@ def parse_digest_field(header: str | None) -> dict[str, bytes]:
     """
     digests: dict[str, bytes] = {}
     for member in header.split(",") if header else ():
-        match = _MEMBER.fullmatch(member.strip())
+        match = _MEMBER.fullmatch(member.strip(" \t"))
         if match is None:
             raise MalformedDigest("The digest header is malformed")
         algorithm, value = match[1], _decode(match[2])
