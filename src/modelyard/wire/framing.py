@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import httptools
@@ -32,16 +33,18 @@ _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not read: the status of its answer, and a reason for its body."""
+    """Why a request is not read: the status of its answer, a reason for its body, and headers of its own."""
 
     status: HTTPStatus
     reason: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self, request_id: str) -> Response:
         """The answer, in GitLab's envelope."""
         phrase = "Bad request" if self.status is HTTPStatus.BAD_REQUEST else self.status.phrase
         message = {"message": f"{self.status.value} {phrase} - {self.reason}"}
-        return JSONResponse(message, self.status, {"X-Request-Id": request_id, "Connection": "close"})
+        headers = {**self.headers, "X-Request-Id": request_id, "Connection": "close"}
+        return JSONResponse(message, self.status, headers)
 
 
 UNREADABLE = Refusal(HTTPStatus.BAD_REQUEST, "Invalid HTTP request received")

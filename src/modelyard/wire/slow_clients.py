@@ -8,7 +8,6 @@ a request costs 0.2 µs more, and a look 1 µs for each connection.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import socket
 import struct
@@ -22,6 +21,7 @@ from typing import Any, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from modelyard.wire.framing import LINGER_SECONDS, Refusal
 from modelyard.wire.http1 import Http1Protocol
 
 log = structlog.get_logger()
@@ -29,8 +29,7 @@ log = structlog.get_logger()
 WATCH = "connection_watch"  # the key in the application's lifespan state, by which connections find their watch
 LOOK_SECONDS = 1.0
 LOOKS_WITHIN_A_TIMEOUT = 4
-LINGER_SECONDS = 2.0  # in which a client that still sends may read why it was refused
-RETRY_SECONDS = 5
+TOO_MANY_CONNECTIONS = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections", {"Retry-After": "5"})
 
 _KERNEL_TELLS = sys.platform == "linux"
 _TCP_INFO = struct.Struct("=120xQQ")  # tcpi_bytes_acked and tcpi_bytes_received in struct tcp_info of linux/tcp.h
@@ -183,29 +182,16 @@ class WatchedProtocol(Http1Protocol):
         unanswered = scope and (cycle is None or cycle.scope is not scope or not cycle.response_started)
         if unanswered and owed is not Debt.READING:
             scope["answered"] = HTTPStatus.REQUEST_TIMEOUT.value
-            reason = f"The {owed.value} did not come"
-            self._answer(HTTPStatus.REQUEST_TIMEOUT, reason, {"X-Request-Id": request_id})
+            self._dismiss(Refusal(HTTPStatus.REQUEST_TIMEOUT, f"The {owed.value} did not come"), request_id)
         else:
             self.transport.abort()  # the client does not read, or sends what nobody asks for any more
 
     def _turn_away(self) -> None:
         log.warning("too many connections", client=self.client[0] if self.client else None)
-        headers = {"X-Request-Id": secrets.token_hex(16), "Retry-After": str(RETRY_SECONDS)}
-        self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections", headers)
+        self._dismiss(TOO_MANY_CONNECTIONS, secrets.token_hex(16))
 
-    def _answer(self, status: HTTPStatus, reason: str, headers: dict[str, str]) -> None:
-        """Say why, in GitLab's shape, and end the connection; whoever works on its request is told that it is gone."""
-        body = json.dumps({"message": f"{status.value} {status.phrase} - {reason}"}).encode()
-        fields: dict[str, Any] = {"Content-Type": "application/json", "Content-Length": len(body), **headers}
-        lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in fields.items())]
-        self.transport.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
-        transport = self.transport
-        transport.set_protocol(_Deaf())
+    def _dismiss(self, refusal: Refusal, request_id: str) -> None:
+        """Say why, and end the connection; whoever works on its request is told that it is gone."""
+        self._answer(refusal, request_id)
         self.connection_lost(ConnectionAbortedError())
-        if transport.can_write_eof():
-            transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, transport.abort)
-
-
-class _Deaf(asyncio.Protocol):
-    """Reads on for a while and forgets it: a reset would take the answer from a client that still sends."""
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
