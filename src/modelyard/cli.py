@@ -22,6 +22,7 @@ from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobError, BlobStore
 from modelyard.clock import now
 from modelyard.errors import ApiError
+from modelyard.registry.backends import TurnTaken
 from modelyard.registry.dialects import is_damaged
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
@@ -35,6 +36,8 @@ from modelyard.settings import Settings, SettingsError, load_settings
 T = TypeVar("T")
 
 log = structlog.get_logger()
+
+BUSY_STATUS = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, only not now
 
 
 @click.group()
@@ -123,14 +126,14 @@ def create_token(username: str, name: str, scopes: str, expires_at: datetime | N
 @click.option("--max-time", type=SECONDS, help="Stop after this time, such as 2h; the next run with it goes on there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool) -> None:
-    """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise.
+    """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise, 75 if a check is running.
 
     Each fault is a log line as well, and the result is told by the server's metrics.
     """
     if (max_rate or max_time) and not read:
         raise click.UsageError("--max-rate and --max-time go with --read")
     task, started_at = results.SCRUB if read else results.CHECK, now()
-    with _opened() as (_settings, database, store):
+    with _opened() as (_settings, database, store), _alone(database, "check"):
         progress = upkeep.Progress(results.stopped_at(database, task) if max_time else "")
         pace = Pace(max_rate, max_time)
         findings: list[upkeep.Finding | upkeep.Miscount] = []
@@ -150,9 +153,10 @@ def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool)
 def gc(dry_run: bool, as_json: bool) -> None:
     """Remove what nothing refers to and is older than the grace period; safe beside a running server.
 
-    Events of the audit trail go as well when they have been kept for long enough.
+    Events of the audit trail go as well when they have been kept for long enough. Exit 75 if a gc is running already,
+    on this machine or another.
     """
-    with _opened() as (settings, database, store):
+    with _opened() as (settings, database, store), _alone(database, "gc"):
         started_at = now()
         garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run))
         if not dry_run:
@@ -196,6 +200,17 @@ def _opened() -> Iterator[tuple[Settings, Database, BlobStore]]:
         yield settings, database, open_store(settings)
     finally:
         database.close()
+
+
+@contextmanager
+def _alone(database: Database, work: str) -> Iterator[None]:
+    try:
+        with database.alone(work):
+            yield
+    except TurnTaken as error:
+        busy = click.ClickException(f"a {work} of this registry is running already")
+        busy.exit_code = BUSY_STATUS
+        raise busy from error
 
 
 def _change(work: Callable[[Registry], T]) -> T:

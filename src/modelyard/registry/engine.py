@@ -90,6 +90,14 @@ class Database:
         """
         return self._backend.generation()
 
+    def alone(self, work: str) -> AbstractContextManager[None]:
+        """A block that no other process on this database is in meanwhile, by the name of its work.
+
+        Raises TurnTaken when one is. A process that is killed gives its turn back at once; one whose connection to
+        PostgreSQL is cut loses it, so `work` must be safe beside its like, only not worth doing twice.
+        """
+        return self._backend.alone(work)
+
     def probe(self) -> None:
         """Ask the database anything; raises SQLAlchemyError when it cannot answer."""
         self.read_now(lambda registry: registry.session.execute(text("SELECT 1")))

@@ -46,13 +46,13 @@ class LockRepository(Repository):
         bind = self.session.get_bind()
         if bind.dialect.name != "postgresql" or not bind.get_execution_options().get("writing"):
             return False
-        locks = [func.pg_advisory_xact_lock(_key(alone))]
+        locks = [func.pg_advisory_xact_lock(lock_number(alone))]
         if beside is not None:
-            locks.insert(0, func.pg_advisory_xact_lock_shared(_key(beside)))
+            locks.insert(0, func.pg_advisory_xact_lock_shared(lock_number(beside)))
         self.session.connection().execute(select(*locks))
         return True
 
 
-def _key(name: str) -> int:
-    """The number of a lock; two names with one number would only wait more than they need."""
+def lock_number(name: str) -> int:
+    """The number of PostgreSQL's advisory lock of that name; two names with one number would only wait more than they need."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)

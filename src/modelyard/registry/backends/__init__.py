@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from sqlalchemy import make_url
 
-from modelyard.registry.backends.base import Backend
+from modelyard.registry.backends.base import Backend, TurnTaken
 from modelyard.registry.backends.postgresql import PostgreSQLBackend
 from modelyard.registry.backends.sqlite import SQLiteBackend
 
-__all__ = ["Backend", "PostgreSQLBackend", "SQLiteBackend", "backend_for"]
+__all__ = ["Backend", "PostgreSQLBackend", "SQLiteBackend", "TurnTaken", "backend_for"]
 
 BACKENDS: dict[str, Callable[[str], Backend]] = {"sqlite": SQLiteBackend, "postgresql": PostgreSQLBackend}
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 
 from sqlalchemy import Engine
 
 READER_THREADS = 8
+
+
+class TurnTaken(Exception):
+    """Another process, wherever it runs, is at work that goes on only once at a time."""
 
 
 class Backend(ABC):
@@ -28,6 +32,10 @@ class Backend(ABC):
     def turn(self) -> AbstractContextManager[object]:
         """Wait until a write transaction may begin."""
         return nullcontext()
+
+    @abstractmethod
+    def alone(self, work: str) -> AbstractContextManager[None]:
+        """See `Database.alone`."""
 
     def is_passing(self, error: Exception, *, committing: bool) -> bool:
         """Whether a unit of work that failed so has left nothing behind, and may well succeed when it is run again."""

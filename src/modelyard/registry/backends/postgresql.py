@@ -7,12 +7,16 @@ made true is run again and finds the other's rows. Readers get one snapshot for 
 
 from __future__ import annotations
 
-from sqlalchemy import URL, create_engine, event, make_url
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, create_engine, event, func, make_url, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
-from modelyard.registry.backends.base import READER_THREADS, Backend
+from modelyard.registry.backends.base import READER_THREADS, Backend, TurnTaken
+from modelyard.registry.locks import lock_number
 
 WRITER_THREADS = 8
 SPARE_CONNECTIONS = 4  # for probes, and for commands that work without the threads
@@ -22,6 +26,8 @@ SERVER_OPTIONS = {  # milliseconds
     "lock_timeout": 15_000,
     "idle_in_transaction_session_timeout": 60_000,
 }
+# The locks of a machine that vanished are free again after half a minute, not after the kernel's two hours.
+SERVER_KEEPALIVES = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}  # seconds
 # A peer that vanished without a word is noticed within half a minute (libpq's connection parameters).
 CONNECT_OPTIONS = {
     "application_name": "modelyard",
@@ -63,6 +69,18 @@ class PostgreSQLBackend(Backend):
         super().__init__(engine)
         self.reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
+    @contextmanager
+    def alone(self, work: str) -> Iterator[None]:
+        """See `Database.alone`: a lock of a session, which ends with its process, and is not held in a transaction."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            number = lock_number(f"work {work}")
+            if not connection.scalar(select(func.pg_try_advisory_lock(number))):
+                raise TurnTaken(work)
+            try:
+                yield
+            finally:
+                connection.invalidate()  # closed, not given back to the pool with the lock
+
     def is_passing(self, error: Exception, *, committing: bool) -> bool:
         """See `Backend.is_passing`. A connection lost while committing may have committed: nobody knows."""
         if isinstance(error, StaleDataError):
@@ -84,6 +102,6 @@ def _sqlstate(error: BaseException | None) -> str | None:
 def _connect_options(url: URL) -> dict[str, object]:
     """The connection parameters; those in the URL win."""
     options = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
-    settings = [f"-c {name}={value}" for name, value in SERVER_OPTIONS.items()]
+    settings = [f"-c {name}={value}" for name, value in (SERVER_OPTIONS | SERVER_KEEPALIVES).items()]
     given = url.query.get("options", ())
     return options | {"options": " ".join([*settings, *([given] if isinstance(given, str) else given)])}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from modelyard.registry.backends.base import Backend
+from modelyard.registry.backends.base import Backend, TurnTaken
 
 BUSY_TIMEOUT_SECONDS = 30
 
@@ -33,6 +36,16 @@ class SQLiteBackend(Backend):
     def turn(self) -> AbstractContextManager[object]:
         """See `Backend.turn`: SQLite's own waiting is polling, so writers of one process queue before it."""
         return self._write_lock
+
+    @contextmanager
+    def alone(self, work: str) -> Iterator[None]:
+        """See `Database.alone`: a lock on a file beside the database, which ends with its process. The file stays."""
+        with Path(f"{self.engine.url.database}.{work}-lock").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise TurnTaken(work) from error
+            yield
 
     def generation(self) -> int | None:
         """See `Backend.generation`. Read from shared memory in microseconds, so it does not block."""
