@@ -12,14 +12,15 @@ from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
+from uvicorn import Config
+from uvicorn.config import STARTUP_FAILURE
 
 from modelyard import logs
 from modelyard.app import create_app
 from modelyard.metrics import FOLDER_VARIABLE
 from modelyard.settings import Settings, load_settings
+from modelyard.stopping import StoppingServer, run_workers
 from modelyard.wire.slow_clients import WatchedProtocol
 
 KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's, so that it is never surprised by a close
@@ -38,7 +39,7 @@ GC_THRESHOLDS = (20_000, 20, 50)
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal; running transfers get `shutdown_timeout` seconds to finish."""
+    """Serve until a signal, then stop as `stopping` says."""
     options = server_options(settings)
     raise_file_limit()  # workers inherit it
     # uvicorn raises the signal that stopped it once more when all is done; a stop that was asked for is no failure.
@@ -47,25 +48,16 @@ def serve(settings: Settings) -> None:
         tune_malloc()
         app = create_app(settings)
         tune_gc()
-        uvicorn.run(app, **options)
+        server = StoppingServer(Config(app, **options), settings.shutdown_delay)
+        with suppress(KeyboardInterrupt):
+            server.run()
+        if not server.started:
+            sys.exit(STARTUP_FAILURE)
     else:
-        config = uvicorn.Config("modelyard.server:worker_app", factory=True, workers=settings.workers, **options)
         # Made anew at each start, so that nothing is counted that came before.
         with TemporaryDirectory(prefix="modelyard-metrics-") as folder:
             os.environ[FOLDER_VARIABLE] = folder
-            _Workers(config, [config.bind_socket()]).run()
-
-
-class _Workers(Multiprocess):
-    """The process above the workers, which hands them its listening socket."""
-
-    def terminate_all(self) -> None:
-        """Stop the workers. With the socket still open here, new clients would wait for nobody instead of being
-        refused.
-        """
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
+            run_workers(Config("modelyard.server:worker_app", factory=True, workers=settings.workers, **options))
 
 
 def worker_app() -> FastAPI:

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     audit_days: int = Field(
         365, ge=0, le=36_500, description="Days for which the audit trail is kept, at least; 0 = for ever."
     )
+    shutdown_delay: int = Field(
+        0, ge=0, description="Seconds that a server told to stop still takes requests, while it says not to be ready."
+    )
     shutdown_timeout: int = Field(30, ge=0, description="Seconds that running transfers get to finish at shutdown.")
     head_timeout: int = Field(30, ge=0, description="Seconds in which a request's head must come; 0 = no limit.")
     stall_timeout: int = Field(

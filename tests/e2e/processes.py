@@ -49,7 +49,7 @@ class ServerProcess:
 def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
     """One server, with a clean environment and `environment` in addition."""
     with _started(folder, arguments, environment or {}) as server:
-        _wait_until_ready(server)
+        wait_until_ready(server)
         yield server
 
 
@@ -59,7 +59,7 @@ def replicas(folder: Path, count: int, **variables: str) -> Iterator[list[Server
     with ExitStack() as stack:
         servers = [stack.enter_context(_started(folder, (), variables)) for _ in range(count)]
         for server in servers:
-            _wait_until_ready(server)
+            wait_until_ready(server)
         yield servers
 
 
@@ -109,24 +109,41 @@ def together(work: Callable[[int], None], count: int) -> None:
 
 @contextmanager
 def _started(folder: Path, arguments: tuple[str, ...], variables: Mapping[str, str]) -> Iterator[ServerProcess]:
+    server = launched(folder, free_port(), arguments, variables)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.terminate()
+            server.process.wait(60)
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on just now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def launched(
+    folder: Path, port: int, arguments: tuple[str, ...] = (), variables: Mapping[str, str] | None = None
+) -> ServerProcess:
+    """A server that was just started, which the caller ends."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
     with (folder / "server.log").open("ab") as log:
         command = [str(COMMAND), "serve", "--port", str(port), *arguments]
         process = subprocess.Popen(
-            command, cwd=folder, env={**environment, **variables}, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=folder,
+            env={**environment, **(variables or {})},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
-    try:
-        yield ServerProcess(folder, port, process)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(60)
+    return ServerProcess(folder, port, process)
 
 
-def _wait_until_ready(server: ServerProcess) -> None:
+def wait_until_ready(server: ServerProcess) -> None:
     for _ in range(1200):
         assert server.process.poll() is None, "the server stopped at its start"
         try:

@@ -54,5 +54,5 @@ class LockRepository(Repository):
 
 
 def lock_number(name: str) -> int:
-    """The number of PostgreSQL's advisory lock of that name; two names with one number would only wait more than they need."""
+    """The number of PostgreSQL's advisory lock of that name; two names with one would only wait more than they need."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)

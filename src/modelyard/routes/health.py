@@ -28,7 +28,9 @@ async def liveness() -> dict[str, str]:
 
 @router.get("/readiness", summary="Database and blob store can be used")
 async def readiness(request: Request) -> Response:
-    """200 when both answer, else 503; the body says which one failed."""
+    """200 when both answer, else 503; the body says which one failed. 503 from the moment of a stop on, too."""
+    if getattr(request.state, "stopping", False):
+        return JSONResponse({"status": "failed", "shutdown_check": [{"status": "failed"}]}, 503)
     checks = {"database": request.app.state.database.probe, "blob_store": request.app.state.store.probe}
     results = {name: await asyncio.to_thread(_passes, probe) for name, probe in checks.items()}
     ready = all(results.values())

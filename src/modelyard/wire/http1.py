@@ -7,13 +7,38 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
 from modelyard.wire.framing import FramedProtocol, Refusal
 
 
+class Http1State(ServerState):
+    """What all connections of a server share."""
+
+    stopping = False  # each answer is the last one on its connection
+
+
 class Http1Protocol(FramedProtocol):
     """One client connection."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no request has come yet."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None
+
+    def close_after_answer(self) -> None:
+        """Say in a running request's answer that it is the last one, unless the answer has begun."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if isinstance(self.server_state, Http1State) and self.server_state.stopping:
+            cycle.keep_alive = False
+        super()._start_asgi_task(cycle, app)
 
     def eof_received(self) -> None:
         """Answer a client that closed its side in the middle of a body: it may still be listening."""

@@ -1,0 +1,101 @@
+"""A real nginx in front of servers of the tests, with the example's configuration: `deploy/nginx/nginx.conf`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "deploy" / "nginx" / "nginx.conf"
+PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """A running nginx and the folder of its logs."""
+
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def log(self) -> str:
+        """Its access log: method, path, status, bytes, seconds, upstream's address and status."""
+        return (self.folder / "access.log").read_text()
+
+
+def require_nginx() -> str:
+    """The program; the test is skipped where there is none, and fails there in CI."""
+    found = shutil.which("nginx", path=PLACES)
+    if found is None:
+        reason = "nginx is not installed: apt-get install nginx-light"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return found
+
+
+@contextmanager
+def running_nginx(folder: Path, ports: Sequence[int], blobs: Path | None = None) -> Iterator[Nginx]:
+    """nginx in front of servers on those ports of this machine; `blobs`: the folder that it may send files from."""
+    program = require_nginx()
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "nginx.conf").write_text(configuration(folder, port, ports, blobs or folder / "none"))
+    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    with (folder / "stderr").open("wb") as errors:
+        process = subprocess.Popen(command, stdout=errors, stderr=errors)
+    try:
+        _wait_until_it_listens(process, port, folder / "stderr")
+        yield Nginx(port, folder)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def configuration(folder: Path, port: int, ports: Sequence[int], blobs: Path) -> str:
+    """The example with this machine's addresses and folders in it; all else stays as it is."""
+    text = EXAMPLE.read_text()
+    server = re.search(r"^ +server modelyard-1:8080(.*)$", text, re.MULTILINE)
+    assert server is not None
+    servers = "\n".join(f"server 127.0.0.1:{each}{server[1]}" for each in ports)
+    own = [f"{kind}_temp_path {folder}/{kind};" for kind in TEMPORARY]
+    account = "user root;" if os.geteuid() == 0 else ""
+    for old, new in (
+        (r"^ +server modelyard-1:8080.*\n +server modelyard-2:8080.*\n +server modelyard-3:8080.*$", servers),
+        (r"^user nginx;$", f"{account}\npid {folder}/pid;"),
+        (r"^http {$", "\n".join(["http {", *own])),
+        (r"listen 80;", f"listen 127.0.0.1:{port};"),
+        (r"/dev/stdout", f"{folder}/access.log"),
+        (r"/dev/stderr", f"{folder}/error.log"),
+        (r"/srv/modelyard/blobs/", f"{blobs}/"),
+    ):
+        text, times = re.subn(old, lambda _match, new=new: new, text, flags=re.MULTILINE)  # type: ignore[misc]
+        assert times == 1, old
+    return text
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, errors: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up:
+        assert process.poll() is None, errors.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError("nginx did not start")
