@@ -33,6 +33,7 @@ if __name__ == "__main__":
     renew("build", str(HERE / "build.in"), f"--constraint={HERE / 'runtime.txt'}")
     renew("postgres", project, "--extra=postgres", f"--constraint={HERE / 's3.txt'}")
     renew("dev", project, "--extra=dev", f"--constraint={HERE / 's3.txt'}")
+    renew("tools", str(HERE / "tools.in"), "--no-deps")  # what tests/tools.py unpacks
     for client in sorted((HERE / "clients").glob("*.in")):  # each in an environment of its own, for tests/e2e
         renew(f"clients/{client.stem}", str(client))
     renew("bench", project, "--extra=bench", f"--constraint={HERE / 'dev.txt'}")

@@ -60,6 +60,13 @@ def test_urls_may_name_other_places() -> None:
     assert settings.external_url == "https://models.example.com/x"
 
 
+def test_nginx_cannot_send_what_lies_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELYARD_BLOB_URL", "s3://bucket")
+    monkeypatch.setenv("MODELYARD_X_ACCEL_REDIRECT", "/blobs/")
+    with pytest.raises(SettingsError, match="X_ACCEL_REDIRECT: needs blobs in a folder"):
+        load_settings()
+
+
 @pytest.mark.parametrize("name", ["AWS_REGION", "MODELYARD_S3_REGION"])
 def test_the_region_has_the_name_that_all_know_and_ours(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert load_settings().s3_region is None
@@ -86,6 +93,9 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "loud", "should be 'debug', 'info', 'warning' or 'error'"),
         ("BLOB_URL", "gs://bucket", "must be file:/// with an absolute path, or s3://bucket/prefix"),
         ("BLOB_URL", "file://relative", "must be file:/// with an absolute path"),
+        ("X_ACCEL_REDIRECT", "blobs", "must be a path such as /blobs/"),
+        ("X_ACCEL_REDIRECT", "/blobs", "must be a path such as /blobs/"),
+        ("SHUTDOWN_DELAY", "-1", "greater than or equal to 0"),
         ("S3_ADDRESSING", "dns", "should be 'auto', 'path' or 'virtual'"),
         ("S3_REDIRECT_SECONDS", "700000", "less than or equal to 604800"),
         ("SECRET_KEY", "too-short", "at least 20 characters"),

@@ -13,6 +13,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard import __version__
+from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
 from modelyard.blobs.timed import TimedStore
@@ -44,7 +45,7 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.params import described
 from modelyard.routes.throttle import Gate
-from modelyard.services.files import FileService
+from modelyard.services.files import FileService, ProxyPath
 from modelyard.services.remote import remote_of
 from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.services.usage import UsageWriter
@@ -131,7 +132,13 @@ def create_app(settings: Settings, store: BlobStore | None = None, *, one_of_sev
     remote = remote_of(app.state.store, settings)
     timed = TimedStore(app.state.store, counted.store)
     app.state.files = FileService(
-        app.state.database, timed, settings.max_file_size, remote, settings.project_quota, counted.transfer
+        app.state.database,
+        timed,
+        settings.max_file_size,
+        remote,
+        settings.project_quota,
+        counted.transfer,
+        _proxy_path(app.state.store, settings.x_accel_redirect),
     )
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
     app.state.usage = UsageWriter(app.state.database)
@@ -140,6 +147,13 @@ def create_app(settings: Settings, store: BlobStore | None = None, *, one_of_sev
         app.include_router(module.router)
     failures.install(app)
     return app
+
+
+def _proxy_path(store: BlobStore, root: str | None) -> ProxyPath | None:
+    """How nginx finds the blobs of a local store whose root it has at the path `root`; None where it is not to."""
+    if root is None or not isinstance(store, LocalBlobStore):
+        return None
+    return lambda digest: root + store.path(digest)
 
 
 @asynccontextmanager

@@ -37,7 +37,11 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-BUSY_STATUS = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, only not now
+
+class Busy(click.ClickException):
+    """The same work is going on already."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, only not now
 
 
 @click.group()
@@ -208,9 +212,7 @@ def _alone(database: Database, work: str) -> Iterator[None]:
         with database.alone(work):
             yield
     except TurnTaken as error:
-        busy = click.ClickException(f"a {work} of this registry is running already")
-        busy.exit_code = BUSY_STATUS
-        raise busy from error
+        raise Busy(f"a {work} of this registry is running already") from error
 
 
 def _change(work: Callable[[Registry], T]) -> T:

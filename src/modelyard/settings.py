@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -16,6 +17,7 @@ PREFIX = "MODELYARD_"
 SECRETS = ("root_token", "database_url", "secret_key", "metrics_token")
 POSTGRESQL = "postgresql+psycopg://"
 MINIMUM_TOKEN_LENGTH = 20
+_LOCATION = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*")
 PLACEHOLDERS = ("changeme", "change-me", "example", "placeholder", "your-token", "your_token", "<")
 
 
@@ -65,6 +67,9 @@ class Settings(BaseSettings):
     )
     secret_key: OptionalText = Field(
         None, description="Signs permissions for uploads to the bucket; default: the AWS secret key. Secret."
+    )
+    x_accel_redirect: OptionalText = Field(
+        None, description="Path at which nginx has the folder of the blobs, to send downloads by itself."
     )
     external_url: OptionalText = Field(
         None, description="Scheme, host and prefix that clients see; default: per request."
@@ -131,6 +136,15 @@ class Settings(BaseSettings):
     def _known_blob_scheme(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("file:///", "s3://")):
             raise ValueError("must be file:/// with an absolute path, or s3://bucket/prefix")
+        return value
+
+    @field_validator("x_accel_redirect")
+    @classmethod
+    def _folder_in_a_url(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is not None and not _LOCATION.fullmatch(value):
+            raise ValueError("must be a path such as /blobs/, as nginx's location has it")
+        if value is not None and (others.data.get("blob_url") or "").startswith("s3://"):
+            raise ValueError("needs blobs in a folder; for a bucket there is MODELYARD_S3_REDIRECT")
         return value
 
     @field_validator("database_url")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import secrets
@@ -9,10 +10,11 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -67,16 +69,17 @@ def yard(tmp_path_factory: pytest.TempPathFactory, swift: S3Server) -> Iterator[
             (folder / str(number)).mkdir()
             replicas.append(launched(folder / str(number), free_port(), variables=environment))
         running = Yard(Nginx(0, folder), folder, environment, replicas)
-        stack.callback(lambda: [_end(each) for each in running.replicas])
+        stack.callback(_end, running)
         for replica in replicas:
             wait_until_ready(replica)
         running.nginx = stack.enter_context(running_nginx(folder / "nginx", [each.port for each in replicas]))
         yield running
 
 
-def _end(replica: ServerProcess) -> None:
-    if replica.process.poll() is None:
-        replica.kill()
+def _end(yard: Yard) -> None:
+    for replica in yard.replicas:
+        if replica.process.poll() is None:
+            replica.kill()
 
 
 @dataclass
@@ -86,6 +89,20 @@ class Load:
     failed: list[tuple[float, str]] = field(default_factory=list)
     kept: dict[str, bytes] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
+
+    def sent(self, client: httpx.Client, method: str, url: str, **options: Any) -> bool:
+        """Send a request; whether it was answered well."""
+        begun = time.monotonic()
+        try:
+            answer = client.request(method, url, **options)
+        except httpx.TransportError as error:
+            self.failed.append((begun, f"{method} {error!r}"))
+            return False
+        if answer.status_code >= 400 or (method == "GET" and len(answer.content) != MIB):
+            self.failed.append((begun, f"{method} {answer.status_code} {answer.text[:200]}"))
+            return False
+        self.answered[method] += 1
+        return True
 
 
 @contextmanager
@@ -99,28 +116,13 @@ def load(yard: Yard) -> Iterator[Load]:
 
     def work(number: int) -> None:
         with yard.client() as client:
-            for i in range(1_000_000):
-                if over.is_set():
-                    return
+            for i in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
                 name, content = f"{files}/{number}-{i}", os.urandom(2 * MIB if i % 10 == 0 else 1000)
-                requests: tuple[tuple[str, Callable[[], httpx.Response]], ...] = (
-                    ("PUT", lambda name=name, content=content: client.put(name, content=content)),
-                    ("GET", lambda: client.get(f"{files}/read")),
-                    ("POST", lambda: client.post(runs, json={"experiment_id": "0"})),
-                )
-                for method, send in requests:
-                    begun = time.monotonic()
-                    try:
-                        answer = send()
-                    except httpx.TransportError as error:
-                        seen.failed.append((begun, f"{method} {error!r}"))
-                        continue
-                    if answer.status_code >= 400 or (method == "GET" and len(answer.content) != MIB):
-                        seen.failed.append((begun, f"{method} {answer.status_code} {answer.text[:200]}"))
-                        continue
-                    seen.answered[method] += 1
-                    if method == "PUT":
-                        seen.kept[name] = content
+                if seen.sent(client, "PUT", name, content=content):
+                    seen.kept[name] = content
+                seen.sent(client, "GET", f"{files}/read")
+                seen.sent(client, "POST", runs, json={"experiment_id": "0"})
+                time.sleep(0.05)  # so that little has to be read again at the end
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:

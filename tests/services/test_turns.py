@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.cli import BUSY_STATUS
+from modelyard.cli import Busy
 from modelyard.registry.backends import TurnTaken
 from modelyard.registry.engine import Database
 from modelyard.services.setup import prepare
@@ -58,7 +58,7 @@ def upkeep(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProce
 def test_a_second_one_says_so_in_one_line_and_has_a_status_of_its_own(tmp_path: Path, url: str, work: str) -> None:
     with held(url, work):
         second = upkeep(tmp_path, url, work)
-        assert (second.returncode, second.stdout) == (BUSY_STATUS, "")
+        assert (second.returncode, second.stdout) == (Busy.exit_code, "")
         assert second.stderr == f"modelyard: a {work} of this registry is running already\n"
         other = "check" if work == "gc" else "gc"
         assert upkeep(tmp_path, url, other).returncode == 0
@@ -70,7 +70,7 @@ def test_a_killed_one_gives_its_turn_back(tmp_path: Path, url: str) -> None:
         holder.wait()
         for _ in range(20):  # PostgreSQL has yet to notice
             next_one = upkeep(tmp_path, url, "gc")
-            if next_one.returncode != BUSY_STATUS:
+            if next_one.returncode != Busy.exit_code:
                 break
         assert next_one.returncode == 0, next_one.stderr
 

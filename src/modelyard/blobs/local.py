@@ -164,6 +164,10 @@ class LocalBlobStore:
         with blob_errors(reading=digest):
             return LocalBlobReader(os.open(self._layout.blob(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
 
+    def path(self, digest: Digest) -> str:
+        """Where the blob lies, or would lie, below the root."""
+        return str(self._layout.blob(digest).relative_to(self._layout.root))
+
     def stat(self, digest: Digest) -> BlobStat | None:
         """See `BlobStore.stat`."""
         with blob_errors():

@@ -42,6 +42,7 @@ IO_THREADS = 16
 VERIFYING_THREADS = 4
 
 InFlight = Callable[[str, int], None]  # told of each transfer, `up` or `down`, that begins (1) or ends (-1)
+ProxyPath = Callable[[str], str]  # the path by which a proxy in front sends a blob itself, by its digest
 DownloadHeaders = Callable[[StoredFile], tuple[str, str]]  # Content-Type and Content-Disposition
 
 
@@ -68,12 +69,14 @@ class FileService:
         remote: Remote | None = None,
         project_quota: int = 0,
         in_flight: InFlight = _uncounted,
+        proxy_path: ProxyPath | None = None,
     ) -> None:
         self.database = database
         self.store = store
         self.max_file_size = max_file_size
         self.project_quota = project_quota
         self.remote = remote
+        self.proxy_path = proxy_path
         self._in_flight = in_flight
         self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
         self.verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
