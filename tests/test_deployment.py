@@ -16,11 +16,16 @@ import yaml
 
 from modelyard.cli import cli
 from modelyard.routes import health
-from modelyard.settings import PREFIX, Settings
+from modelyard.settings import PREFIX, Settings, load_settings
+from tests import tools
+from tests.s3 import S3Server
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
 BUILDER, FINAL = DOCKERFILE.split("\nFROM ")[1:]
+REPLICAS = ("modelyard-1", "modelyard-2", "modelyard-3")
+SECRET = re.compile("PASSWORD|SECRET|TOKEN|KEY")
+PARSE = "import sys, compose_spec; print(*compose_spec.PyCompose.from_json(sys.stdin.read()).service_names())"
 PORT = str(Settings.model_fields["port"].default)
 
 
@@ -46,10 +51,11 @@ def test_every_path_that_is_copied_exists_and_is_not_ignored() -> None:
 
 def test_every_variable_is_a_setting() -> None:
     variables = re.findall(r"([A-Z_]+)=", " ".join(instructions(FINAL, "ENV")))
-    service = compose()["services"]["modelyard"]
+    services = compose()["services"]
+    given = [name for service in ("modelyard", *REPLICAS) for name in services[service]["environment"]]
     substituted = re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text())
     assert "MODELYARD_DATA_DIR" in variables
-    assert all(map(names_setting, [*variables, *service["environment"], *substituted]))
+    assert all(map(names_setting, [*variables, *given, *substituted]))
 
 
 def test_the_command_exists() -> None:
@@ -83,8 +89,85 @@ def test_compose_needs_no_variable_to_be_set() -> None:
 
 
 def test_a_stop_waits_longer_than_transfers_may_take() -> None:
-    grace = compose()["services"]["modelyard"]["stop_grace_period"]
-    assert int(grace.removesuffix("s")) > Settings.model_fields["shutdown_timeout"].default
+    for name in ("modelyard", *REPLICAS):
+        service = compose()["services"][name]
+        taken = sum(
+            service["environment"].get(f"MODELYARD_{setting.upper()}", Settings.model_fields[setting].default)
+            for setting in ("shutdown_delay", "shutdown_timeout")
+        )
+        assert int(service["stop_grace_period"].removesuffix("s")) > taken + 1
+
+
+def test_a_parser_of_the_compose_specification_takes_the_file() -> None:
+    environment = os.environ | {"PYTHONPATH": str(tools.unpacked("compose-spec"))}
+    command = [sys.executable, "-c", PARSE]
+    for changed, valid in ((compose(), True), (compose() | {"services": {"x": {"image": "x", "restart": 1}}}, False)):
+        done = subprocess.run(
+            command, input=json.dumps(changed), env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) is valid, done.stderr
+        assert set(done.stdout.split()) == (set(compose()["services"]) if valid else set())
+
+
+def test_one_machine_is_what_starts_without_a_profile() -> None:
+    services = compose()["services"]
+    assert {name for name, service in services.items() if "profiles" not in service} == {"modelyard"}
+    assert {*services} - {"modelyard"} == {*REPLICAS, "bucket", "postgres", "s3", "nginx"}
+    for service in services.values():
+        for other in service.get("depends_on", {}):
+            assert services[other]["profiles"] == service["profiles"]
+
+
+def test_images_of_others_are_pinned_and_watched() -> None:
+    for name, service in compose()["services"].items():
+        if "build" not in service:
+            assert re.search(r":v?\d+\.\d+(\.\d+)?(-\w+)?$", service["image"]), name
+            assert service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_no_secret_is_in_the_file() -> None:
+    for service in compose()["services"].values():
+        for name, value in service["environment"].items() if "environment" in service else ():
+            if SECRET.search(name):
+                assert re.fullmatch(r"\$\{[A-Z0-9_]+:-\}", value), name
+
+
+def test_nginx_knows_the_replicas_and_finds_its_file() -> None:
+    nginx = compose()["services"]["nginx"]
+    source, target, _mode = nginx["volumes"][0].split(":")
+    text = (ROOT / source).read_text()
+    assert target == "/etc/nginx/nginx.conf"
+    assert re.findall(r"server ([\w-]+):(\d+) ", text) == [(name, PORT) for name in REPLICAS]
+    assert set(nginx["depends_on"]) == set(REPLICAS)
+    delay = compose()["services"]["modelyard-1"]["environment"]["MODELYARD_SHUTDOWN_DELAY"]
+    assert int(re.findall(r"^ +keepalive_timeout (\d+)s;", text, re.MULTILINE)[0]) < delay
+
+
+def test_the_settings_of_a_replica_are_good(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in compose()["services"]["modelyard-1"]["environment"].items():
+        default = re.fullmatch(r"\$\{\w+:-(.*)\}", str(value))
+        monkeypatch.setenv(name, default[1] if default else str(value))
+    settings = load_settings()
+    assert (settings.effective_blob_url, settings.shutdown_delay) == ("s3://models", 5)
+
+
+def test_the_bucket_is_made_once_and_a_secret_that_is_missing_is_named(moto: S3Server) -> None:
+    (code,) = compose()["services"]["bucket"]["command"]
+    secrets = {"MODELYARD_ROOT_TOKEN": "x", "PGPASSWORD": "x"}
+    moto.client().delete_bucket(Bucket="models")
+
+    def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        )
+
+    incomplete = run(moto.environment | {"AWS_SECRET_ACCESS_KEY": ""} | {"PGPASSWORD": "x"})
+    assert (incomplete.returncode, incomplete.stderr) == (1, "set in .env: MODELYARD_ROOT_TOKEN, S3_SECRET_KEY\n")
+    for _ in range(2):
+        made = run(moto.environment | secrets)
+        assert made.returncode == 0, made.stderr
+    assert [each["Name"] for each in moto.client().list_buckets()["Buckets"]] == ["models"]
 
 
 @pytest.mark.slow

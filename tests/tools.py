@@ -55,6 +55,19 @@ def helm() -> Path:
     return target
 
 
+@cache
+def unpacked(name: str) -> Path:
+    """A folder with what is in a pinned wheel, for PYTHONPATH."""
+    source = wheel(name)
+    target = CACHE / source.stem
+    if not target.exists():
+        unfinished = target.with_suffix(f".{os.getpid()}")
+        with zipfile.ZipFile(source) as archive:
+            archive.extractall(unfinished)
+        unfinished.replace(target)
+    return target
+
+
 def _missing(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)
