@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -14,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from bench.contenders.balancer import configuration
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "deploy" / "nginx" / "nginx.conf"
 PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
-TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 START_SECONDS = 30
 
 
@@ -66,28 +64,6 @@ def running_nginx(folder: Path, ports: Sequence[int], blobs: Path | None = None)
     finally:
         process.terminate()
         process.wait(30)
-
-
-def configuration(folder: Path, port: int, ports: Sequence[int], blobs: Path) -> str:
-    """The example with this machine's addresses and folders in it; all else stays as it is."""
-    text = EXAMPLE.read_text()
-    server = re.search(r"^ +server modelyard-1:8080(.*)$", text, re.MULTILINE)
-    assert server is not None
-    servers = "\n".join(f"server 127.0.0.1:{each}{server[1]}" for each in ports)
-    own = [f"{kind}_temp_path {folder}/{kind};" for kind in TEMPORARY]
-    account = "user root;" if os.geteuid() == 0 else ""
-    for old, new in (
-        (r"^ +server modelyard-1:8080.*\n +server modelyard-2:8080.*\n +server modelyard-3:8080.*$", servers),
-        (r"^user nginx;$", f"{account}\npid {folder}/pid;"),
-        (r"^http {$", "\n".join(["http {", *own])),
-        (r"listen 80;", f"listen 127.0.0.1:{port};"),
-        (r"/dev/stdout", f"{folder}/access.log"),
-        (r"/dev/stderr", f"{folder}/error.log"),
-        (r"/srv/modelyard/blobs/", f"{blobs}/"),
-    ):
-        text, times = re.subn(old, lambda _match, new=new: new, text, flags=re.MULTILINE)  # type: ignore[misc]
-        assert times == 1, old
-    return text
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, errors: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.contenders.target import Target
@@ -20,13 +20,22 @@ MLFLOW = f"{API}/projects/{PROJECT}/ml/mlflow"
 class Modelyard:
     """A server on the data folder `folder`, which keeps what is there."""
 
-    def __init__(self, program: Path, folder: Path, *, workers: int = 1, cores: Cores = SERVER_CORES) -> None:
+    def __init__(
+        self,
+        program: Path,
+        folder: Path,
+        *,
+        workers: int = 1,
+        cores: Cores = SERVER_CORES,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
-        self.token = _token(folder)
+        chosen = environment(folder) | dict(settings or {})
+        self.token = chosen["MODELYARD_ROOT_TOKEN"]
         command = [str(program), "serve", f"--host={HOST}", f"--port={self.port}", f"--workers={workers}"]
-        self.server = Server(command, folder / "server.log", environment(folder), cores)
+        self.server = Server(command, folder / "server.log", chosen, cores)
         self._version: str | None = None
 
     def wait(self, pause: float = 0.01) -> None:
