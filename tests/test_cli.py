@@ -47,6 +47,16 @@ def test_migrating_makes_the_administrator_and_a_token_that_only_they_can_read(t
     assert token.read_text() == before
 
 
+def test_a_database_of_a_newer_program_is_named_in_one_line(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in (["serve", "--port", "0"], ["migrate"], ["check"]):
+        done = run(folder, *command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("modelyard: the database is at revision 9999, this version of modelyard knows ")
+        assert done.stderr.count("\n") == 1
+
+
 def test_a_token_that_is_given_is_not_written_down(tmp_path: Path) -> None:
     assert run(tmp_path, "migrate", ROOT_TOKEN="given-by-the-administrator").returncode == 0
     assert not (tmp_path / "data" / "root-token").exists()

@@ -26,7 +26,7 @@ from modelyard.registry.backends import TurnTaken
 from modelyard.registry.dialects import is_damaged
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.registry.revisions import is_current
+from modelyard.registry.revisions import NewerDatabase, is_current
 from modelyard.services import accounts, audit, copying, credentials, projects, results, upkeep
 from modelyard.services.copying import Copy
 from modelyard.services.pace import Pace
@@ -249,7 +249,7 @@ def main() -> None:
         _fail(str(error), 2)
     except ApiError as error:
         _fail(json.dumps(error.body.get("message", error.body.get("error"))).strip('"'), 1)
-    except (BlobError, OSError) as error:
+    except (BlobError, NewerDatabase, OSError) as error:
         _fail(str(error), 1)
     except DatabaseError as error:
         if not isinstance(error, OperationalError) and not is_damaged(error):

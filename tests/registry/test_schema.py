@@ -11,11 +11,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import Engine, inspect, text
+from structlog.testing import capture_logs
 
 from modelyard.registry import schema
 from modelyard.registry.engine import make_engine
-from modelyard.registry.revisions import is_current, newest_revision
+from modelyard.registry.revisions import NewerDatabase, is_current, newest_revision
 from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base
 from tests.databases import ON_POSTGRESQL, database_url
@@ -42,11 +43,25 @@ def test_processes_that_migrate_at_once_wait_for_each_other(tmp_path: Path) -> N
         engine.dispose()
 
     threads = [threading.Thread(target=run) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with capture_logs() as logged:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert failures == []
+    changes = [(line["before"], line["now"]) for line in logged if line["event"] == "schema migrated"]
+    assert changes == [(None, newest_revision())]  # one of the ten did it
+
+
+def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    engine = make_engine(database_url(tmp_path))
+    migrate(engine)
+    with changing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for attempt in (is_current, migrate):
+        with pytest.raises(NewerDatabase, match="at revision 9999, this version of modelyard knows"):
+            attempt(engine)
+    engine.dispose()
 
 
 def test_the_newest_revision_is_the_one_that_the_names_of_the_files_say() -> None:
@@ -72,8 +87,13 @@ def test_every_revision_can_be_taken_back(tmp_path: Path) -> None:
 
 # What every revision holds; ids are those that a fresh database gives.
 ROWS = (
+    "INSERT INTO users (username, username_key, name, email, state, admin, bot, created_at)"
+    " VALUES ('U', 'u', 'U', 'u@example.com', 'active', true, false, 0)",
+    "INSERT INTO tokens (user_id, kind, name, description, digest, scopes, created_at)"
+    " VALUES (1, 'personal', 't', '', 'd', 'api', 0)",
     "INSERT INTO projects (name, path, namespace_path, path_key, description, visibility, last_experiment_iid,"
     " last_candidate_iid, created_at, updated_at) VALUES ('p', 'p', 'n', 'n/p', '', 'private', 1, 1, 0, 0)",
+    "INSERT INTO members (project_id, user_id, access_level, created_at) VALUES (1, 1, 50, 0)",
     "INSERT INTO experiments (project_id, iid, name, created_at, updated_at) VALUES (1, 1, '[model]m', 0, 0)",
     "INSERT INTO models (project_id, name, description, default_experiment_id, created_at, updated_at)"
     " VALUES (1, 'm', '', 1, 0, 0)",
@@ -81,6 +101,9 @@ ROWS = (
     " source, run_link, created_at, updated_at) VALUES (1, 1, '1.0.0', 1, 0, 0, '', '', '', '', 0, 0)",
     "INSERT INTO candidates (project_id, iid, eid, experiment_id, model_version_id, name, status, start_time,"
     " created_at, updated_at) VALUES (1, 1, 'e', 1, 1, 'r', 'RUNNING', 0, 0, 0)",
+    "INSERT INTO candidate_metrics (candidate_id, name, value, is_nan, timestamp, step)"
+    " VALUES (1, 'loss', 0.5, false, 1, 2)",
+    "INSERT INTO experiment_tags (experiment_id, key, value) VALUES (1, 'k', 'v')",
     "INSERT INTO packages (project_id, name, version, status, model_version_id, created_at, updated_at)"
     " VALUES (1, 'm', '1.0.0', 'default', 1, 0, 0)",
     *(
@@ -107,6 +130,13 @@ def test_every_revision_is_upgraded_from_with_all_its_rows() -> None:
     assert known == set(TAGS)
 
 
+def counted(engine: Engine) -> dict[str, int]:
+    """The rows of every table."""
+    with engine.connect() as connection:
+        tables = inspect(connection).get_table_names()
+        return {each: connection.scalar(text(f"SELECT count(*) FROM {each}")) or 0 for each in tables}
+
+
 @pytest.mark.parametrize("revision", list(TAGS))
 def test_an_upgrade_keeps_every_row_and_never_uses_an_id_twice(tmp_path: Path, revision: str) -> None:
     engine = make_engine(database_url(tmp_path, migrated=False))
@@ -115,7 +145,11 @@ def test_an_upgrade_keeps_every_row_and_never_uses_an_id_twice(tmp_path: Path, r
     with changing(engine) as connection:
         for statement in (*ROWS, TAGS[revision]):
             connection.execute(text(statement))
+    before = counted(engine)
     migrate(engine)
+    after = counted(engine)
+    assert sum(before.values()) > 15
+    assert {table: after[table] for table in before} == before
     with engine.begin() as connection:
         assert connection.execute(text("SELECT package_id, name, size FROM package_files")).all() == [
             (1, "f", 5 * 10**9)

@@ -12,7 +12,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError
 
-from modelyard.registry.revisions import migrations_folder
+from modelyard.registry.revisions import migrations_folder, newest_revision, revision_of
 
 log = structlog.get_logger()
 
@@ -34,6 +34,7 @@ def migrate(engine: Engine) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with changing(engine) as connection:
+                before = revision_of(connection)
                 command.upgrade(alembic_config(connection), "head")
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:
@@ -41,6 +42,8 @@ def migrate(engine: Engine) -> None:
             log.warning("the schema is in use; its change is tried again", attempt=attempt)
             time.sleep(PAUSE_SECONDS)
         else:
+            if before != newest_revision():
+                log.info("schema migrated", before=before, now=newest_revision())
             return
 
 
