@@ -23,7 +23,7 @@ from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
 from modelyard.wire.headers import combined
 from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
-from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download
+from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download, headers_for_nginx
 from modelyard.wire.send import BytesResponse, FileResponse
 
 OFFER_HEADER = "x-modelyard-upload"
@@ -110,10 +110,7 @@ def _handed_over(method: str, headers: Mapping[str, str], opened: Download, file
     if opened.reader is None or method != "GET" or not CONDITIONS.isdisjoint(headers):
         return None
     opened.close()
-    whole = answer_download("HEAD", {}, _representation(opened.file)).headers
-    for own in ("Content-Length", "Accept-Ranges"):
-        del whole[own]  # nginx says it of what it sends
-    return Response(None, 200, whole | {"X-Accel-Redirect": path})
+    return BytesResponse(200, headers_for_nginx(_representation(opened.file), path), b"")
 
 
 async def _refuse_body(request: Request) -> None:

@@ -78,6 +78,16 @@ def answer_download(method: str, headers: Mapping[str, str], file: Representatio
     return Answer(206, _headers(file, framing.content_type_header, framing.content_length), parts, framing)
 
 
+def headers_for_nginx(file: Representation, path: str) -> RawHeaders:
+    """Headers of an answer without a body, in whose place nginx sends the file that it has at `path`.
+
+    How long that is, and whether it takes ranges, nginx says itself.
+    """
+    own = (b"content-length", b"accept-ranges")
+    whole = tuple(header for header in _headers(file, CONTENT_TYPE, file.size) if header[0] not in own)
+    return whole + encoded({"Content-Length": "0", "X-Accel-Redirect": path})
+
+
 def _requested_parts(method: str, headers: Mapping[str, str], file: Representation) -> list[ByteRange] | None:
     # RFC 9110 section 14.2 defines ranges for GET alone.
     if method != "GET" or not range_applies(headers.get("if-range"), file.validators):
