@@ -28,7 +28,7 @@ def wheel(name: str) -> Path:
         command = [*pip, "--only-binary=:all:", "--require-hashes", "--requirement", str(PINS), "--dest", str(CACHE)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            _missing(f"{name} cannot be had: {done.stderr.strip().splitlines()[-1]}")
+            _missing(f"{name} cannot be had: {(done.stderr.strip() or 'pip failed').splitlines()[-1]}")
     return next(CACHE.glob(pattern))
 
 
