@@ -132,7 +132,10 @@ def test_every_command_works_on_postgresql(tmp_path: Path) -> None:
     assert "not migrated" in run(tmp_path, "check", DATABASE_URL=url).stderr
     for command in (["migrate"], ["user", "create", "ada"], ["project", "create", "ada/p"], ["check"], ["gc"]):
         done = run(tmp_path, *command, DATABASE_URL=url)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == (
+            ["schema migrated"] if command == ["migrate"] else []
+        )
 
 
 def test_bad_settings_stop_every_command_with_one_line(tmp_path: Path) -> None:
