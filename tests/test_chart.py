@@ -205,6 +205,25 @@ def test_every_value_is_in_the_schema_and_documented_by_its_default() -> None:
     assert set(schema["properties"]) - {"global"} == set(yaml.safe_load((CHART / "values.yaml").read_text()))
 
 
+def test_names_are_short_enough_however_long_the_release_is() -> None:
+    done = helm("template", "r" * 53, CHART)
+    names = [(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(done.stdout)]
+    assert {len(name) <= 52 for _kind, name in names} == {True}  # of a CronJob; others may have 63
+    assert len(set(names)) == len(names)
+
+
+def test_what_is_said_of_pods_reaches_them() -> None:
+    (workload,) = of_kind("Deployment", MANY)
+    template = workload["spec"]["template"]
+    assert template["metadata"]["labels"]["team"] == "models"
+    assert template["metadata"]["annotations"] == {"example.com/scrape": "false"}
+    for pod in pods(MANY):
+        assert pod["nodeSelector"] == {"disk": "fast"}
+        assert pod["imagePullSecrets"] == [{"name": "registry"}]
+        assert [each["key"] for each in pod["tolerations"]] == ["dedicated"]
+        assert pod["containers"][0]["image"] == "registry.example.com/modelyard:0.1.0"
+
+
 def test_versions_agree() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
