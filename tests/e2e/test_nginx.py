@@ -162,6 +162,15 @@ def test_a_file_that_is_too_large_is_refused_by_us(client: httpx.Client, files: 
     assert (answer.status_code, answer.json()["message"]) == (400, "400 Bad request - Artifact file is too large")
 
 
+@pytest.mark.parametrize("size", [4 * MIB, 40 * MIB])
+def test_an_upload_that_is_refused_early_hears_why(client: httpx.Client, files: str, size: int) -> None:
+    for headers, status in (({"PRIVATE-TOKEN": "wrong"}, 401), ({"If-Match": '"other"'}, 412)):
+        for _ in range(3):
+            # nginx closes the connection afterwards, as the rest of the body is on its way, and does not say so.
+            answer = client.put(f"{files}/large", content=bytes(size), headers=headers | {"Connection": "close"})
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+
+
 def test_what_a_client_says_of_its_scheme_is_not_believed(
     client: httpx.Client, direct: httpx.Client, files: str
 ) -> None:
