@@ -58,9 +58,10 @@ class StoppingServer(Server):
             server.close()
         await asyncio.sleep(0)  # or the loop would go on taking connections from under our hands
         for listener in listening:
-            with listener:
-                for connection in list(_let_in(listener)):
-                    await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            with listener:  # closed as soon as nobody waits
+                while waiting := list(_let_in(listener)):
+                    for connection in waiting:
+                        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
