@@ -271,10 +271,22 @@ def test_a_damaged_reference_stops_whoever_needs_it(moto: S3Server, prefix: str,
             use()
 
 
+def test_a_probe_that_nobody_removed_goes_when_it_is_old(server: S3Server, store: S3BlobStore, prefix: str) -> None:
+    name = f"probes/{'c' * 32}"
+    server.bucket(prefix).put(name, b"")
+    assert list(store.leftovers()) == []
+    assert not store.remove_leftover(name)
+    impatient = server.store(prefix, abandoned_after=AT_ONCE)
+    assert [(found.name, found.size) for found in impatient.leftovers()] == [(name, 0)]
+    assert impatient.remove_leftover(name)
+    assert not impatient.remove_leftover(name)
+    assert server.keys(prefix) == []
+
+
 def test_objects_of_others_below_the_prefix_are_left_alone(moto: S3Server, prefix: str) -> None:
     store = moto.store(prefix, abandoned_after=AT_ONCE)
     bucket = moto.bucket(prefix)
-    for key in ("sha256/notes", "data/readme", "other/x"):
+    for key in ("sha256/notes", "data/readme", "probes/x", "other/x"):
         bucket.put(key, b"theirs")
     upload_id = bucket.create_upload("data/readme")
     assert list(store.list()) == []
@@ -282,7 +294,7 @@ def test_objects_of_others_below_the_prefix_are_left_alone(moto: S3Server, prefi
     assert not store.remove_leftover("data/readme")
     assert not store.remove_leftover(f"upload/readme/{upload_id}")
     assert moto.uploads(prefix) == ["data/readme"]
-    assert sorted(moto.keys(prefix)) == ["data/readme", "other/x", "sha256/notes"]
+    assert sorted(moto.keys(prefix)) == ["data/readme", "other/x", "probes/x", "sha256/notes"]
 
 
 def test_leftovers_wait_a_day() -> None:

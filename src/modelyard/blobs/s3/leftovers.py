@@ -7,6 +7,8 @@ Data is abandoned when nothing has referred to it for as long. Since its own age
 by the beginning of its upload), the first look at data without a reference leaves a note under `orphans/`, and only a
 later look at a note that is old enough takes the data for abandoned. Deleting a blob leaves the note at once.
 So a reader, a presigned URL, or a client that has just completed its upload has that long to finish.
+
+A probe is an object that its process removes at once; one that is old lost its process in between.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ import time
 from collections.abc import Iterable, Iterator
 
 from modelyard.blobs.s3.bucket import Bucket, KeyMissing, Listed, PendingUpload
-from modelyard.blobs.s3.layout import DATA, ORPHANS, is_data_id
+from modelyard.blobs.s3.layout import DATA, ORPHANS, PROBES, is_data_id
 from modelyard.blobs.store import Leftover
 
 ABANDONED_SECONDS = 24 * 3600
 
 _DATA_NAME = re.compile(r"data/([0-9a-f]{32})")
+_PROBE_NAME = re.compile(r"probes/([0-9a-f]{32})")
 _UPLOAD_NAME = re.compile(r"upload/([0-9a-f]{32})/(.+)", re.DOTALL)
 
 
@@ -36,11 +39,16 @@ class Leftovers:
         """All that is abandoned; `referenced` are the ids of all data that is in use, which take 80 bytes each."""
         yield from self._abandoned_uploads()
         yield from self._abandoned_data({bytes.fromhex(data_id) for data_id in referenced})
+        for probe in self._bucket.list(PROBES):
+            if _PROBE_NAME.fullmatch(probe.key) and self._is_old(probe.modified):
+                yield Leftover(probe.key, probe.size, probe.modified)
 
     def remove(self, name: str) -> bool:
         """See `BlobStore.remove_leftover`."""
         if data := _DATA_NAME.fullmatch(name):
             return self._remove_data(data[1])
+        if _PROBE_NAME.fullmatch(name):
+            return self._remove_probe(name)
         if upload := _UPLOAD_NAME.fullmatch(name):
             return self._remove_upload(DATA + upload[1], upload[2])
         return False
@@ -91,6 +99,15 @@ class Leftovers:
             return False
         self._bucket.delete(DATA + data_id)
         self._bucket.delete(ORPHANS + data_id)
+        return True
+
+    def _remove_probe(self, key: str) -> bool:
+        try:
+            if not self._is_old(self._bucket.head(key).modified):
+                return False
+        except KeyMissing:
+            return False
+        self._bucket.delete(key)
         return True
 
     def _remove_upload(self, key: str, upload_id: str) -> bool:
