@@ -63,9 +63,9 @@ def replicas(folder: Path, count: int, **variables: str) -> Iterator[list[Server
         yield servers
 
 
-def new_version(client: httpx.Client) -> str:
-    """The path of a new version's files."""
-    project = client.post("/projects", json={"name": "p"}).json()["id"]
+def new_version(client: httpx.Client, name: str = "p") -> str:
+    """The path of the files of a new version, in a new project of that name."""
+    project = client.post("/projects", json={"name": name}).json()["id"]
     base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
     client.post(f"{base}/registered-models/create", json={"name": "m"})
     version = client.post(f"{base}/model-versions/create", json={"name": "m"}).json()["model_version"]["version"]
