@@ -1,0 +1,61 @@
+"""The group of all commands, and what becomes of their mistakes."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from modelyard import __version__
+from modelyard.blobs.store import BlobError
+from modelyard.cli import accounts, moving, serving, upkeep
+from modelyard.errors import ApiError
+from modelyard.registry.dialects import is_damaged
+from modelyard.registry.revisions import NewerDatabase
+from modelyard.settings import SettingsError
+
+
+@click.group()
+@click.version_option(__version__, prog_name="modelyard")
+def cli() -> None:
+    """A self-hosted model registry that speaks GitLab's model registry API."""
+
+
+for command in (
+    serving.serve,
+    serving.migrate,
+    accounts.user,
+    accounts.project,
+    accounts.token,
+    upkeep.check,
+    upkeep.gc,
+    moving.copy_blobs,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The console script: a mistake is one line on standard error and exit status 2 for bad settings, else 1."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except ApiError as error:
+        _fail(json.dumps(error.body.get("message", error.body.get("error"))).strip('"'), 1)
+    except (BlobError, NewerDatabase, OSError) as error:
+        _fail(str(error), 1)
+    except DatabaseError as error:
+        if not isinstance(error, OperationalError) and not is_damaged(error):
+            raise
+        _fail(f"database: {str(error.orig).partition(chr(10))[0]}", 1)
+
+
+def _fail(sentence: str, status: int) -> None:
+    click.echo(f"modelyard: {sentence}", err=True)
+    sys.exit(status)

@@ -1,0 +1,68 @@
+"""`check` and `gc`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+import click
+import structlog
+
+from modelyard.amounts import BYTES, SECONDS
+from modelyard.cli.common import alone, opened, print_items
+from modelyard.clock import now
+from modelyard.services import audit, results, upkeep
+from modelyard.services.pace import Pace
+
+log = structlog.get_logger()
+
+
+@click.command()
+@click.option("--read", is_flag=True, help="Read and hash every blob again.")
+@click.option("--max-rate", type=BYTES, help="Bytes that are read in a second at most, such as 50M.")
+@click.option("--max-time", type=SECONDS, help="Stop after this time, such as 2h; the next run with it goes on there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool) -> None:
+    """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise, 75 if a check is running.
+
+    Each fault is a log line as well, and the result is told by the server's metrics.
+    """
+    if (max_rate or max_time) and not read:
+        raise click.UsageError("--max-rate and --max-time go with --read")
+    task, started_at = results.SCRUB if read else results.CHECK, now()
+    with opened() as (_settings, database, store), alone(database, "check"):
+        progress = upkeep.Progress(results.stopped_at(database, task) if max_time else "")
+        pace = Pace(max_rate, max_time)
+        findings: list[upkeep.Finding | upkeep.Miscount] = []
+        findings += map(_logged, upkeep.check(database, store, read=read, pace=pace, progress=progress))
+        findings += map(_logged, upkeep.check_counts(database))
+        results.keep(database, task, started_at, len(findings), progress)
+    if read:
+        log.info("scrub finished", faults=len(findings), bytes=progress.size, complete=progress.complete)
+    print_items(findings, as_json, str)
+    if findings:
+        sys.exit(1)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def gc(dry_run: bool, as_json: bool) -> None:
+    """Remove what nothing refers to and is older than the grace period; safe beside a running server.
+
+    Events of the audit trail go as well when they have been kept for long enough. Exit 75 if a gc is running already,
+    on this machine or another.
+    """
+    with opened() as (settings, database, store), alone(database, "gc"):
+        started_at = now()
+        garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run))
+        if not dry_run:
+            if forgotten := audit.prune(database, settings.audit_days):
+                log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
+            results.keep(database, results.GC, started_at, len(garbage), upkeep.collected(garbage))
+    print_items(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
+
+
+def _logged(found: upkeep.Finding | upkeep.Miscount) -> upkeep.Finding | upkeep.Miscount:
+    log.error(found.EVENT, advice=found.ADVICE, **dataclasses.asdict(found))
+    return found
