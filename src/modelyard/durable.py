@@ -18,6 +18,15 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def fsync_file(path: Path) -> None:
+    """Make the bytes of a file durable, though not its name."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_directory(path: Path) -> None:
     """Create a directory unless it is there, and make its entry in its parent durable.
 
@@ -33,3 +42,12 @@ def make_directories(path: Path) -> None:
     if not path.is_dir():
         make_directories(path.parent)
         make_directory(path)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file anew, all at once: whoever reads it finds the old content or the new one, and never less."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(content)
+    fsync_file(new)
+    new.replace(path)
+    fsync_directory(path.parent)

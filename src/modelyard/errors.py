@@ -22,6 +22,10 @@ from typing import Self
 CHALLENGE = 'Bearer realm="modelyard"'
 
 
+class CommandError(Exception):
+    """What keeps a command from being carried out, as one line for whoever runs it."""
+
+
 class ApiError(Exception):
     """A refusal: HTTP status, JSON body and extra response headers."""
 

@@ -52,9 +52,14 @@ class _Layout:
 
     def adopt(self, path: Path, digest: Digest) -> None:
         """Rename a file whose bytes are durable to be the blob of that digest, and make that durable too."""
-        shard = self._directory("sha256", f"sha256/{digest[:2]}", f"sha256/{digest[:2]}/{digest[2:4]}")
-        os.replace(path, shard / digest)
-        fsync_directory(shard)
+        place = self.place(digest)
+        os.replace(path, place)
+        fsync_directory(place.parent)
+
+    def place(self, digest: Digest) -> Path:
+        """The path of a blob, in a folder that is there."""
+        self._directory("sha256", f"sha256/{digest[:2]}", f"sha256/{digest[:2]}/{digest[2:4]}")
+        return self.blob(digest)
 
     def _directory(self, *names: str) -> Path:
         """The last of nested folders, created where they are missing; not the root, whose disk may be unmounted.
@@ -153,6 +158,14 @@ class LocalBlobStore:
             make_directories(self._layout.root)
             self._layout.blobs()
             self._layout.incoming()
+
+    def path(self, digest: Digest) -> Path:
+        """Where the file of a blob lies, or would lie."""
+        return self._layout.blob(digest)
+
+    def place(self, digest: Digest) -> Path:
+        """The same, in a folder that is there from now on."""
+        return self._layout.place(digest)
 
     def begin(self) -> LocalBlobWriter:
         """See `BlobStore.begin`."""

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from modelyard import __version__
 from modelyard.blobs.store import BlobError
-from modelyard.cli import accounts, moving, serving, upkeep
-from modelyard.errors import ApiError
+from modelyard.cli import accounts, backups, moving, serving, upkeep
+from modelyard.errors import ApiError, CommandError
 from modelyard.registry.dialects import is_damaged
 from modelyard.registry.revisions import NewerDatabase
 from modelyard.settings import SettingsError
@@ -31,6 +31,8 @@ for command in (
     accounts.token,
     upkeep.check,
     upkeep.gc,
+    backups.backup,
+    backups.restore,
     moving.copy_blobs,
 ):
     cli.add_command(command)
@@ -48,7 +50,7 @@ def main() -> None:
         _fail(str(error), 2)
     except ApiError as error:
         _fail(json.dumps(error.body.get("message", error.body.get("error"))).strip('"'), 1)
-    except (BlobError, NewerDatabase, OSError) as error:
+    except (CommandError, BlobError, NewerDatabase, OSError) as error:
         _fail(str(error), 1)
     except DatabaseError as error:
         if not isinstance(error, OperationalError) and not is_damaged(error):

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore, BlobUnreadable
 from modelyard.registry.engine import Database
+from modelyard.registry.holding import BlobsHeld, removing_blobs
 from modelyard.registry.repository import Registry
 from modelyard.services.pace import Pace
 
@@ -124,12 +125,15 @@ def collect(database: Database, store: BlobStore, *, grace: int, dry_run: bool) 
     """Remove what nothing refers to and is older than `grace` seconds; `dry_run` only says what would go.
 
     Each blob is judged and deleted within a write transaction. An upload records its blob within one too, and puts the
-    bytes back if they are gone by then; so neither order of the two loses anything.
+    bytes back if they are gone by then; so neither order of the two loses anything. While a backup runs, blobs stay.
     """
     before = time.time() - grace
-    for stat in store.list():
-        if stat.modified <= before and (garbage := _collect_blob(database, store, stat, before, dry_run=dry_run)):
-            yield garbage
+    try:
+        for stat in store.list():
+            if stat.modified <= before and (garbage := _collect_blob(database, store, stat, before, dry_run=dry_run)):
+                yield garbage
+    except BlobsHeld:
+        log.warning("blobs stay while a backup runs", advice="run modelyard gc again when it has ended")
     for leftover in store.leftovers():
         if leftover.modified <= before and (dry_run or store.remove_leftover(leftover.name)):
             yield Garbage("write", leftover.name, leftover.size)
@@ -196,11 +200,12 @@ def _references(database: Database, sha256: str) -> int:
 
 def _delete_unreferenced(registry: Registry, store: BlobStore, sha256: str, before: float) -> bool:
     registry.locks.blob(sha256)
-    current = store.stat(sha256)
-    if current is None or current.modified > before or registry.blobs.references(sha256):
-        return False
-    registry.blobs.forget(sha256)
-    return store.delete(sha256)
+    with removing_blobs(registry.session.connection()):
+        current = store.stat(sha256)
+        if current is None or current.modified > before or registry.blobs.references(sha256):
+            return False
+        registry.blobs.forget(sha256)
+        return store.delete(sha256)
 
 
 def _collect_records(database: Database, store: BlobStore, *, dry_run: bool) -> Iterator[Garbage]:

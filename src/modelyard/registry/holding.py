@@ -1,0 +1,107 @@
+"""Holding all blobs for a backup, so that nobody removes one meanwhile.
+
+A backup copies the database first and then what that refers to. A blob in between may lose its last file, and `gc`
+would remove it before it is copied. So a backup holds all blobs, and whoever removes one asks for that right and has it
+until the removal is committed. The hold is a lock that ends with whoever has it, however that ends: a session's
+advisory lock on PostgreSQL, and beside SQLite's file a lock on another, since closing SQLite's own would let go of the
+locks that SQLite has on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from modelyard.errors import CommandError
+
+BLOBS_LOCK = 0x6D6F64656C626C6F  # "modelblo"
+LOCK_FILE_SUFFIX = "-blobs.lock"
+WAIT_SECONDS = 30.0  # for removals under way, each of which takes milliseconds
+PAUSE_SECONDS = 0.01
+
+
+class BlobsHeld(Exception):
+    """A backup needs all blobs at the moment."""
+
+
+@contextmanager
+def holding_blobs(engine: Engine, wait: float = WAIT_SECONDS) -> Iterator[Callable[[], None]]:
+    """Hold all blobs; gives a function that raises CommandError if the hold was lost with a connection.
+
+    Raises CommandError where another backup has held them for `wait` seconds.
+    """
+    hold = _holding_postgresql if engine.dialect.name == "postgresql" else _holding_sqlite
+    with hold(engine, time.monotonic() + wait) as still_held:
+        yield still_held
+
+
+@contextmanager
+def removing_blobs(connection: Connection) -> Iterator[None]:
+    """Have the right to remove blobs in the transaction of a connection. Raises BlobsHeld, without waiting."""
+    if connection.dialect.name == "postgresql":
+        # Lasts to the end of the transaction.
+        if not connection.scalar(select(func.pg_try_advisory_xact_lock_shared(BLOBS_LOCK))):
+            raise BlobsHeld
+        yield
+        return
+    with _lock_file(connection.engine) as file:
+        if not _locked(file, fcntl.LOCK_SH):
+            raise BlobsHeld
+        # May end before the commit: until then, no other transaction can come to refer to the blob.
+        yield
+
+
+@contextmanager
+def _holding_postgresql(engine: Engine, until: float) -> Iterator[Callable[[], None]]:
+    with engine.connect() as pooled:
+        pooled.detach()  # the connection ends with the block, and the lock with it
+        connection = pooled.execution_options(isolation_level="AUTOCOMMIT")
+        connection.exec_driver_sql("SET idle_session_timeout = 0")
+        _wait_for(lambda: bool(connection.scalar(select(func.pg_try_advisory_lock(BLOBS_LOCK)))), until)
+
+        def still_held() -> None:
+            try:
+                connection.execute(select(1))
+            except SQLAlchemyError as error:
+                raise CommandError("the connection that kept gc from removing blobs was lost; run it again") from error
+
+        yield still_held
+
+
+@contextmanager
+def _holding_sqlite(engine: Engine, until: float) -> Iterator[Callable[[], None]]:
+    with _lock_file(engine) as file:
+        _wait_for(lambda: _locked(file, fcntl.LOCK_EX), until)
+        yield lambda: None
+
+
+@contextmanager
+def _lock_file(engine: Engine) -> Iterator[int]:
+    path = Path(f"{engine.url.database}{LOCK_FILE_SUFFIX}")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_for(attempt: Callable[[], bool], until: float) -> None:
+    while not attempt():
+        if time.monotonic() > until:
+            raise CommandError("another backup of this registry is running")
+        time.sleep(PAUSE_SECONDS)

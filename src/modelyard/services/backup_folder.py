@@ -1,0 +1,157 @@
+"""The folder of a backup:
+
+    manifest.json               what it holds; without it the backup is incomplete
+    database-<time>.<kind>      the copy of the database
+    blobs-<time>.txt            digest and size of each blob that the copy refers to, by ascending digest
+    blobs/                      these blobs, laid out as a local blob store
+    lock                        held by whoever works on the folder
+
+Names of copies are never used twice. So whatever a later backup does, the manifest and what it names stay whole until
+a new manifest replaces it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from modelyard.blobs.local import LocalBlobStore
+from modelyard.durable import fsync_directory, fsync_file, make_directories, replace_file
+from modelyard.errors import CommandError
+from modelyard.services.manifest import File, Manifest, decoded
+
+MANIFEST, LOCK, BLOBS = "manifest.json", "lock", "blobs"
+_COPY = re.compile(r"(database|blobs)-[0-9A-Za-z.-]+")
+_OWN = re.compile(rf"{MANIFEST}(\.new)?|{LOCK}|{BLOBS}|{_COPY.pattern}")
+
+
+class BackupFolder:
+    """A backup, complete or not, that nobody else writes to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    @contextmanager
+    def writing(cls, path: Path) -> Iterator[Self]:
+        """A folder for a backup, made where there is none. Raises CommandError where it holds anything else."""
+        folder = path.absolute()
+        make_directories(folder)
+        if strangers := sorted(name for name in os.listdir(folder) if not _OWN.fullmatch(name)):
+            raise CommandError(f"{path} is no backup: it holds {strangers[0]}")
+        with _locked(folder / LOCK, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX):
+            yield cls(folder)
+
+    @classmethod
+    @contextmanager
+    def reading(cls, path: Path) -> Iterator[Self]:
+        """A folder with a backup. Raises CommandError where there is none."""
+        folder = path.absolute()
+        if not (folder / MANIFEST).exists():
+            raise CommandError(f"{path} is no complete backup: there is no {MANIFEST}")
+        with _locked(folder / LOCK, os.O_RDONLY, fcntl.LOCK_SH):
+            yield cls(folder)
+
+    def blobs(self) -> LocalBlobStore:
+        """The blobs of the backup."""
+        return LocalBlobStore(self.path / BLOBS)
+
+    def manifest(self) -> Manifest:
+        """What the backup holds. Raises CommandError where that cannot be read."""
+        return decoded((self.path / MANIFEST).read_bytes())
+
+    def new_file(self, kind: str, created_at: str, suffix: str) -> Path:
+        """A new and empty file that only its owner can read: the `database`, or the list of `blobs`."""
+        time = created_at.replace(":", "")  # which other programs take for the end of a host's name
+        path = self.path / f"{kind}-{time}-{secrets.token_hex(4)}{suffix}"
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return path
+
+    def kept(self, path: Path) -> File:
+        """Make a file durable, and say what the manifest is to say of it."""
+        fsync_file(path)
+        fsync_directory(path.parent)
+        return File(path.name, path.stat().st_size, _digest(path))
+
+    def verified(self, file: File) -> Path:
+        """The path of a file that is what the manifest says. Raises CommandError where it is not."""
+        path = self.path / file.name
+        if not _COPY.fullmatch(file.name) or not path.is_file():
+            raise CommandError(f"the backup is damaged: {file.name} is missing")
+        if path.stat().st_size != file.size or _digest(path) != file.sha256:
+            raise CommandError(f"the backup is damaged: {file.name} is not what it was")
+        return path
+
+    def listed(self, manifest: Manifest) -> Iterator[tuple[str, int]]:
+        """Digest and size of each blob that the database copy refers to, by ascending digest."""
+        return read_list(self.path / manifest.blobs.list.name)
+
+    def complete(self, manifest: Manifest) -> None:
+        """Make this the backup from now on, durably, in place of an earlier one."""
+        replace_file(self.path / MANIFEST, manifest.encoded())
+
+    def remove_strays(self) -> None:
+        """Remove what neither the manifest names nor anybody will finish."""
+        path = self.path / MANIFEST
+        manifest = self.manifest() if path.exists() else None
+        named = {manifest.database.name, manifest.blobs.list.name} if manifest else set()
+        for name in os.listdir(self.path):
+            if _COPY.fullmatch(name) and name not in named:
+                (self.path / name).unlink()
+        store = self.blobs()
+        for leftover in store.leftovers():
+            store.remove_leftover(leftover.name)
+
+
+def write_list(path: Path, blobs: Iterable[tuple[str, int]]) -> tuple[int, int]:
+    """Write digests and sizes to a list; how many there are, and how many bytes these blobs have together."""
+    count = total = 0
+    with path.open("w", encoding="ascii") as file:
+        for digest, size in blobs:
+            file.write(f"{digest} {size}\n")
+            count += 1
+            total += size
+    return count, total
+
+
+def read_list(path: Path) -> Iterator[tuple[str, int]]:
+    """The digests and sizes of a list."""
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            digest, _, size = line.partition(" ")
+            yield digest, int(size)
+
+
+def not_among(digests: Iterable[str], listed: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """Those of the digests that the list does not have; both ascend, so neither is held in memory."""
+    remaining = iter(listed)
+    current = next(remaining, None)
+    for digest in digests:
+        while current is not None and current[0] < digest:
+            current = next(remaining, None)
+        if current is None or current[0] != digest:
+            yield digest
+
+
+@contextmanager
+def _locked(path: Path, flags: int, kind: int) -> Iterator[None]:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise CommandError(f"{path.parent} is in use by another backup or restore") from error
+    finally:
+        os.close(descriptor)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
