@@ -60,9 +60,8 @@ def removing_blobs(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _holding_postgresql(engine: Engine, until: float) -> Iterator[Callable[[], None]]:
-    with engine.connect() as pooled:
-        pooled.detach()  # the connection ends with the block, and the lock with it
-        connection = pooled.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()  # it ends with the block, and the lock with it
         connection.exec_driver_sql("SET idle_session_timeout = 0")
         _wait_for(lambda: bool(connection.scalar(select(func.pg_try_advisory_lock(BLOBS_LOCK)))), until)
 
