@@ -34,6 +34,7 @@ for command in (
     backups.backup,
     backups.restore,
     moving.copy_blobs,
+    moving.copy_database,
 ):
     cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""`copy-blobs`: moving to another store."""
+"""`copy-blobs` and `copy-database`: moving to another store, or to another database."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from modelyard.blobs.open import open_store
 from modelyard.cli.common import print_items
 from modelyard.services import copying
 from modelyard.services.copying import Copy
+from modelyard.services.database_copy import copy_database as copy_rows
 from modelyard.settings import load_settings
 
 
@@ -36,3 +37,18 @@ def copy_blobs(source: str, target: str, as_json: bool) -> None:
     print_items(noted(), as_json, lambda c: f"{c.outcome}\t{c.sha256}\t{c.size} bytes")
     if any(copy.outcome != "copied" for copy in copies):
         sys.exit(1)
+
+
+@click.command("copy-database")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def copy_database(source: str, target: str, as_json: bool) -> None:
+    """Copy all rows between databases, say from SQLite to PostgreSQL; FROM and TO are as MODELYARD_DATABASE_URL.
+
+    Stop the server first: what is written to FROM meanwhile is not copied. TO must be empty, or freshly migrated.
+    """
+    urls = [load_settings(database_url=url) for url in (source, target)]
+    logs.configure(urls[0].log_level, urls[0].log_format)
+    copied = copy_rows(*(each.effective_database_url for each in urls))
+    print_items(copied, as_json, lambda table: f"{table.table}\t{table.rows} rows")

@@ -144,3 +144,12 @@ class Database:
 def make_engine(url: str) -> Engine:
     """An engine for a `sqlite:///` or `postgresql+psycopg://` URL, set up as the registry needs it."""
     return backend_for(url).engine
+
+
+def analyze(engine: Engine) -> None:
+    """Let PostgreSQL know what is in its tables when many rows have come at once; SQLite plans without."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql("ANALYZE")
+            connection.detach()

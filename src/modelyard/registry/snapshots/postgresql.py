@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, make_url, select, text
 
 from modelyard.errors import CommandError
-from modelyard.registry.engine import make_engine
+from modelyard.registry.engine import analyze, make_engine
 from modelyard.registry.schema import migrate
 from modelyard.registry.snapshots.base import Snapshot, Snapshots, disposed
 
@@ -57,9 +57,7 @@ class PostgreSQLSnapshots(Snapshots):
         self._run("pg_restore", "--exit-on-error", "--single-transaction", *PLAIN, str(path))
         with disposed(make_engine(self.url)) as engine:
             migrate(engine)
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("SET statement_timeout = 0")
-                connection.exec_driver_sql("ANALYZE")
+            analyze(engine)
 
     def _run(self, program: str, *arguments: str) -> None:
         from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra that others do without

@@ -1,0 +1,330 @@
+"""`copy-database` between SQLite and PostgreSQL: every row, every counter, and the same answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from alembic import command
+from sqlalchemy import Connection, insert, select, text
+
+from modelyard.errors import CommandError
+from modelyard.registry import moving
+from modelyard.registry.engine import Database, make_engine
+from modelyard.registry.moving import CopiedTable, tables_in_order
+from modelyard.registry.schema import alembic_config, changing, migrate
+from modelyard.registry.tables import Base, Project, User
+from modelyard.services.database_copy import copy_database
+from modelyard.services.setup import prepare
+from modelyard.settings import Settings
+from tests import postgres
+from tests.live import LiveServer, running
+
+COMMAND = Path(sys.executable).with_name("modelyard")
+TOKEN = "the-administrators-own-token"
+ODD = "Ünïcode 🚀 \N{RIGHT-TO-LEFT OVERRIDE} 'single' \"double\" \\ % _ {} $1 :x ?"
+LARGE = 2**53 + 1  # what a float cannot hold
+
+
+@dataclass(frozen=True)
+class Filling:
+    """Fills a registry by its API until no table is empty."""
+
+    client: httpx.Client
+
+    def fill(self) -> None:
+        self._accounts()
+        self._models()
+        self._runs()
+
+    def post(self, path: str, method: str = "POST", **body: object) -> Any:
+        answer = self.client.request(method, path, json=body)
+        assert answer.is_success, (path, answer.text)
+        return answer.json() if answer.content else None
+
+    def mlflow(self, path: str, method: str = "POST", **body: object) -> Any:
+        return self.post(f"/projects/1/ml/mlflow/api/2.0/mlflow/{path}", method, **body)
+
+    def _accounts(self) -> None:
+        for name in ("ada", "gone"):
+            self.post("/users", username=name, name=ODD, email=f"{name}@example.com", admin=name == "ada")
+        for name in ("p", "gone"):
+            self.post("/projects", name=name, description=ODD, visibility="public")
+        for path in ("/users/3", "/projects/2"):  # the next ids are not the highest ones plus one
+            assert self.client.delete(path).is_success
+        self.post("/projects/1/members", username="ada", access_level=30, expires_at="2099-01-01")
+        self.post("/users/2/personal_access_tokens", name=ODD, scopes=["api", "read_api"], expires_at="2099-01-01")
+        self.post("/projects/1/access_tokens", name="bot", scopes=["api"], access_level=40, expires_at="2099-01-01")
+
+    def _models(self) -> None:
+        self.mlflow("registered-models/create", name="m", description=ODD, tags=[{"key": "k", "value": ODD}])
+        for version in ("1.0.0", "2.0.0-rc.1"):
+            tags = [{"key": "gitlab.version", "value": version}, {"key": "k", "value": ODD}]
+            self.mlflow("model-versions/create", name="m", tags=tags, description=ODD)
+        self.mlflow("registered-models/alias", name="m", alias="champion", version="1")
+        for name in ("f", "g"):
+            answer = self.client.put(f"/projects/1/packages/ml_models/1/files/d/{name}", content=name.encode())
+            assert answer.status_code == 201
+
+    def _runs(self) -> None:
+        experiment = self.mlflow("experiments/create", name=ODD, tags=[{"key": "k", "value": ODD}])["experiment_id"]
+        run = self.mlflow("runs/create", experiment_id=experiment)["run"]["info"]["run_id"]
+        model = self.mlflow("logged-models", experiment_id=experiment, source_run_id=run, name="l")["model"]
+        logged = model["info"]["model_id"]
+        self.mlflow(f"logged-models/{logged}/tags", "PATCH", tags=[{"key": "k", "value": ODD}])
+        self.mlflow(f"logged-models/{logged}/params", params=[{"key": "k", "value": ODD}])
+        values: tuple[object, ...] = (0.1, "NaN", "Infinity", "-Infinity", 5e-324, 1.7976931348623157e308, -0.0)
+        for number, value in enumerate(values):
+            for key in ("all", f"m{number}"):
+                point = {"key": key, "value": value, "timestamp": LARGE, "step": LARGE + number, "model_id": logged}
+                self.mlflow("runs/log-batch", run_id=run, metrics=[point])
+        self.mlflow("runs/log-parameter", run_id=run, key="p", value=ODD * 10)
+        self.mlflow("runs/set-tag", run_id=run, key="t", value=ODD)
+        dataset = {"name": "d", "digest": "1", "source_type": "local", "source": ODD}
+        self.mlflow("runs/log-inputs", run_id=run, datasets=[{"dataset": dataset}], models=[{"model_id": logged}])
+        self.mlflow("runs/outputs", run_id=run, models=[{"model_id": logged, "step": 3}])
+        assert self.client.put("/projects/1/packages/ml_models/candidate:1/files/f", content=b"f").status_code == 201
+
+
+READS = (
+    "/user",
+    "/users",
+    "/personal_access_tokens",
+    "/projects",
+    "/projects/1/members",
+    "/projects/1/access_tokens",
+    "/projects/1/packages",
+    "/projects/1/packages/1/package_files",
+    "/projects/1/packages/ml_models/1/files/d/f",
+    *(
+        f"/projects/1/ml/mlflow/api/2.0/mlflow/{path}"
+        for path in (
+            "registered-models/get?name=m",
+            "registered-models/alias?name=m&alias=champion",
+            "model-versions/search",
+            "experiments/search?max_results=100",
+            "experiments/get?experiment_id=2",
+        )
+    ),
+)
+
+
+@contextmanager
+def served(folder: Path, url: str) -> Iterator[tuple[LiveServer, httpx.Client]]:
+    """A server on a database, and the blobs of `folder`."""
+    with running(folder, database_url=url, root_token=TOKEN) as live, live.client(TOKEN) as client:
+        yield live, client
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A filled registry on SQLite, in the folder of its file."""
+    folder = tmp_path_factory.mktemp("source")
+    url = f"sqlite:///{folder}/modelyard.db"
+    with served(folder, url) as (_live, client):
+        Filling(client).fill()
+    return url
+
+
+def twin(url: str, folder: Path) -> str:
+    """The same database once more, as SQLite copies it."""
+    with (
+        closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as one,
+        closing(sqlite3.connect(folder / "twin.db")) as other,
+    ):
+        one.backup(other)
+    return f"sqlite:///{folder}/twin.db"
+
+
+def folder_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///")).parent
+
+
+def rows(url: str) -> dict[str, list[str]]:
+    """Every row of every table; as text, in which NaN equals itself, 1 is not True, and -0.0 not 0.0."""
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            return {table.name: sorted(map(repr, connection.execute(select(table)))) for table in tables_in_order()}
+    finally:
+        engine.dispose()
+
+
+def answers(live: LiveServer, client: httpx.Client) -> list[tuple[int, str]]:
+    found = [client.get(path) for path in READS]
+    return [(answer.status_code, answer.text.replace(live.url, "")) for answer in found]
+
+
+def new_ids(client: httpx.Client) -> list[Any]:
+    """Ids of new things, one of each kind that counts."""
+    filling = Filling(client)
+    made = [
+        filling.post("/users", username="new", name="n", email="new@example.com")["id"],
+        filling.post("/projects", name="new")["id"],
+        filling.post("/users/2/personal_access_tokens", name="n", scopes=["api"], expires_at="2099-01-01")["id"],
+        filling.mlflow("experiments/create", name="another")["experiment_id"],
+        filling.mlflow("runs/create", experiment_id="0")["run"]["info"]["artifact_uri"],
+        filling.mlflow("registered-models/create", name="new")["registered_model"]["name"],
+        filling.mlflow("model-versions/create", name="m")["model_version"]["version"],
+    ]
+    assert client.put("/projects/1/packages/ml_models/2/files/new", content=b"new").status_code == 201
+    packages = [package["id"] for package in client.get("/projects/1/packages").json()]
+    files = [file["id"] for id_ in packages for file in client.get(f"/projects/1/packages/{id_}/package_files").json()]
+    return [*made, sorted(packages), sorted(files)]
+
+
+def test_a_registry_goes_to_postgresql_and_back_whole(source: str, tmp_path: Path) -> None:
+    before = rows(source)
+    assert [name for name, found in before.items() if not found] == []
+    there, back = postgres.cluster().fresh(migrated=False), f"sqlite:///{tmp_path}/back.db"
+    copied = copy_database(source, there)
+    assert {table.table: table.rows for table in copied} == {name: len(found) for name, found in before.items()}
+    assert rows(there) == before
+    copy_database(there, back)
+    assert rows(back) == before
+    given = []
+    for url in (twin(source, tmp_path), there, back):
+        with served(folder_of(source), url) as (live, client):
+            given.append((answers(live, client), new_ids(client)))
+    assert {status for status, _text in given[0][0]} == {200}
+    assert given[1:] == given[:1] * 2
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_a_first_start_has_made_is_replaced_and_anything_else_is_refused(
+    source: str, tmp_path: Path, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/modelyard.db" if kind == "sqlite" else postgres.cluster().fresh(migrated=False)
+    prepare(Settings(_env_file=None, data_dir=tmp_path, database_url=url))  # type: ignore[call-arg]
+    copy_database(source, url)
+    before = rows(source)
+    assert rows(url) == before
+    with pytest.raises(CommandError, match="the target is not empty: there are rows in "):
+        copy_database(source, url)
+    assert rows(url) == before
+
+
+def test_a_second_user_is_not_of_a_first_start(source: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/modelyard.db"
+    database = Database(url)
+    migrate(database.engine)
+    with database.writing() as registry:
+        for name in ("root", "ada"):
+            registry.users.add(name, name=name, admin=True)
+    database.close()
+    with pytest.raises(CommandError, match="there are rows in users"):
+        copy_database(source, url)
+
+
+def test_a_source_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="there is no database"):
+        copy_database(f"sqlite:///{tmp_path}/nowhere.db", f"sqlite:///{tmp_path}/target.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_of_an_older_schema_is_refused(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/old.db")
+    with changing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0001")
+    engine.dispose()
+    with pytest.raises(CommandError, match="modelyard migrate"):
+        copy_database(f"sqlite:///{tmp_path}/old.db", f"sqlite:///{tmp_path}/target.db")
+
+
+def test_a_row_that_the_target_does_not_take_leaves_it_as_it_was(source: str, tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/odd.db")
+    migrate(engine)
+    with engine.begin() as connection:
+        values = {"path": "p", "namespace_path": "n", "path_key": "n/p", "visibility": "private"}
+        connection.execute(insert(Project.__table__).values(name="a\0b", **values))  # type: ignore[arg-type]
+    engine.dispose()
+    target = postgres.cluster().fresh(migrated=False)
+    with pytest.raises(CommandError, match=r"^projects: .*NUL"):
+        copy_database(f"sqlite:///{tmp_path}/odd.db", target)
+    assert {name: found for name, found in rows(target).items() if found} == {}
+    copy_database(source, target)
+
+
+def test_rows_that_are_lost_on_the_way_are_noticed(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losing(reading: Connection, target: Connection, table: Any) -> int:
+        rows = copy(reading, target, table)
+        target.execute(text(f"DELETE FROM {table.name}"))
+        return rows
+
+    copy = moving._copy
+    monkeypatch.setattr(moving, "_copy", losing)
+    with pytest.raises(CommandError, match=r"\d+ rows were copied, and 0 are there"):
+        copy_database(source, f"sqlite:///{tmp_path}/target.db")
+
+
+def test_more_rows_than_a_batch_holds_are_copied_as_they_were_at_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = f"sqlite:///{tmp_path}/source.db", postgres.cluster().fresh(migrated=False)
+    engine = make_engine(source)
+    migrate(engine)
+    number = moving.BATCH_ROWS * 2 + 1
+    values = {"name": "n", "email": "e", "state": "active"}
+
+    def add(first: int, last: int) -> None:
+        names = [{"username": f"u{each}", "username_key": f"u{each}", **values} for each in range(first, last)]
+        with engine.execution_options(writing=True).begin() as connection:
+            connection.execute(insert(User.__table__), names)  # type: ignore[arg-type]
+
+    def later(reading: Connection, target: Connection) -> Iterator[CopiedTable]:
+        for table in copy_rows(reading, target):
+            if table.table == "users":
+                add(number, number + 5)
+            yield table
+
+    copy_rows = moving.copy_rows
+    monkeypatch.setattr("modelyard.services.database_copy.copy_rows", later)
+    add(0, number)
+    assert CopiedTable("users", number) in copy_database(source, target)
+    assert len(rows(target)["users"]) == number
+    engine.dispose()
+
+
+def test_every_table_comes_after_those_that_it_refers_to() -> None:
+    order = tables_in_order()
+    assert {table.name for table in order} == set(Base.metadata.tables)
+    for position, table in enumerate(order):
+        assert {key.column.table for key in table.foreign_keys} <= set(order[: position + 1])
+
+
+def test_the_command_prints_what_it_has_copied(source: str, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+        return subprocess.run(
+            [COMMAND, "copy-database", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    target = f"sqlite:///{tmp_path}/target.db"
+    counts = {name: len(found) for name, found in rows(source).items()}
+    copied = run(source, target, "--json")
+    assert copied.returncode == 0, copied.stderr
+    assert {each["table"]: each["rows"] for each in json.loads(copied.stdout)} == counts
+    again = run(source, target)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert "not empty" in again.stderr
+    other = run(source, f"sqlite:///{tmp_path}/other.db")
+    assert f"users\t{counts['users']} rows\n" in other.stdout
+    wrong = run(source, "mysql://db")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
