@@ -14,6 +14,8 @@ RUN /opt/build/bin/python -m hatchling build --target wheel --directory /src/dis
 RUN /opt/modelyard/bin/pip install --no-cache-dir --no-deps /src/dist/*.whl
 
 FROM python:${PYTHON}-slim
+# pg_dump and pg_restore, for backups of PostgreSQL
+RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin modelyard \
     && install --directory --owner=10001 --group=10001 --mode=0700 /data
 COPY --from=builder /opt/modelyard /opt/modelyard

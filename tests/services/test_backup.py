@@ -6,11 +6,12 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from modelyard.registry.revisions import is_current
 from modelyard.registry.schema import alembic_config, changing
 from modelyard.registry.snapshots import snapshots_of
 from modelyard.services.backup import back_up
-from modelyard.services.backup_folder import BackupFolder
+from modelyard.services.backup_folder import BackupFolder, kept_by
 from modelyard.services.copying import DAMAGED, MISSING, Copy
 from modelyard.services.restore import restore
 from modelyard.services.tally import Summary, Watch, unwatched
@@ -76,9 +77,10 @@ class Yard:
         return [each.name for each in collect(self.database, self.store, grace=0, dry_run=False)]
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    with running(tmp_path / "yard") as live, live.client(live.root_token) as client:
+@contextmanager
+def filled_yard(folder: Path) -> Iterator[Yard]:
+    """A registry with five files."""
+    with running(folder) as live, live.client(live.root_token) as client:
         project = client.post("/projects", json={"name": "p"}).json()["id"]
         base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
         client.post(f"{base}/registered-models/create", json={"name": "m"})
@@ -87,6 +89,21 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
         for number in range(5):
             made.upload(f"f{number}", b"content %d" % number * 100)
         yield made
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    with filled_yard(tmp_path / "yard") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup to be copied and damaged."""
+    folder = tmp_path_factory.mktemp("whole")
+    with filled_yard(folder / "yard") as made:
+        made.back_up(folder / "backup")
+    return folder / "backup"
 
 
 @pytest.fixture
@@ -376,13 +393,13 @@ OTHER_KIND = "sqlite" if ON_POSTGRESQL else "postgresql"
     ids=["none", "garbled", "format", "escaping", "schema", "kind", "no-database", "database", "list"],
 )
 def test_a_backup_that_is_not_whole_is_refused(
-    yard: Yard, folder: Path, tmp_path: Path, damage: Callable[[Path], object], sentence: str
+    whole: Path, tmp_path: Path, damage: Callable[[Path], object], sentence: str
 ) -> None:
-    yard.back_up(folder)
-    damage(folder)
+    shutil.copytree(whole, tmp_path / "backup")
+    damage(tmp_path / "backup")
     with pytest.raises(CommandError, match=sentence):
-        put_back(folder, tmp_path / "restored")
-    assert not (tmp_path / "restored" / "modelyard.db").exists()
+        put_back(tmp_path / "backup", tmp_path / "restored")
+    snapshots_of(database_url(tmp_path / "restored", migrated=False)).refuse_unless_empty()
 
 
 def test_a_folder_is_one_backups_alone(yard: Yard, folder: Path, tmp_path: Path) -> None:
@@ -431,3 +448,21 @@ def test_the_database_alone_is_restored_beside_blobs_that_are_there(yard: Yard, 
     restored = put_back(folder, tmp_path / "restored", yard.store)
     assert set(restored.faults) == {Copy(MISSING, lost, 900), Copy(DAMAGED, short, 5)}
     assert restored.present == 3
+
+
+def test_a_collector_leaves_what_backups_without_blobs_refer_to(yard: Yard, folder: Path, tmp_path: Path) -> None:
+    yard.back_up(folder, with_blobs=False)
+    between = yard.upload("between", b"between the two")
+    yard.back_up(tmp_path / "other", with_blobs=False)
+    after = yard.upload("after", b"after both")
+    yard.delete_all()
+
+    def garbage(*folders: Path) -> list[str]:
+        with kept_by(folders) as kept:
+            return [each.name for each in collect(yard.database, yard.store, grace=0, dry_run=False, kept=kept)]
+
+    assert garbage(folder, tmp_path / "other") == [after]
+    assert garbage(folder) == [between]
+    del yard.contents["between"], yard.contents["after"]
+    assert put_back(folder, tmp_path / "restored", yard.store).present == 5
+    assert len(garbage()) == 5

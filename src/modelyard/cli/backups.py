@@ -12,15 +12,13 @@ import click
 
 from modelyard import logs
 from modelyard.blobs.open import open_store
-from modelyard.cli.common import opened
+from modelyard.cli.common import FOLDER, opened
 from modelyard.registry.snapshots import snapshots_of
 from modelyard.services.backup import back_up
 from modelyard.services.copying import Copy
 from modelyard.services.restore import restore as restore_from
 from modelyard.services.tally import Summary
 from modelyard.settings import load_settings
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()

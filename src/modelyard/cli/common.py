@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -27,6 +28,8 @@ class Busy(click.ClickException):
     """The same work is going on already."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, only not now
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @contextmanager

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 
 import click
 import structlog
 
 from modelyard.amounts import BYTES, SECONDS
-from modelyard.cli.common import alone, opened, print_items
+from modelyard.cli.common import FOLDER, alone, opened, print_items
 from modelyard.clock import now
 from modelyard.services import audit, results, upkeep
+from modelyard.services.backup_folder import kept_by
 from modelyard.services.pace import Pace
 
 log = structlog.get_logger()
@@ -46,16 +48,17 @@ def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool)
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--keep", multiple=True, type=FOLDER, metavar="DIR", help="Leave what the backup in DIR refers to, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def gc(dry_run: bool, as_json: bool) -> None:
+def gc(dry_run: bool, keep: tuple[Path, ...], as_json: bool) -> None:
     """Remove what nothing refers to and is older than the grace period; safe beside a running server.
 
     Events of the audit trail go as well when they have been kept for long enough. Exit 75 if a gc is running already,
     on this machine or another.
     """
-    with opened() as (settings, database, store), alone(database, "gc"):
+    with opened() as (settings, database, store), alone(database, "gc"), kept_by(keep) as kept:
         started_at = now()
-        garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run))
+        garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run, kept=kept))
         if not dry_run:
             if forgotten := audit.prune(database, settings.audit_days):
                 log.info("audit events forgotten", count=forgotten, days=settings.audit_days)

@@ -15,7 +15,8 @@ from modelyard.clock import iso, now
 from modelyard.registry.engine import Database
 from modelyard.registry.holding import holding_blobs
 from modelyard.registry.snapshots import Snapshots
-from modelyard.services.backup_folder import BackupFolder, not_among, write_list
+from modelyard.services.backup_folder import BackupFolder
+from modelyard.services.blob_lists import not_among, write_list
 from modelyard.services.copying import Carrier, in_order
 from modelyard.services.manifest import FORMAT, Blobs, Manifest
 from modelyard.services.tally import Summary, Tally, Watch, unwatched
@@ -74,6 +75,6 @@ def _copy_blobs(store: BlobStore, folder: BackupFolder, manifest: Manifest, watc
 def _remove_others(folder: BackupFolder, manifest: Manifest) -> int:
     """Remove the blobs that the manifest does not name; how many they were."""
     store, removed = folder.blobs(), 0
-    for digest in not_among((blob.digest for blob in store.list()), folder.listed(manifest)):
-        removed += store.delete(digest)
+    for blob in not_among(store.list(), folder.listed(manifest)):
+        removed += store.delete(blob.digest)
     return removed

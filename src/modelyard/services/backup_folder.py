@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import heapq
 import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.durable import fsync_directory, fsync_file, make_directories, replace_file
 from modelyard.errors import CommandError
+from modelyard.services.blob_lists import read_list
 from modelyard.services.manifest import File, Manifest, decoded
 
 MANIFEST, LOCK, BLOBS = "manifest.json", "lock", "blobs"
@@ -110,36 +112,6 @@ class BackupFolder:
             store.remove_leftover(leftover.name)
 
 
-def write_list(path: Path, blobs: Iterable[tuple[str, int]]) -> tuple[int, int]:
-    """Write digests and sizes to a list; how many there are, and how many bytes these blobs have together."""
-    count = total = 0
-    with path.open("w", encoding="ascii") as file:
-        for digest, size in blobs:
-            file.write(f"{digest} {size}\n")
-            count += 1
-            total += size
-    return count, total
-
-
-def read_list(path: Path) -> Iterator[tuple[str, int]]:
-    """The digests and sizes of a list."""
-    with path.open(encoding="ascii") as file:
-        for line in file:
-            digest, _, size = line.partition(" ")
-            yield digest, int(size)
-
-
-def not_among(digests: Iterable[str], listed: Iterable[tuple[str, int]]) -> Iterator[str]:
-    """Those of the digests that the list does not have; both ascend, so neither is held in memory."""
-    remaining = iter(listed)
-    current = next(remaining, None)
-    for digest in digests:
-        while current is not None and current[0] < digest:
-            current = next(remaining, None)
-        if current is None or current[0] != digest:
-            yield digest
-
-
 @contextmanager
 def _locked(path: Path, flags: int, kind: int) -> Iterator[None]:
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -155,3 +127,15 @@ def _locked(path: Path, flags: int, kind: int) -> Iterator[None]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def kept_by(paths: Iterable[Path]) -> Iterator[Iterator[tuple[str, int]]]:
+    """Digest and size of each blob that any of these backups refers to, by ascending digest; some come twice.
+
+    Raises CommandError where one of them is not complete, or in use.
+    """
+    with ExitStack() as stack:
+        folders = [stack.enter_context(BackupFolder.reading(path)) for path in paths]
+        lists = [read_list(folder.verified(folder.manifest().blobs.list)) for folder in folders]
+        yield heapq.merge(*lists)

@@ -13,7 +13,8 @@ from modelyard.blobs.store import BlobStore
 from modelyard.errors import CommandError
 from modelyard.registry.revisions import newest_revision
 from modelyard.registry.snapshots import Snapshots
-from modelyard.services.backup_folder import BackupFolder, not_among
+from modelyard.services.backup_folder import BackupFolder
+from modelyard.services.blob_lists import not_among
 from modelyard.services.copying import DAMAGED, MISSING, PRESENT, Carrier, Copy, in_order
 from modelyard.services.manifest import Manifest
 from modelyard.services.tally import Summary, Tally, Watch, unwatched
@@ -55,8 +56,8 @@ def _blobs(folder: BackupFolder, manifest: Manifest, store: BlobStore) -> Iterat
     if not manifest.blobs.included:
         yield from in_order(partial(_look, store), folder.listed(manifest))
         return
-    for digest in not_among((blob.digest for blob in store.list()), folder.listed(manifest)):
-        raise CommandError(f"the blob store is not empty: it holds {digest}, which the backup does not")
+    for other in not_among(store.list(), folder.listed(manifest)):
+        raise CommandError(f"the blob store is not empty: it holds {other.digest}, which the backup does not")
     carrier = Carrier(folder.blobs(), store, links=True)
     yield from in_order(carrier.carry, folder.listed(manifest))
     carrier.sync()

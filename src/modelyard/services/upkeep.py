@@ -16,6 +16,7 @@ from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore, BlobUnreadab
 from modelyard.registry.engine import Database
 from modelyard.registry.holding import BlobsHeld, removing_blobs
 from modelyard.registry.repository import Registry
+from modelyard.services.blob_lists import not_among
 from modelyard.services.pace import Pace
 
 log = structlog.get_logger()
@@ -121,15 +122,19 @@ def check_counts(database: Database) -> list[Miscount]:
     return [Miscount("storage", count.project, count.counted, count.actual) for count in counts]
 
 
-def collect(database: Database, store: BlobStore, *, grace: int, dry_run: bool) -> Iterator[Garbage]:
+def collect(
+    database: Database, store: BlobStore, *, grace: int, dry_run: bool, kept: Iterable[tuple[str, int]] = ()
+) -> Iterator[Garbage]:
     """Remove what nothing refers to and is older than `grace` seconds; `dry_run` only says what would go.
+
+    `kept` are digests (with sizes), in ascending order, of blobs that stay.
 
     Each blob is judged and deleted within a write transaction. An upload records its blob within one too, and puts the
     bytes back if they are gone by then; so neither order of the two loses anything. While a backup runs, blobs stay.
     """
     before = time.time() - grace
     try:
-        for stat in store.list():
+        for stat in not_among(store.list(), kept):
             if stat.modified <= before and (garbage := _collect_blob(database, store, stat, before, dry_run=dry_run)):
                 yield garbage
     except BlobsHeld:

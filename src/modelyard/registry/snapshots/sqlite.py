@@ -32,6 +32,7 @@ class SQLiteSnapshots(Snapshots):
     def taken(self, path: Path) -> Iterator[Snapshot]:
         """See `Snapshots.taken`."""
         with (
+            _sqlite_errors(),
             closing(sqlite3.connect(self._file(), timeout=BUSY_TIMEOUT_SECONDS)) as source,
             closing(sqlite3.connect(path)) as target,
         ):
@@ -39,8 +40,8 @@ class SQLiteSnapshots(Snapshots):
             target.execute("PRAGMA journal_mode=DELETE")
             # A damaged database must not take the place of an earlier good copy.
             fault = target.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if fault != "ok":
-            raise CommandError(f"the database is damaged: {fault}")
+            if fault != "ok":
+                raise sqlite3.DatabaseError(fault.splitlines()[-1])
         url = URL.create("sqlite", database=str(path))
         with disposed(create_engine(url, poolclass=NullPool)) as engine, engine.connect() as connection:
             yield Snapshot(connection)
@@ -72,8 +73,19 @@ class SQLiteSnapshots(Snapshots):
         return Path(make_url(self.url).database or "")
 
 
+@contextmanager
+def _sqlite_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise CommandError(f"database: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise CommandError(f"the database is damaged: {error}") from error
+
+
 def _copy(source: Path, target: Path) -> None:
     with (
+        _sqlite_errors(),
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as copy,
         closing(sqlite3.connect(target)) as database,
     ):

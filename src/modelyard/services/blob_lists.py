@@ -1,0 +1,38 @@
+"""Lists of blobs: a digest and a size a line, by ascending digest. Nothing here holds a list in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from modelyard.blobs.store import BlobStat
+
+
+def write_list(path: Path, blobs: Iterable[tuple[str, int]]) -> tuple[int, int]:
+    """Write digests and sizes to a list; how many there are, and how many bytes these blobs have together."""
+    count = total = 0
+    with path.open("w", encoding="ascii") as file:
+        for digest, size in blobs:
+            file.write(f"{digest} {size}\n")
+            count += 1
+            total += size
+    return count, total
+
+
+def read_list(path: Path) -> Iterator[tuple[str, int]]:
+    """The digests and sizes of a list."""
+    with path.open(encoding="ascii") as file:
+        for line in file:
+            digest, _, size = line.partition(" ")
+            yield digest, int(size)
+
+
+def not_among(blobs: Iterable[BlobStat], listed: Iterable[tuple[str, int]]) -> Iterator[BlobStat]:
+    """Those of the blobs, which ascend as those of the list do, that the list does not have."""
+    remaining = iter(listed)
+    current = next(remaining, None)
+    for blob in blobs:
+        while current is not None and current[0] < blob.digest:
+            current = next(remaining, None)
+        if current is None or current[0] != blob.digest:
+            yield blob
