@@ -212,8 +212,11 @@ def test_a_second_backup_brings_the_first_up_to_date(yard: Yard, folder: Path, t
     (file,) = (each for each in yard.client.get(listing).json() if each["file_name"] == "f4")
     yard.client.delete(f"{listing}/{file['id']}")
     del yard.contents["f4"]
+    cut = LocalBlobStore(folder / "blobs").path(hashlib.sha256(yard.contents["f3"]).hexdigest())
+    cut.unlink()
+    cut.write_bytes(b"not all of it")
     summary = yard.back_up(folder)
-    assert (summary.linked, summary.present, summary.removed) == (1, 4, 1)
+    assert (summary.linked, summary.present, summary.removed) == (2, 3, 1)
     assert gone not in blob_names(folder)
     assert more in blob_names(folder)
     assert summary.manifest.database.name != earlier.database.name
@@ -400,6 +403,11 @@ def test_a_backup_that_is_not_whole_is_refused(
     with pytest.raises(CommandError, match=sentence):
         put_back(tmp_path / "backup", tmp_path / "restored")
     snapshots_of(database_url(tmp_path / "restored", migrated=False)).refuse_unless_empty()
+
+
+def test_a_copy_of_a_backup_is_a_backup(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "copy", ignore=shutil.ignore_patterns("lock", "incoming"))
+    assert put_back(tmp_path / "copy", tmp_path / "restored").faults == ()
 
 
 def test_a_folder_is_one_backups_alone(yard: Yard, folder: Path, tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ class BackupFolder:
         folder = path.absolute()
         if not (folder / MANIFEST).exists():
             raise CommandError(f"{path} is no complete backup: there is no {MANIFEST}")
+        if not (folder / LOCK).exists():  # a copy by other means, to which nobody writes
+            yield cls(folder)
+            return
         with _locked(folder / LOCK, os.O_RDONLY, fcntl.LOCK_SH):
             yield cls(folder)
 

@@ -16,11 +16,12 @@ from modelyard.registry.engine import analyze, make_engine
 from modelyard.registry.schema import migrate
 from modelyard.registry.snapshots.base import Snapshot, Snapshots, disposed
 
-PLAIN = ("--no-owner", "--no-privileges")
+# What belongs to the server or to an extension is no part of a registry, and often needs rights to restore.
+PLAIN = ("--no-owner", "--no-privileges", "--no-comments", "--no-tablespaces")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 _TABLES = text(
     "SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
-    " WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+    " WHERE relkind IN ('r', 'p') AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
 )
 
 
@@ -46,7 +47,7 @@ class PostgreSQLSnapshots(Snapshots):
             yield Snapshot(connection)
 
     def refuse_unless_empty(self) -> None:
-        """See `Snapshots.refuse_unless_empty`: there must be no table, view or sequence."""
+        """See `Snapshots.refuse_unless_empty`: there must be no table."""
         with disposed(make_engine(self.url)) as engine, engine.connect() as connection:
             if connection.scalar(_TABLES):
                 raise CommandError("the database is not empty")
