@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,9 @@ def test_a_password_is_on_no_command_line(on_postgresql: str, tmp_path: Path, mo
     assert password == ""
     assert "host=" in arguments
     assert "cret" not in arguments
+
+
+def test_a_start_of_the_server_does_not_wait_for_what_only_these_commands_need() -> None:
+    loaded = "import sys, modelyard.cli; print({'alembic', 'modelyard.services.backup'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

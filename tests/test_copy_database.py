@@ -214,6 +214,39 @@ def test_what_a_first_start_has_made_is_replaced_and_anything_else_is_refused(
     assert rows(url) == before
 
 
+TRIGGERS = {
+    "sqlite": [
+        "CREATE TRIGGER again AFTER INSERT ON users BEGIN UPDATE users SET name = 'again' WHERE id = NEW.id; END",
+    ],
+    "postgresql": [
+        "CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN UPDATE users SET name = 'again' WHERE id = NEW.id; RETURN NULL; END $$",
+        "CREATE TRIGGER again AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION again()",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_triggers_do_not_count_what_is_copied_and_do_count_what_comes_after(
+    source: str, tmp_path: Path, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/modelyard.db" if kind == "sqlite" else postgres.cluster().fresh(migrated=False)
+    database = Database(url)
+    migrate(database.engine)
+    with database.writing() as registry:
+        for statement in TRIGGERS[kind]:
+            registry.session.connection().exec_driver_sql(statement)
+    before = rows(source)
+    copy_database(source, url)
+    assert rows(url) == before
+    with database.writing() as registry:
+        registry.users.add("later", name="later", admin=False)
+    assert [row for row in rows(url)["users"] if "'again'" in row] == list(
+        set(rows(url)["users"]) - set(before["users"])
+    )
+    database.close()
+
+
 def test_a_second_user_is_not_of_a_first_start(source: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/modelyard.db"
     database = Database(url)

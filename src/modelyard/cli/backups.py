@@ -7,18 +7,18 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from modelyard import logs
 from modelyard.blobs.open import open_store
 from modelyard.cli.common import FOLDER, opened
-from modelyard.registry.snapshots import snapshots_of
-from modelyard.services.backup import back_up
-from modelyard.services.copying import Copy
-from modelyard.services.restore import restore as restore_from
-from modelyard.services.tally import Summary
 from modelyard.settings import load_settings
+
+if TYPE_CHECKING:
+    from modelyard.services.copying import Copy
+    from modelyard.services.tally import Summary
 
 
 @click.command()
@@ -30,6 +30,9 @@ def backup(folder: Path, database_only: bool, as_json: bool) -> None:
 
     May be interrupted and run again. Exit 1 when blobs of the registry are missing or damaged; the rest is backed up.
     """
+    from modelyard.registry.snapshots import snapshots_of  # noqa: PLC0415 - with Alembic, which a start does without
+    from modelyard.services.backup import back_up  # noqa: PLC0415
+
     with opened() as (settings, database, store):
         snapshots = snapshots_of(settings.effective_database_url)
         summary = back_up(database, snapshots, store, folder, with_blobs=not database_only, watch=_shown)
@@ -44,6 +47,9 @@ def restore(folder: Path, as_json: bool) -> None:
 
     May be interrupted and run again. Exit 1 when blobs of the backup are missing or damaged; the rest is restored.
     """
+    from modelyard.registry.snapshots import snapshots_of  # noqa: PLC0415 - as above
+    from modelyard.services.restore import restore as restore_from  # noqa: PLC0415
+
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
     snapshots = snapshots_of(settings.effective_database_url)

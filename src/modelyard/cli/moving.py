@@ -12,7 +12,6 @@ from modelyard.blobs.open import open_store
 from modelyard.cli.common import print_items
 from modelyard.services import copying
 from modelyard.services.copying import Copy
-from modelyard.services.database_copy import copy_database as copy_rows
 from modelyard.settings import load_settings
 
 
@@ -48,7 +47,9 @@ def copy_database(source: str, target: str, as_json: bool) -> None:
 
     Stop the server first: what is written to FROM meanwhile is not copied. TO must be empty, or freshly migrated.
     """
+    from modelyard.services import database_copy  # noqa: PLC0415 - with Alembic, which a start does without
+
     urls = [load_settings(database_url=url) for url in (source, target)]
     logs.configure(urls[0].log_level, urls[0].log_format)
-    copied = copy_rows(*(each.effective_database_url for each in urls))
+    copied = database_copy.copy_database(*(each.effective_database_url for each in urls))
     print_items(copied, as_json, lambda table: f"{table.table}\t{table.rows} rows")

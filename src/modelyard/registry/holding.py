@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from modelyard.errors import CommandError
 
 BLOBS_LOCK = 0x6D6F64656C626C6F  # "modelblo"
-LOCK_FILE_SUFFIX = "-blobs.lock"
+LOCK_FILE_SUFFIX = ".blobs-lock"
 WAIT_SECONDS = 30.0  # for removals under way, each of which takes milliseconds
 PAUSE_SECONDS = 0.01
 

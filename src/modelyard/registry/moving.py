@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from sqlalchemy import Connection, Table, delete, exists, func, insert, select
+from sqlalchemy import Connection, Table, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from modelyard.errors import CommandError
@@ -14,6 +15,7 @@ from modelyard.registry.sequences import go_on_from, last_id
 from modelyard.registry.tables import Base, Token, User
 
 BATCH_ROWS = 1000
+FIRST_START = {User.__tablename__: 1, Token.__tablename__: 1}  # rows that it makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +33,25 @@ def copy_rows(source: Connection, target: Connection) -> Iterator[CopiedTable]:
     """
     for each in (source, target):
         _wait_for_the_other(each)
-    for table in tables_in_order():
-        rows = _copy(source, target, table)
-        go_on_from(target, table, last_id(source, table))
-        counted = target.scalar(select(func.count()).select_from(table))
-        if counted != rows:
-            raise CommandError(f"{table.name}: {rows} rows were copied, and {counted} are there")
-        yield CopiedTable(table.name, rows)
+    with _without_triggers(target):
+        for table in tables_in_order():
+            rows = _copy(source, target, table)
+            go_on_from(target, table, last_id(source, table))
+            counted = target.scalar(select(func.count()).select_from(table))
+            if counted != rows:
+                raise CommandError(f"{table.name}: {rows} rows were copied, and {counted} are there")
+            yield CopiedTable(table.name, rows)
 
 
 def empty(connection: Connection) -> None:
     """Remove what a first start has made: an administrator with a token. Raises CommandError where there is more."""
-    filled = [
-        table.name for table in tables_in_order() if connection.scalar(select(exists(select(1).select_from(table))))
-    ]
-    accounts = {User.__tablename__, Token.__tablename__}
-    alone = all(connection.scalar(select(func.count()).select_from(each)) in (0, 1) for each in (User, Token))
-    if not alone or not accounts.issuperset(filled):
-        others = [name for name in filled if name not in accounts] or filled
-        raise CommandError(f"the target is not empty: there are rows in {', '.join(others)}")
-    for table in (Token, User):
-        connection.execute(delete(table))
+    tables = tables_in_order()
+    counts = {table.name: connection.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
+    if more := [name for name, count in counts.items() if count > FIRST_START.get(name, 0)]:
+        raise CommandError(f"the target is not empty: there are rows in {', '.join(more)}")
+    for table in reversed(tables):
+        if counts[table.name]:
+            connection.execute(delete(table))
 
 
 def tables_in_order() -> list[Table]:
@@ -73,6 +73,26 @@ def _copy(source: Connection, target: Connection, table: Table) -> int:
             raise CommandError(f"{table.name}: {str(error.orig).partition(chr(10))[0]}") from error
         count += len(rows)
     return count
+
+
+@contextmanager
+def _without_triggers(connection: Connection) -> Iterator[None]:
+    """What triggers have written in the source is copied; they are not to write it once more."""
+    if connection.dialect.name == "sqlite":
+        found = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        triggers = connection.exec_driver_sql(found).all()
+        for name, _sql in triggers:
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+        yield
+        for _name, sql in triggers:
+            connection.exec_driver_sql(sql)
+    else:
+        names = [table.name for table in tables_in_order()]
+        for name in names:
+            connection.exec_driver_sql(f"ALTER TABLE {name} DISABLE TRIGGER USER")
+        yield
+        for name in names:
+            connection.exec_driver_sql(f"ALTER TABLE {name} ENABLE TRIGGER USER")
 
 
 def _wait_for_the_other(connection: Connection) -> None:

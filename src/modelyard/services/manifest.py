@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -47,16 +48,19 @@ class Manifest:
 
     def encoded(self) -> bytes:
         """As JSON."""
-        return _MANIFESTS.dump_json(self, indent=2) + b"\n"
+        return _manifests().dump_json(self, indent=2) + b"\n"
 
 
-_MANIFESTS = TypeAdapter(Manifest)
+@cache
+def _manifests() -> TypeAdapter[Manifest]:
+    """Made when it is first needed: most commands do without, and it takes milliseconds."""
+    return TypeAdapter(Manifest)
 
 
 def decoded(text: bytes) -> Manifest:
     """The manifest in a file. Raises CommandError where it is none that this version understands."""
     try:
-        return _MANIFESTS.validate_json(text, strict=True)
+        return _manifests().validate_json(text, strict=True)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "JSON"
