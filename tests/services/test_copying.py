@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from modelyard.blobs import _posix, local
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.memory import MemoryBlobStore
 from modelyard.blobs.store import BlobStore, StoreFull
-from modelyard.services.copying import LISTED_AHEAD, Copy, copy_blobs
+from modelyard.services.copying import LISTED_AHEAD, Carrier, Copy, copy_blobs
 from tests.blobs.tools import CONTENT, DIGEST, put, sha256
 from tests.s3 import BUCKET, S3Server
 
@@ -79,6 +81,27 @@ def test_a_blob_that_is_deleted_meanwhile_is_passed_over() -> None:
     source, target = MemoryBlobStore(), Forgetful()
     put(source)
     assert list(copy_blobs(source, target)) == []
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_a_blob_that_cannot_be_read_does_not_keep_the_others_from_being_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    source, target = LocalBlobStore(tmp_path / "source"), LocalBlobStore(tmp_path / "target")
+    other = put(source, b"other")
+    put(source)
+    read = _posix.read_at
+
+    def read_at(descriptor: int, offset: int, length: int) -> bytes:
+        if length == len(CONTENT):
+            raise OSError(errno.EIO, "Input/output error")
+        return read(descriptor, offset, length)
+
+    monkeypatch.setattr(local, "read_at", read_at)
+    carrier = Carrier(source, target, links=links)
+    assert carrier.carry((DIGEST, len(CONTENT))) == Copy("damaged", DIGEST, len(CONTENT))
+    assert carrier.carry((other, 5)) == Copy("linked" if links else "copied", other, 5)
+    assert [blob.digest for blob in target.list()] == [other]
 
 
 @pytest.mark.parametrize("name", ["moto", "swift"])

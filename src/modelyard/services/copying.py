@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from modelyard.blobs.linking import linker
-from modelyard.blobs.store import BlobMissing, BlobReader, BlobStore
+from modelyard.blobs.store import BlobMissing, BlobReader, BlobStore, StoreUnavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,7 +28,7 @@ class Copy:
     """What became of a blob of `size` bytes in the target.
 
     It is `present` (it was there already), `linked` or `copied`; or it is not there, as in the source it is `missing`,
-    or `damaged`: its bytes are not what they were.
+    or `damaged`: its bytes are not what they were, or cannot be read.
     """
 
     outcome: str
@@ -67,6 +67,8 @@ class Carrier:
                 return Copy(self._bring(digest, reader), digest, size)
         except BlobMissing:
             return Copy(MISSING, digest, size)
+        except _Unreadable:
+            return Copy(DAMAGED, digest, size)
 
     def sync(self) -> None:
         """Make what was linked durable."""
@@ -76,13 +78,13 @@ class Carrier:
     def _bring(self, digest: str, reader: BlobReader) -> str:
         if self._linker is None:
             return self._copy(digest, reader)
-        if self._verify_links and digest_of(reader) != digest:
+        if self._verify_links and _digest_of(reader) != digest:
             return DAMAGED
         return LINKED if self._linker.link(digest) else self._copy(digest, reader)
 
     def _copy(self, digest: str, reader: BlobReader) -> str:
         with self._target.begin() as writer:
-            while block := reader.read(writer.size, BLOCK_BYTES):
+            for block in _blocks(reader):
                 writer.write([block])
             if writer.digest() != digest:
                 return DAMAGED
@@ -102,15 +104,6 @@ def copy_blobs(source: BlobStore, target: BlobStore) -> Iterator[Copy]:
             yield copy
 
 
-def digest_of(reader: BlobReader) -> str:
-    """The SHA-256 of all bytes of a blob."""
-    digest, offset = hashlib.sha256(), 0
-    while block := reader.read(offset, BLOCK_BYTES):
-        digest.update(block)
-        offset += len(block)
-    return digest.hexdigest()
-
-
 def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """The results of `work`, a few at once, in the order of the items, few of which are taken ahead."""
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="copy") as executor:
@@ -125,3 +118,28 @@ def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for waiting in ahead:
                 waiting.cancel()
+
+
+class _Unreadable(Exception):
+    """A blob that was opened cannot be read to its end."""
+
+
+def _blocks(reader: BlobReader) -> Iterator[bytes]:
+    offset = 0
+    while block := _block(reader, offset):
+        yield block
+        offset += len(block)
+
+
+def _block(reader: BlobReader, offset: int) -> bytes:
+    try:
+        return reader.read(offset, BLOCK_BYTES)
+    except StoreUnavailable as error:
+        raise _Unreadable from error
+
+
+def _digest_of(reader: BlobReader) -> str:
+    digest = hashlib.sha256()
+    for block in _blocks(reader):
+        digest.update(block)
+    return digest.hexdigest()
