@@ -153,7 +153,7 @@ def _proxy_path(store: BlobStore, root: str | None) -> ProxyPath | None:
     """How nginx finds the blobs of a local store whose root it has at the path `root`; None where it is not to."""
     if root is None or not isinstance(store, LocalBlobStore):
         return None
-    return lambda digest: root + store.path(digest)
+    return lambda digest: root + store.path_below_root(digest)
 
 
 @asynccontextmanager

@@ -25,8 +25,7 @@ from modelyard.registry.engine import Database
 from modelyard.services.upkeep import collect
 from modelyard.settings import Settings
 from tests import postgres
-from tests.e2e.processes import COMMAND, ServerProcess, serving
-from tests.e2e.test_process import new_version
+from tests.e2e.processes import COMMAND, ServerProcess, new_version, serving
 from tests.s3 import BUCKET, S3Server
 
 UPLOADERS = 3

@@ -21,7 +21,7 @@ import pytest
 
 from tests import postgres
 from tests.e2e.processes import ServerProcess, free_port, launched, new_version, slowly, upkeep, wait_until_ready
-from tests.e2e.test_process import MIB, new_version, slowly, upkeep
+from tests.e2e.test_process import MIB
 from tests.nginx import Nginx, require_nginx, running_nginx
 from tests.s3 import BUCKET, S3Server
 

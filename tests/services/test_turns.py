@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.cli import Busy
+from modelyard.cli.common import Busy
 from modelyard.registry.backends import TurnTaken
 from modelyard.registry.engine import Database
 from modelyard.services.setup import prepare

@@ -25,7 +25,7 @@ class Linker:
 
     def link(self, digest: Digest) -> bool:
         """Link one blob, in place of what is there; False where that is not possible. Raises BlobMissing."""
-        with blob_errors(missing=digest):
+        with blob_errors(reading=digest):
             place = self._target.place(digest)
             try:
                 _link(self._source.path(digest), place)

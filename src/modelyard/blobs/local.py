@@ -163,8 +163,12 @@ class LocalBlobStore:
         """Where the file of a blob lies, or would lie."""
         return self._layout.blob(digest)
 
+    def path_below_root(self, digest: Digest) -> str:
+        """The same, as seen from the store's folder."""
+        return str(self._layout.blob(digest).relative_to(self._layout.root))
+
     def place(self, digest: Digest) -> Path:
-        """The same, in a folder that is there from now on."""
+        """Where the file of a blob lies or would lie, in a folder that is there from now on."""
         return self._layout.place(digest)
 
     def begin(self) -> LocalBlobWriter:
@@ -176,10 +180,6 @@ class LocalBlobStore:
         """See `BlobStore.open`."""
         with blob_errors(reading=digest):
             return LocalBlobReader(os.open(self._layout.blob(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
-
-    def path(self, digest: Digest) -> str:
-        """Where the blob lies, or would lie, below the root."""
-        return str(self._layout.blob(digest).relative_to(self._layout.root))
 
     def stat(self, digest: Digest) -> BlobStat | None:
         """See `BlobStore.stat`."""

@@ -29,6 +29,7 @@ class Busy(click.ClickException):
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, only not now
 
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from modelyard.registry.repository import Registry
+from modelyard.registry.blobs import BlobRepository
 from modelyard.registry.revisions import revision_of
 
 
@@ -27,7 +27,7 @@ class Snapshot:
     def blobs(self) -> Iterator[tuple[str, int]]:
         """Digest and size of every blob that a file in the copy points at, in the order of digests."""
         with Session(self._connection) as session:
-            yield from Registry(session).blobs.referenced()
+            yield from BlobRepository(session).referenced()
 
 
 class Snapshots(ABC):
