@@ -65,7 +65,7 @@ class StoppingServer(Server):
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return protocol(self.config, self.server_state, self.lifespan.state)
+        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _connections(self) -> list[Http1Protocol]:
         return [each for each in self.server_state.connections if isinstance(each, Http1Protocol)]

@@ -50,7 +50,7 @@ def test_every_commit_begins_a_generation(tmp_path: Path) -> None:
     first = database.generation()
     assert database.generation() == first
     other = sqlite3.connect(tmp_path / "db")
-    other.execute("INSERT INTO blobs VALUES ('a', 1, 0)")
+    other.execute("INSERT INTO blobs (sha256, size, created_at) VALUES ('a', 1, 0)")
     assert database.generation() == first
     other.commit()
     second = database.generation()

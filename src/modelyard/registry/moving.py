@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from modelyard.errors import CommandError
 from modelyard.registry.sequences import go_on_from, last_id
-from modelyard.registry.tables import Base, Token, User
+from modelyard.registry.tables import AuditEvent, Base, Token, User
 
 BATCH_ROWS = 1000
-FIRST_START = {User.__tablename__: 1, Token.__tablename__: 1}  # rows that it makes
+FIRST_START = {User.__tablename__: 1, Token.__tablename__: 1, AuditEvent.__tablename__: 2}  # rows that it makes
 
 
 @dataclass(frozen=True, slots=True)
