@@ -34,7 +34,7 @@ class StorageRepository(Repository):
     def used_by(self, project_ids: Sequence[int]) -> dict[int, int]:
         """The bytes of all files of each project."""
         found: dict[int, int] = dict.fromkeys(project_ids, 0)
-        for project_id, size in self.tuples(_USED_BY, {"ids": project_ids}):
+        for project_id, size in self.tuples(_USED_BY, {"ids": project_ids}) if project_ids else ():
             found[project_id] = int(size)
         return found
 
