@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 EXAMPLES = int(os.environ.get("MODELYARD_FUZZ", "0"))
 SEED = os.environ.get("MODELYARD_FUZZ_SEED", "20261125")
 PHASES = ("--phases=examples,coverage,fuzzing,stateful", f"--max-examples={EXAMPLES}")
-QUICK = ("--phases=examples,coverage,stateful", "--max-examples=2")
+QUICK = ("--phases=examples,coverage,stateful",)
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 

@@ -1,7 +1,6 @@
-"""The OpenAPI document beyond what FastAPI knows: who may ask, what every answer looks like, and how refusals do.
+"""The OpenAPI document, completed: who may ask, what every answer looks like, how refusals do, and where answers lead.
 
-It is made when it is first asked for. Paths and methods are the routes' own; ANSWERS says what they answer, and
-STATUSES which refusals only some of them have.
+It is made when it is first asked for. Paths and methods are the routes' own; the rest is in `openapi_operations`.
 """
 
 from __future__ import annotations
@@ -9,183 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from modelyard.routes.mlflow.common import PREFIX, ROOT
-from modelyard.routes.openapi_shapes import NUMBER, SCHEMAS, TEXT, Schema, maybe, record, ref, several
-
-API = "/api/v4"
-FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
-ARTIFACTS = f"{ROOT}/api/2.0/mlflow-artifacts"
-ANYTHING: Schema = {"type": "object"}
-EMPTY: Schema = {"type": "object", "additionalProperties": False}
-BYTES: Schema = {"type": "string", "format": "binary"}
-JSON, PLAIN, OCTETS = "application/json", "text/plain", "application/octet-stream"
-
-SECURITY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "privateToken": {"type": "apiKey", "in": "header", "name": "PRIVATE-TOKEN"},
-    "jobToken": {"type": "apiKey", "in": "header", "name": "JOB-TOKEN"},
-    "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
-}
-SIGNED_IN: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
-ANYBODY: list[dict[str, list[str]]] = [*SIGNED_IN, {}]  # who sees what is public
-# Operations that serve anonymous callers too; a test holds that no other does.
-PUBLIC = {
-    f"GET {API}/projects",
-    f"GET {API}/projects/{{project}}",
-    f"GET {API}/projects/{{project}}/packages",
-    f"GET {API}/projects/{{project}}/packages/{{package_id}}",
-    f"GET {API}/projects/{{project}}/packages/{{package_id}}/package_files",
-    f"GET {FILE}",
-}
-
-
-def _version(key: str = "model_version") -> Schema:
-    return record(**{key: ref("ModelVersion")})
-
-
-def _found(key: str, schema: str) -> Schema:
-    return record(**{key: several(ref(schema)), "next_page_token": maybe(TEXT)})
-
-
-_USER, _MEMBER, _PROJECT, _TOKEN, _NEW_TOKEN = map(ref, ("User", "Member", "Project", "Token", "NewToken"))
-_MODEL, _LOGGED = record(registered_model=ref("RegisteredModel")), record(model=ref("LoggedModel"))
-_LATEST = record(model_versions=several(ref("ModelVersion")))
-_CHECKS = several(record(status=TEXT))
-
-# By method and path; what is not here and has a body answers with an empty object, as most of MLflow's operations do.
-ANSWERS: dict[str, Schema] = {
-    "GET /-/health": TEXT,
-    "GET /-/liveness": record(status=TEXT),
-    "GET /-/readiness": record(status=TEXT, database_check=_CHECKS, blob_store_check=_CHECKS),
-    **{
-        f"{method} {API}{path}": schema
-        for method, path, schema in (
-            ("GET", "/version", record(version=TEXT, revision=TEXT)),
-            ("GET", "/user", _USER),
-            ("GET", "/users", several(_USER)),
-            ("POST", "/users", _USER),
-            ("GET", "/users/{user_id}", {"anyOf": [_USER, ref("PublicUser")]}),
-            ("PUT", "/users/{user_id}", _USER),
-            ("POST", "/users/{user_id}/block", {"const": True}),
-            ("POST", "/users/{user_id}/unblock", {"const": True}),
-            ("POST", "/users/{user_id}/personal_access_tokens", _NEW_TOKEN),
-            ("GET", "/personal_access_tokens", several(_TOKEN)),
-            ("GET", "/personal_access_tokens/{token_id}", _TOKEN),
-            ("POST", "/personal_access_tokens/{token_id}/rotate", _NEW_TOKEN),
-            ("GET", "/projects/{project}/access_tokens", several(_TOKEN)),
-            ("POST", "/projects/{project}/access_tokens", _NEW_TOKEN),
-            ("POST", "/projects/{project}/job_tokens", ref("JobToken")),
-            ("GET", "/projects", several(_PROJECT)),
-            ("POST", "/projects", _PROJECT),
-            ("GET", "/projects/{project}", _PROJECT),
-            ("PUT", "/projects/{project}", _PROJECT),
-            ("DELETE", "/projects/{project}", ref("Message")),
-            ("GET", "/projects/{project}/members", several(_MEMBER)),
-            ("POST", "/projects/{project}/members", _MEMBER),
-            ("GET", "/projects/{project}/members/{user_id}", _MEMBER),
-            ("PUT", "/projects/{project}/members/{user_id}", _MEMBER),
-            ("GET", "/projects/{project}/packages", several(ref("Package"))),
-            ("GET", "/projects/{project}/packages/{package_id}", ref("Package")),
-            ("GET", "/projects/{project}/packages/{package_id}/package_files", several(ref("PackageFile"))),
-        )
-    },
-    f"PUT {FILE}/authorize": ref("UploadPermission"),
-    f"PUT {FILE}": ref("Message"),
-    f"GET {FILE}": BYTES,
-    **{
-        f"{method} {PREFIX}/{path}": schema
-        for method, path, schema in (
-            ("POST", "experiments/create", record(experiment_id=TEXT)),
-            ("GET", "experiments/get", record(experiment=ref("Experiment"))),
-            ("GET", "experiments/get-by-name", record(experiment=ref("Experiment"))),
-            ("GET", "experiments/list", record(experiments=several(ref("Experiment")))),
-            ("GET", "experiments/search", _found("experiments", "Experiment")),
-            ("POST", "experiments/search", _found("experiments", "Experiment")),
-            ("POST", "runs/create", record(run=ref("Run"))),
-            ("GET", "runs/get", record(run=ref("Run"))),
-            ("POST", "runs/search", _found("runs", "Run")),
-            ("POST", "runs/update", record(run_info=ref("RunInfo"))),
-            ("GET", "metrics/get-history", _found("metrics", "Metric")),
-            ("POST", "registered-models/create", _MODEL),
-            ("GET", "registered-models/get", _MODEL),
-            ("PATCH", "registered-models/update", _MODEL),
-            ("POST", "registered-models/rename", _MODEL),
-            ("GET", "registered-models/search", _found("registered_models", "RegisteredModel")),
-            ("GET", "registered-models/get-latest-versions", _LATEST),
-            ("POST", "registered-models/get-latest-versions", _LATEST),
-            ("GET", "registered-models/alias", _version()),
-            ("POST", "model-versions/create", _version()),
-            ("GET", "model-versions/get", _version()),
-            ("PATCH", "model-versions/update", _version()),
-            ("GET", "model-versions/search", _found("model_versions", "ModelVersion")),
-            ("GET", "model-versions/get-download-uri", record(artifact_uri=TEXT)),
-            ("POST", "model-versions/transition-stage", _version()),
-            ("POST", "logged-models", _LOGGED),
-            ("POST", "logged-models/search", _found("models", "LoggedModel")),
-            ("GET", "logged-models/{model_id}", _LOGGED),
-            ("PATCH", "logged-models/{model_id}", _LOGGED),
-            ("PATCH", "logged-models/{model_id}/tags", _LOGGED),
-            ("GET", "logged-models/{model_id}/artifacts/directories", ref("Files")),
-        )
-    },
-    f"GET {ARTIFACTS}/artifacts": ref("Files"),
-    f"GET {ARTIFACTS}/artifacts/{{path}}": BYTES,
-    f"GET {ROOT}/api/3.0/mlflow/server-info": ANYTHING,
-    f"GET {ROOT}/version": TEXT,
-    f"GET {ROOT}/health": TEXT,
-}
-
-_UPLOAD = {f"PUT {FILE}", f"PUT {ARTIFACTS}/artifacts/{{path}}"}
-_DOWNLOAD = {f"GET {FILE}", f"GET {ARTIFACTS}/artifacts/{{path}}"}
-_NOT_OFFERED = {f"POST {ARTIFACTS}/mpu/{{operation}}/{{path}}", f"GET {ARTIFACTS}/presigned/{{path}}"}
-# Refusals beyond those that every operation of its kind has.
-STATUSES: dict[int, set[str]] = {
-    409: {f"POST {API}/users", f"POST {API}/projects/{{project}}/members"},
-    412: {*_UPLOAD, *_DOWNLOAD, f"PUT {FILE}/authorize"},
-    416: _DOWNLOAD,
-    501: _NOT_OFFERED,
-}
-REASONS = {
-    400: "What was sent is against the rules.",
-    401: "No credential, or one that is not valid.",
-    403: "The caller may see the resource, but may not do this.",
-    404: "There is nothing of that id or name, or the caller may not know of it.",
-    409: "It is there already.",
-    412: "A condition of the request does not hold.",
-    413: "The body is larger than any that makes sense here.",
-    416: "The file has no such range.",
-    501: "Not offered; MLflow's client then goes another way.",
-    503: "The database or the blob store is away for the moment.",
-    507: "The disk is full; nothing was stored.",
-}
-_TEXT_HEADER = {"schema": TEXT, "required": True}
-_NUMBER_HEADER = {"schema": NUMBER, "required": True}
-_PAGING = {
-    "X-Page": _NUMBER_HEADER,
-    "X-Per-Page": _NUMBER_HEADER,
-    "X-Total": _NUMBER_HEADER,
-    "X-Total-Pages": _NUMBER_HEADER,
-    "X-Next-Page": {"schema": TEXT, "required": True, "description": "Empty on the last page."},
-    "X-Prev-Page": {"schema": TEXT, "required": True, "description": "Empty on the first page."},
-    "Link": {"schema": TEXT, "required": True, "description": "first, prev, next and last (RFC 8288)."},
-}
-_VALIDATORS = {"ETag": _TEXT_HEADER, "Repr-Digest": {**_TEXT_HEADER, "description": "RFC 9530, sha-256."}}
-_HEADERS = {401: {"WWW-Authenticate": _TEXT_HEADER}, 503: {"Retry-After": _NUMBER_HEADER}}
-_ID: Schema = {"type": "integer", "minimum": 1}
-_NAME: Schema = {  # of one segment of a path; names may have several
-    "type": "string",
-    "pattern": r"^(?!\.{1,2}$)[^/\\%\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+$",
-}
-PARAMETERS: dict[str, Schema] = {
-    "project": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)+$"}]},
-    "user_id": _ID,
-    "token_id": {"anyOf": [_ID, {"const": "self"}]},
-    "package_id": _ID,
-    "file_id": _ID,
-    "model_version_id": {"anyOf": [_ID, {"type": "string", "pattern": "^candidate:[1-9][0-9]{0,8}$"}]},
-    "name": _NAME,
-    "path": _NAME,
-}
+from modelyard.routes.mlflow.common import ROOT
+from modelyard.routes.openapi_operations import (
+    ANSWERS,
+    ANYBODY,
+    API,
+    BYTES,
+    DOWNLOAD,
+    EMPTY,
+    FILE,
+    HEADERS,
+    JSON,
+    LINKS,
+    NOT_OFFERED,
+    OCTETS,
+    PAGING,
+    PARAMETERS,
+    PLAIN,
+    PUBLIC,
+    REASONS,
+    SECURITY_SCHEMES,
+    SIGNED_IN,
+    STATUSES,
+    TEXT_HEADER,
+    UPLOAD,
+    VALIDATORS,
+)
+from modelyard.routes.openapi_shapes import SCHEMAS, TEXT, Schema, ref
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +46,25 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             _complete_operation(f"{method.upper()} {path}", operation, components["responses"])
+    for source, (parameter, value, targets) in LINKS.items():
+        _link(document["paths"], source, parameter, value, targets)
     return document
+
+
+def _link(paths: dict[str, Any], source: str, parameter: str, value: str, targets: Iterable[str]) -> None:
+    """Say where an answer leads; the project stays that of the request, unless it is what the answer names."""
+    operation = _operation(paths, source)
+    parameters = {"project": "$request.path.project"} if "{project}" in source else {}
+    parameters[parameter] = value
+    status = min(operation["responses"])
+    names = [_operation(paths, target)["operationId"] for target in targets]
+    operation["responses"][status]["links"] = {name: {"operationId": name, "parameters": parameters} for name in names}
+
+
+def _operation(paths: dict[str, Any], key: str) -> dict[str, Any]:
+    method, _, path = key.partition(" ")
+    operation: dict[str, Any] = paths[path][method.lower()]
+    return operation
 
 
 def _hoisted(document: object) -> dict[str, Schema]:
@@ -222,7 +89,7 @@ def _complete_operation(key: str, operation: dict[str, Any], shared: dict[str, A
         if parameter["in"] == "path":
             parameter["schema"] = PARAMETERS.get(parameter["name"], TEXT)
     (status,) = (status for status in operation["responses"] if status.startswith("2"))
-    operation["responses"] = {} if key in _NOT_OFFERED else _successes(key, status)
+    operation["responses"] = {} if key in NOT_OFFERED else _successes(key, status)
     for refusal in _refusals(key, operation):
         name = f"MLflow{refusal}" if path.startswith(ROOT) else f"Refusal{refusal}"
         shared.setdefault(name, _refusal(refusal, mlflow=path.startswith(ROOT)))
@@ -232,20 +99,20 @@ def _complete_operation(key: str, operation: dict[str, Any], shared: dict[str, A
 
 
 def _successes(key: str, status: str) -> dict[str, Any]:
-    if key in _DOWNLOAD:
-        headers = _VALIDATORS | {"Last-Modified": _TEXT_HEADER}
-        described = headers | {"Accept-Ranges": _TEXT_HEADER, "Content-Disposition": _TEXT_HEADER}
+    if key in DOWNLOAD:
+        headers = VALIDATORS | {"Last-Modified": TEXT_HEADER}
+        described = headers | {"Accept-Ranges": TEXT_HEADER, "Content-Disposition": TEXT_HEADER}
         return {
             "200": _response("The bytes.", {OCTETS: BYTES}, described),
             "206": _response("The ranges that were asked for.", {OCTETS: BYTES, "multipart/byteranges": BYTES}),
-            "302": _response("Where the bytes are to be had.", {}, {"Location": _TEXT_HEADER}),
+            "302": _response("Where the bytes are to be had.", {}, {"Location": TEXT_HEADER}),
             "304": _response("The client has the file already.", {}, headers),
         }
     schema = ANSWERS.get(key, EMPTY)
     content = {} if status == "204" else {PLAIN if schema is TEXT else JSON: schema}
-    if key in _UPLOAD:
-        return {status: _response("The file is durable.", content, _VALIDATORS)}
-    return {status: _response("Done.", content, _PAGING if schema.get("type") == "array" else {})}
+    if key in UPLOAD:
+        return {status: _response("The file is durable.", content, VALIDATORS)}
+    return {status: _response("Done.", content, PAGING if schema.get("type") == "array" else {})}
 
 
 def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
@@ -267,9 +134,9 @@ def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
 def _refusal(status: int, *, mlflow: bool) -> dict[str, Any]:
     shapes: Iterable[str] = ("MLflowError",) if mlflow else ("Message", "ParameterError", "TokenError")
     schema: Schema = {"anyOf": [ref(shape) for shape in shapes]}
-    return _response(REASONS[status], {JSON: schema}, _HEADERS.get(status, {}))
+    return _response(REASONS[status], {JSON: schema}, HEADERS.get(status, {}))
 
 
 def _response(description: str, content: dict[str, Schema], headers: dict[str, Any] | None = None) -> dict[str, Any]:
-    told: dict[str, Any] = {"description": description, "headers": {"X-Request-Id": _TEXT_HEADER, **(headers or {})}}
+    told: dict[str, Any] = {"description": description, "headers": {"X-Request-Id": TEXT_HEADER, **(headers or {})}}
     return told | {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else told
