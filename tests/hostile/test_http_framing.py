@@ -21,7 +21,7 @@ WRONG_HOST = "400 Bad request - A request needs exactly one Host"
 UNKNOWN_CODING = "400 Bad request - The only transfer coding is chunked, and only HTTP/1.1 has it"
 UNKNOWN_VERSION = "400 Bad request - Only HTTP/1.1 and HTTP/1.0 are spoken here"
 ENDLESS_CHUNKS = "400 Bad request - Chunk extensions or trailers are too large"
-LONG_TARGET = f"414 Request-URI Too Long - The path and query exceed {MAX_TARGET_BYTES} bytes"
+LONG_TARGET = f"414 URI Too Long - The path and query exceed {MAX_TARGET_BYTES} bytes"
 LARGE_HEAD = f"431 Request Header Fields Too Large - The headers exceed {MAX_HEAD_BYTES} bytes"
 MANY_HEADERS = f"431 Request Header Fields Too Large - There are more than {MAX_HEADERS} headers"
 MIB = 1024 * 1024
@@ -262,6 +262,16 @@ def test_a_client_that_asks_for_another_protocol_is_answered_in_this_one(server:
     assert said.statuses == [200]
     assert said.replies[0].headers["connection"] == "close"
     assert said.closed
+
+
+def test_an_upload_that_asks_for_another_protocol_is_taken_in_this_one(
+    server: LiveServer, root: httpx.Client, version_url: str
+) -> None:
+    head = put_head(server, f"{version_url}/f", "Connection: Upgrade", "Upgrade: h2c", "Content-Length: 5")
+    said = converse(server.port, head, b"hel", b"lo", MARK)
+    assert said.statuses == [201]
+    assert said.replies[0].headers["connection"] == "close"
+    assert root.get(f"{version_url}/f").content == b"hello"
 
 
 def test_a_refused_client_may_send_on_until_it_has_read_why(server: LiveServer) -> None:

@@ -12,7 +12,6 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 import httptools
 import structlog
@@ -33,29 +32,34 @@ _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not read: the status of its answer, a reason for its body, and headers of its own."""
+    """Why a request is not read: the status of its answer, that in words, a reason for its body, and more headers."""
 
-    status: HTTPStatus
+    status: int
+    phrase: str
     reason: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self, request_id: str) -> Response:
         """The answer, in GitLab's envelope."""
-        phrase = "Bad request" if self.status is HTTPStatus.BAD_REQUEST else self.status.phrase
-        message = {"message": f"{self.status.value} {phrase} - {self.reason}"}
+        message = {"message": f"{self.status} {self.phrase} - {self.reason}"}
         headers = {**self.headers, "X-Request-Id": request_id, "Connection": "close"}
         return JSONResponse(message, self.status, headers)
 
 
-UNREADABLE = Refusal(HTTPStatus.BAD_REQUEST, "Invalid HTTP request received")
-TARGET_TOO_LONG = Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, f"The path and query exceed {MAX_TARGET_BYTES} bytes")
-HEAD_TOO_LARGE = Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The headers exceed {MAX_HEAD_BYTES} bytes")
-TOO_MANY_HEADERS = Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"There are more than {MAX_HEADERS} headers")
-UNKNOWN_VERSION = Refusal(HTTPStatus.BAD_REQUEST, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
-UNKNOWN_CODING = Refusal(HTTPStatus.BAD_REQUEST, "The only transfer coding is chunked, and only HTTP/1.1 has it")
-WRONG_HOST = Refusal(HTTPStatus.BAD_REQUEST, "A request needs exactly one Host")
-CHUNKS_WITHOUT_BYTES = Refusal(HTTPStatus.BAD_REQUEST, "Chunk extensions or trailers are too large")
-TOO_MANY_PIPELINED = Refusal(HTTPStatus.BAD_REQUEST, f"More than {MAX_PIPELINED} requests wait on the connection")
+def bad_request(reason: str) -> Refusal:
+    """400 in GitLab's words."""
+    return Refusal(400, "Bad request", reason)
+
+
+UNREADABLE = bad_request("Invalid HTTP request received")
+TARGET_TOO_LONG = Refusal(414, "URI Too Long", f"The path and query exceed {MAX_TARGET_BYTES} bytes")
+HEAD_TOO_LARGE = Refusal(431, "Request Header Fields Too Large", f"The headers exceed {MAX_HEAD_BYTES} bytes")
+TOO_MANY_HEADERS = Refusal(431, "Request Header Fields Too Large", f"There are more than {MAX_HEADERS} headers")
+UNKNOWN_VERSION = bad_request("Only HTTP/1.1 and HTTP/1.0 are spoken here")
+UNKNOWN_CODING = bad_request("The only transfer coding is chunked, and only HTTP/1.1 has it")
+WRONG_HOST = bad_request("A request needs exactly one Host")
+CHUNKS_WITHOUT_BYTES = bad_request("Chunk extensions or trailers are too large")
+TOO_MANY_PIPELINED = bad_request(f"More than {MAX_PIPELINED} requests wait on the connection")
 
 
 class _Refused(Exception):
@@ -84,9 +88,9 @@ class FramedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read the next bytes, or refuse what they belong to."""
-        self._unset_keepalive_if_required()
         if self._deaf:
             return
+        self._unset_keepalive_if_required()
         self._advanced = False
         try:
             self.parser.feed_data(data)
@@ -130,15 +134,13 @@ class FramedProtocol(HttpToolsProtocol):
         request_id = secrets.token_hex(16)
         client = self.client[0] if self.client else None
         log.warning(
-            "request refused", status=refusal.status.value, reason=refusal.reason, client=client, request_id=request_id
+            "request refused", status=refusal.status, reason=refusal.reason, client=client, request_id=request_id
         )
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or (cycle.response_complete and not self._in_body):
             self._answer(refusal, request_id)
-        elif cycle.response_complete:  # which the client has: another answer would pass for that of its next request
-            self._linger()
         elif not self._in_body or cycle.response_started:
-            self._end_with(cycle)
+            self._end_with(cycle)  # a second answer to it would pass for the answer to the client's next request
         elif self.pipeline:
             self.pipeline[0] = (cycle, refusal.response(request_id))  # type: ignore[assignment] # an application
             self._end_with(cycle)
@@ -165,7 +167,7 @@ class FramedProtocol(HttpToolsProtocol):
 
     def _answer(self, refusal: Refusal, request_id: str) -> None:
         answer = refusal.response(request_id)
-        head = [b"HTTP/1.1 %d %s" % (refusal.status.value, refusal.status.phrase.encode())]
+        head = [b"HTTP/1.1 %d %s" % (refusal.status, refusal.phrase.encode())]
         head += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
         self._linger()
@@ -179,9 +181,11 @@ class FramedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _end_with(self, cycle: RequestResponseCycle) -> None:
-        """Read nothing more; the connection ends with the answer to that request."""
+        """Read nothing more; the connection ends with the answer to that request, or now if it is sent."""
         self._deaf = True
         cycle.keep_alive = False
+        if cycle.response_complete:
+            self._linger()
 
 
 def _fault_of_headers(version: str, size: int, headers: list[tuple[bytes, bytes]]) -> Refusal | None:

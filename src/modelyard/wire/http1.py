@@ -5,13 +5,11 @@ uvicorn answers an unreadable request in plain text, and drops a client that end
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from modelyard.wire.framing import FramedProtocol, Refusal
+from modelyard.wire.framing import FramedProtocol, bad_request
 
 
 class Http1State(ServerState):
@@ -48,4 +46,4 @@ class Http1Protocol(FramedProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer 400 in GitLab's shape and close."""
-        self.refuse(Refusal(HTTPStatus.BAD_REQUEST, msg.rstrip(".")))
+        self.refuse(bad_request(msg.rstrip(".")))

@@ -15,7 +15,6 @@ import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from enum import Enum
-from http import HTTPStatus
 from typing import Any, cast
 
 import structlog
@@ -29,7 +28,7 @@ log = structlog.get_logger()
 WATCH = "connection_watch"  # the key in the application's lifespan state, by which connections find their watch
 LOOK_SECONDS = 1.0
 LOOKS_WITHIN_A_TIMEOUT = 4
-TOO_MANY_CONNECTIONS = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections", {"Retry-After": "5"})
+TOO_MANY_CONNECTIONS = Refusal(503, "Service Unavailable", "Too many connections", {"Retry-After": "5"})
 
 _KERNEL_TELLS = sys.platform == "linux"
 _TCP_INFO = struct.Struct("=120xQQ")  # tcpi_bytes_acked and tcpi_bytes_received in struct tcp_info of linux/tcp.h
@@ -181,8 +180,9 @@ class WatchedProtocol(Http1Protocol):
         log.warning("client timed out", waiting_for=owed.value, client=client, request_id=request_id)
         unanswered = scope and (cycle is None or cycle.scope is not scope or not cycle.response_started)
         if unanswered and owed is not Debt.READING:
-            scope["answered"] = HTTPStatus.REQUEST_TIMEOUT.value
-            self._dismiss(Refusal(HTTPStatus.REQUEST_TIMEOUT, f"The {owed.value} did not come"), request_id)
+            refusal = Refusal(408, "Request Timeout", f"The {owed.value} did not come")
+            scope["answered"] = refusal.status
+            self._dismiss(refusal, request_id)
         else:
             self.transport.abort()  # the client does not read, or sends what nobody asks for any more
 
