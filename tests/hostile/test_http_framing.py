@@ -114,6 +114,7 @@ LINES = {
     "no-slash": get(b"health"),
     "authority-form": get(b"here:80"),
     "connect": get(b"here:80", method=b"CONNECT"),
+    "connect-to-a-path": get(b"/-/health", b"Connection: Upgrade", b"Upgrade: h2c", method=b"CONNECT"),
     "absolute-form-without-a-path": get(b"http://here"),
     "absolute-form-with-a-bad-port": get(b"http://here:99999999/-/health"),
     "version-1.2": get(version=b"HTTP/1.2"),
@@ -258,19 +259,20 @@ def test_requests_on_one_connection_are_answered_in_turn_up_to_a_number(server: 
 
 
 def test_a_client_that_asks_for_another_protocol_is_answered_in_this_one(server: LiveServer) -> None:
-    said = converse(server.port, get(b"/-/health", b"Connection: Upgrade", b"Upgrade: h2c"), MARK)
-    assert said.statuses == [200]
-    assert said.replies[0].headers["connection"] == "close"
-    assert said.closed
+    asking = get(b"/-/health", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AA")
+    assert converse(server.port, asking + MARK, asking, MARK, replies=4).statuses == [200] * 4
 
 
-def test_an_upload_that_asks_for_another_protocol_is_taken_in_this_one(
-    server: LiveServer, root: httpx.Client, version_url: str
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+def test_an_upload_that_asks_for_another_protocol_is_stored_whole(
+    server: LiveServer, root: httpx.Client, version_url: str, chunked: bool, apart: bool
 ) -> None:
-    head = put_head(server, f"{version_url}/f", "Connection: Upgrade", "Upgrade: h2c", "Content-Length: 5")
-    said = converse(server.port, head, b"hel", b"lo", MARK)
-    assert said.statuses == [201]
-    assert said.replies[0].headers["connection"] == "close"
+    length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 5"
+    body = b"5\r\nhello\r\n0\r\n\r\n" if chunked else b"hello"
+    head = put_head(server, f"{version_url}/f", "Connection: Upgrade", "Upgrade: h2c", length)
+    pieces = [head, *(bytes([byte]) for byte in body)] if apart else [head + body]
+    assert converse(server.port, *pieces, MARK, replies=2).statuses == [201, 200]
     assert root.get(f"{version_url}/f").content == b"hello"
 
 

@@ -94,9 +94,8 @@ class FramedProtocol(HttpToolsProtocol):
         self._advanced = False
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # No other protocol is offered: the request is answered as it is (RFC 9110 section 7.8), the rest unknown.
-            self._end_with(self.cycle)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.refuse(self._refusal)
         else:
@@ -106,6 +105,8 @@ class FramedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start on a request whose head is in order."""
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            return  # `_read_without_upgrade` follows
         if absolute := _ABSOLUTE.match(self.url):  # whose host is the one that counts (RFC 9112 section 3.2.2)
             hosts = [(name, absolute[1]) for name, _ in self.headers if name == b"host"]
             self.headers[:] = hosts + [header for header in self.headers if header[0] != b"host"]
@@ -124,8 +125,9 @@ class FramedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Know that the request has ended."""
-        self._in_body = False
-        super().on_message_complete()
+        if self._in_body:
+            self._in_body = False
+            super().on_message_complete()
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer what is unreadable in its turn, and end the connection."""
@@ -149,8 +151,21 @@ class FramedProtocol(HttpToolsProtocol):
             cycle.message_event.set()
             self._answer(refusal, request_id)
 
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read a request that asks for another protocol as one that does not: none is offered (RFC 9110 section 7.8).
+
+        The parser takes all that follows such a head for the other protocol's, and an upload would be stored empty.
+        """
+        line = b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        fields = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self.data_received(b"\r\n".join([line, *fields, b"", rest]))
+
     def _fault(self) -> Refusal | None:
         """What is wrong with a head."""
+        if self.parser.should_upgrade():
+            return UNREADABLE  # CONNECT, for proxies
         if len(self.url) > MAX_TARGET_BYTES:
             return TARGET_TOO_LONG
         if len(self.headers) > MAX_HEADERS:
