@@ -49,7 +49,7 @@ def _fill(root: httpx.Client) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 60 * EXAMPLES)
+@pytest.mark.timeout(300 + 60 * EXAMPLES)
 def test_the_server_does_what_its_document_says(process: ServerProcess, tmp_path: Path) -> None:
     token = (process.folder / "data" / "root-token").read_text().strip()
     command = [
