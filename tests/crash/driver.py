@@ -25,6 +25,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from tests.crash.contents import LARGEST, Contents
 from tests.crash.uploader import Uploader
 from tests.crash.verify import errors_logged, only_the_unreferenced_goes, upkeep_of
@@ -59,7 +61,7 @@ def run(folder: Path, plan: Plan, say: Callable[[str], None] = print) -> None:
         for number in range(plan.kills):
             try:
                 say(driver.round(number))
-            except AssertionError as error:
+            except (AssertionError, httpx.HTTPError) as error:
                 raise CrashFailure(f"round {number} of seed {plan.seed}, data in {folder}: {error}") from error
 
 

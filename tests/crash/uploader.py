@@ -51,10 +51,12 @@ class Uploader:
         while not stop.is_set() and not self.failures:
             try:
                 self._any_operation(client, chance)
-            except httpx.TransportError as error:
-                if isinstance(error, httpx.TimeoutException):
-                    self.failures.append(f"no answer: {error!r}")
+            except httpx.TimeoutException as error:
+                self.failures.append(f"no answer: {error!r}")
+            except httpx.TransportError:
                 return
+            except Exception as error:
+                self.failures.append(f"not as it should be: {error!r}")
 
     def visible(self, client: httpx.Client) -> Files:
         """All that the API lists, hidden older files included."""
