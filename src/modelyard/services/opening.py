@@ -59,8 +59,8 @@ class BlobSource:
         return block
 
     async def close(self) -> None:
-        """Close the reader, once; quick, as nothing is flushed."""
-        self._reader.close()
+        """Close the reader soon, once: a read that nobody waits for any more may still be running."""
+        self._executor.submit(self._reader.close)
         self._closed()
 
     def _cut_short(self, reason: str) -> ShortRead:
