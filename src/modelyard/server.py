@@ -29,7 +29,7 @@ MALLOC_OPTIONS = (
     (M_MMAP_THRESHOLD, 32 * 1024 * 1024),
     (M_TRIM_THRESHOLD, 64 * 1024 * 1024),
     (M_TOP_PAD, 1024 * 1024),
-    (M_ARENA_MAX, 2),
+    (M_ARENA_MAX, 1),
 )
 
 

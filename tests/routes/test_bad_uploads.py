@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from modelyard.blobs.memory import MemoryBlobStore
+from modelyard.blobs.memory import MemoryBlobReader, MemoryBlobStore
 from tests.live import LiveServer, running
 from tests.raw import exchange, put_head, read_answer
 
@@ -260,6 +261,28 @@ def test_a_slow_reader_holds_up_nobody(server: LiveServer, root: httpx.Client, v
         for _ in range(5):
             assert slow.recv(1)
             assert root.get(f"{version_url}/f").content == content
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds what a socket takes without sending it")
+def test_a_reader_that_does_not_read_gets_little_read_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    original = MemoryBlobReader.read
+
+    def noted(reader: MemoryBlobReader, offset: int, length: int) -> bytes:
+        read.append(length)
+        return original(reader, offset, length)
+
+    monkeypatch.setattr(MemoryBlobReader, "read", noted)
+    with running(tmp_path, MemoryBlobStore()) as live, live.client(live.root_token) as root:
+        url = _new_version(root)
+        root.put(f"{url}/f", content=bytes(20_000_000))
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            slow.connect(("127.0.0.1", live.port))
+            slow.sendall(put_head(live, f"{url}/f").replace(b"PUT", b"GET", 1))
+            _eventually(lambda: len(read) > 10)
+            time.sleep(0.3)
+            assert sum(read) < 2_000_000  # 6 MB by blocks of 1 MiB, read ahead, and a socket that takes 4 MiB
 
 
 def test_a_reader_that_leaves_in_the_middle_holds_no_file_open(

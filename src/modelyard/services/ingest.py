@@ -20,7 +20,7 @@ from modelyard.wire.digests import DigestCheck
 T = TypeVar("T")
 Piece = bytes | memoryview
 
-BATCH_BYTES = 1024 * 1024
+BATCH_BYTES = 256 * 1024
 
 
 class FileTooLarge(BadRequest):

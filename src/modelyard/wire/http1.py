@@ -9,7 +9,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from modelyard.wire.framing import FramedProtocol, bad_request
+from modelyard.wire.bulk import BulkProtocol
+from modelyard.wire.framing import bad_request
 
 
 class Http1State(ServerState):
@@ -18,7 +19,7 @@ class Http1State(ServerState):
     stopping = False  # each answer is the last one on its connection
 
 
-class Http1Protocol(FramedProtocol):
+class Http1Protocol(BulkProtocol):
     """One client connection."""
 
     @property

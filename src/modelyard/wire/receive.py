@@ -67,7 +67,7 @@ async def _form_pieces(
     async for chunk in body:
         if whole_body is not None:
             whole_body.update(chunk)
-        for piece in form.feed(chunk):
+        for piece in form.feed(bytes(chunk)):  # the parser compares slices, which a bytearray's are not made for
             yield piece
     form.finish()
 
