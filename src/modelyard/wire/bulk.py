@@ -1,10 +1,10 @@
 """Large request bodies on the socket: received into blocks that are handed on whole, past the parser and its copies.
 
-uvicorn copies a byte four times on its way to the application, 64 KiB at a time, and stops the socket in between. Here
-the kernel writes it where it is hashed from. CPU seconds per GiB on one core, 0.52 of them for the hash, by uvicorn's
-way and by this one: a raw body 1.26 and 1.14, a form 1.46 and 1.32. What is left beside hash and copy are about 15 % for
-Python and for switching between two threads; a thread that reads the socket itself would save a part of them, for the
-same change of protocols, a bound on such threads and a way back.
+uvicorn copies a byte four times on its way to the application, 64 KiB at a time, and stops the socket in between.
+Here the kernel writes it where it is hashed from. CPU seconds per GiB on one core, 0.52 of them for the hash, by
+uvicorn's way and by this one: a raw body 1.26 and 1.14, a form 1.46 and 1.32. What is left beside hash and copy is
+about 15 % for Python and for switching between two threads; a thread that reads the socket itself would save a part
+of them, for the same change of protocols, a bound on such threads and a way back.
 
 Everything else is uvicorn's: the head, bodies in chunks, short ones, what is left of a body when its answer is over.
 """
