@@ -10,7 +10,7 @@ from typing import NoReturn
 import httpx
 import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import OperationalError, ProgrammingError, TimeoutError
 
 from modelyard.blobs.store import StoreUnavailable
 from tests.live import LiveServer, running
@@ -116,24 +116,13 @@ def test_the_unexpected_is_500_with_a_request_id(
     assert answer.headers["x-request-id"]
 
 
-def test_a_blob_that_ends_early_cuts_the_answer_short(yard: LiveServer, root: httpx.Client, file: str) -> None:
-    large = file.removesuffix("f") + "large"
-    root.put(large, content=bytes(8_000_000))
-    (blob,) = (each for each in Path(yard.settings.blob_root).glob("sha256/*/*/*") if each.stat().st_size == 8_000_000)
-    real = yard.app.state.store.open
-
-    def truncating(digest: str) -> object:
-        reader = real(digest)
-        with blob.open("r+b") as damaged:
-            damaged.truncate(3_000_000)
-        return reader
-
-    yard.app.state.store.open = truncating
-    try:
-        with pytest.raises(httpx.RemoteProtocolError):
-            root.get(large)
-    finally:
-        yard.app.state.store.open = real
+def test_a_statement_that_is_wrong_is_a_bug_and_no_outage(
+    yard: LiveServer, root: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = ProgrammingError("SELECT x", {}, sqlite3.ProgrammingError("no such column: x"))
+    monkeypatch.setattr(yard.app.state.database, "writing", raising(wrong))
+    answer = root.post("/projects", json={"name": "x"})
+    assert (answer.status_code, answer.json()) == (500, {"message": "500 Internal Server Error"})
 
 
 def test_a_read_only_folder_turns_readiness_red(tmp_path: Path) -> None:
