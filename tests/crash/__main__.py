@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ def main() -> int:
     options.add_argument("--folder", type=Path, help="an empty folder for the data; by default a new one")
     chosen = options.parse_args()
     plan = Plan(chosen.seed, chosen.kills, chosen.largest * MIB, chosen.seconds, chosen.workers, chosen.database_url)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server that is running ends with the driver
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="crash-"))
     try:
         run(folder, plan, lambda line: print(line, flush=True))  # noqa: T201 - for whoever watches
