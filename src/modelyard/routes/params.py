@@ -39,7 +39,7 @@ def query_documented(model: type[BaseModel]) -> dict[str, Any]:
     return {QUERY: model}
 
 
-def told(**rules: Any) -> Any:  # noqa: ANN401 - stands in an annotation, as pydantic's own Field does
+def stating(**rules: Any) -> Any:  # noqa: ANN401 - stands in an annotation, as pydantic's own Field does
     """A field of which the schema tells rules that a service holds, so that it refuses in its own words."""
     return Field(json_schema_extra=rules)
 

@@ -14,7 +14,7 @@ from modelyard.clock import iso, iso_date
 from modelyard.registry.tables import Token
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
-from modelyard.routes.params import documented, parameters, query_documented, told
+from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import credentials
 from modelyard.wire.paths import parse_id, parse_project
 
@@ -32,8 +32,8 @@ def _as_list(value: object) -> object:
 class CreateToken(BaseModel):
     """Parameters of a token to be made."""
 
-    name: Annotated[str, told(minLength=1, maxLength=credentials.MAX_NAME, pattern=r"\S")]
-    scopes: Annotated[list[str], BeforeValidator(_as_list), told(minItems=1, items={"enum": list(Scope)})]
+    name: Annotated[str, stating(minLength=1, maxLength=credentials.MAX_NAME, pattern=r"\S")]
+    scopes: Annotated[list[str], BeforeValidator(_as_list), stating(minItems=1, items={"enum": list(Scope)})]
     expires_at: date | None = Field(None, description="Day on which it stops working, at midnight UTC.")
     description: str = ""
 

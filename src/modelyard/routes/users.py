@@ -14,7 +14,7 @@ from modelyard.errors import NotFound
 from modelyard.registry.tables import User
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
-from modelyard.routes.params import documented, parameters, query_documented, told
+from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.routes.urls import base_url
 from modelyard.services import accounts
 from modelyard.wire.paths import parse_id
@@ -32,7 +32,7 @@ class UserQuery(PageQuery):
 class CreateUser(BaseModel):
     """Parameters of a new account. There are no passwords: people use tokens."""
 
-    username: Annotated[str, told(pattern="^(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,254}$")]
+    username: Annotated[str, stating(pattern="^(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,254}$")]
     name: str | None = None
     email: str = ""
     admin: bool = False

@@ -6,7 +6,7 @@ uvicorn's way and by this one: a raw body 1.26 and 1.14, a form 1.46 and 1.32. W
 about 15 % for Python and for switching between two threads; a thread that reads the socket itself would save a part
 of them, for the same change of protocols, a bound on such threads and a way back.
 
-Everything else is uvicorn's: the head, bodies in chunks, short ones, what is left of a body when its answer is over.
+Everything else is uvicorn's: the head, bodies in chunks, short ones, and the answer.
 """
 
 from __future__ import annotations

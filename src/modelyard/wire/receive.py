@@ -134,7 +134,7 @@ class _FileForm:
         self._preamble += chunk
         found = self._preamble.find(self._delimiter)
         if found < 0:
-            if len(self._preamble) > MAX_FIELD_BYTES:
+            if len(self._preamble) > MAX_PART_HEADER_BYTES:
                 raise MalformedForm
             return b""
         self._begun = True

@@ -16,7 +16,7 @@ from modelyard.errors import InvalidValue, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
-from modelyard.routes.params import told
+from modelyard.routes.params import stating
 from modelyard.services.authentication import enter_project
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_KEY, MAX_REGISTRY_KEY
@@ -51,8 +51,8 @@ Id = Annotated[str, BeforeValidator(_text)]
 Texts = Annotated[list[str], BeforeValidator(_one_or_many), Field(max_length=MAX_ORDERS)]
 Ids = Annotated[list[Id], BeforeValidator(_one_or_many), Field(max_length=MAX_IDS)]
 # What the services hold them to, in their own words; the schema says it to whoever reads it.
-Key = Annotated[str, told(minLength=1, maxLength=MAX_KEY)]
-RegistryKey = Annotated[str, told(minLength=1, maxLength=MAX_REGISTRY_KEY)]
+Key = Annotated[str, stating(minLength=1, maxLength=MAX_KEY)]
+RegistryKey = Annotated[str, stating(minLength=1, maxLength=MAX_REGISTRY_KEY)]
 Milliseconds = Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)]
 
 

@@ -22,13 +22,13 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
-from modelyard.routes.params import documented, parameters, query_documented, told
+from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import experiments
 from modelyard.services.limits import MAX_EXPERIMENT_NAME
 
 router = mlflow_router("experiments")
 
-Name = Annotated[str, told(minLength=1, maxLength=MAX_EXPERIMENT_NAME)]
+Name = Annotated[str, stating(minLength=1, maxLength=MAX_EXPERIMENT_NAME)]
 
 
 class NewExperiment(BaseModel):

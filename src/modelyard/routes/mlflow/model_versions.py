@@ -21,7 +21,7 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
-from modelyard.routes.params import documented, parameters, query_documented, told
+from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
 
@@ -58,7 +58,7 @@ class UpdateVersion(BaseModel):
 class Transition(Version):
     """The stage that a version is to have."""
 
-    stage: Annotated[str, told(enum=list(versions.Stage))]
+    stage: Annotated[str, stating(enum=list(versions.Stage))]
     archive_existing_versions: bool = False
 
 

@@ -22,13 +22,13 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
-from modelyard.routes.params import documented, parameters, query_documented, told
+from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import models
 from modelyard.services.limits import MAX_MODEL_NAME
 
 router = mlflow_router("registered-models")
 
-Name = Annotated[str, told(minLength=1, maxLength=MAX_MODEL_NAME)]
+Name = Annotated[str, stating(minLength=1, maxLength=MAX_MODEL_NAME)]
 
 
 class NewModel(BaseModel):
@@ -85,7 +85,7 @@ class SetTag(TagKey):
 class Alias(ModelName):
     """Which alias is meant."""
 
-    alias: Annotated[str, told(pattern="^[A-Za-z0-9_-]{1,255}$")]
+    alias: Annotated[str, stating(pattern="^[A-Za-z0-9_-]{1,255}$")]
 
 
 class SetAlias(Alias):
