@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.errors import ApiError
-from modelyard.wire.receive import MAX_FIELD_BYTES, MAX_PARTS, file_pieces, is_form
+from modelyard.wire.receive import MAX_FIELD_BYTES, MAX_PARTS, MAX_PREAMBLE_BYTES, file_pieces, is_form
 
 BOUNDARY = "xYzZY"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -102,6 +102,16 @@ def test_a_form_that_ends_early_is_refused(keep: int) -> None:
 )
 def test_a_hostile_form_is_refused(chunks: list[bytes]) -> None:
     assert refusal(chunks) == MALFORMED
+
+
+@pytest.mark.parametrize("size", [0, 1, MAX_PREAMBLE_BYTES - 2, MAX_PREAMBLE_BYTES - 1])
+def test_the_text_before_a_form_may_have_a_size_however_it_comes(size: int) -> None:
+    body = (b"p" * size + b"\r\n" if size else b"") + part("file", b"x") + END
+    for pieces in ([body], [bytes([byte]) for byte in body]):
+        if size + 2 > MAX_PREAMBLE_BYTES:
+            assert refusal(pieces) == MALFORMED
+        else:
+            assert received(pieces) == b"x"
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=" + "b" * 300])

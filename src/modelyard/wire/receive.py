@@ -18,6 +18,7 @@ MAX_PARTS = 100
 MAX_FIELD_BYTES = 64 * 1024  # of all parts but the file together
 MAX_PART_HEADERS = 16
 MAX_PART_HEADER_BYTES = 8 * 1024
+MAX_PREAMBLE_BYTES = 8 * 1024
 FORM_OVERHEAD_BYTES = 1024 * 1024  # more than any form adds to its file
 
 Piece = bytes | memoryview
@@ -133,9 +134,10 @@ class _FileForm:
         """What is there of the form once its first delimiter is; text before that has no meaning (RFC 2046 5.1.1)."""
         self._preamble += chunk
         found = self._preamble.find(self._delimiter)
+        earliest = found if found >= 0 else len(self._preamble) - len(self._delimiter)  # where it may yet be
+        if earliest > MAX_PREAMBLE_BYTES:
+            raise MalformedForm
         if found < 0:
-            if len(self._preamble) > MAX_PART_HEADER_BYTES:
-                raise MalformedForm
             return b""
         self._begun = True
         return self._preamble[found + 2 :]
