@@ -24,6 +24,7 @@ from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.moving import CopiedTable, tables_in_order
 from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base, Project, User
+from modelyard.services import results, upkeep
 from modelyard.services.database_copy import copy_database
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
@@ -133,6 +134,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{folder}/modelyard.db"
     with served(folder, url) as (_live, client):
         Filling(client).fill()
+    database = Database(url)
+    results.keep(database, results.CHECK, 0, 0, upkeep.Progress())
+    database.close()
     return url
 
 

@@ -21,7 +21,7 @@ Upkeep = Callable[..., list[dict[str, Any]]]
 def upkeep_of(folder: Path, variables: Mapping[str, str]) -> Upkeep:
     """The commands themselves, on the registry in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
-    environment |= {"MODELYARD_GC_GRACE": "0", **variables}
+    environment |= {"MODELYARD_GC_GRACE": "0", "MODELYARD_LOG_LEVEL": "warning", **variables}
 
     def run(*arguments: str) -> list[dict[str, Any]]:
         command = [str(COMMAND), *arguments, "--json"]

@@ -24,12 +24,13 @@ EXAMPLES = int(os.environ.get("MODELYARD_FUZZ", "0"))
 SEED = os.environ.get("MODELYARD_FUZZ_SEED", "20261125")
 PHASES = ("--phases=examples,coverage,fuzzing,stateful", f"--max-examples={EXAMPLES}")
 QUICK = ("--phases=examples,coverage,stateful",)
+UNLIMITED = {"MODELYARD_RATE_LIMIT_ANONYMOUS": "0", "MODELYARD_RATE_LIMIT_FAILED_LOGINS": "0"}
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[ServerProcess]:
-    with serving(tmp_path) as server:
+    with serving(tmp_path, environment=UNLIMITED) as server:
         with server.client as root:
             _fill(root)
         yield server

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from modelyard.errors import TooManyRequests
 from modelyard.routes.mlflow.common import ROOT
 from modelyard.routes.openapi_operations import (
     ANSWERS,
@@ -120,7 +121,7 @@ def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
     yield from (status for status, keys in STATUSES.items() if key in keys)
     if not path.startswith(API):
         return
-    yield from (401, 403, 503)
+    yield from (401, 403, 429, 503)
     if "{" in path:
         yield 404
     if operation.get("parameters") or "requestBody" in operation:
@@ -134,7 +135,8 @@ def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
 def _refusal(status: int, *, mlflow: bool) -> dict[str, Any]:
     shapes: Iterable[str] = ("MLflowError",) if mlflow else ("Message", "ParameterError", "TokenError")
     schema: Schema = {"anyOf": [ref(shape) for shape in shapes]}
-    return _response(REASONS[status], {JSON: schema}, HEADERS.get(status, {}))
+    content = {JSON: schema, PLAIN: TEXT} if status == TooManyRequests.status else {JSON: schema}
+    return _response(REASONS[status], content, HEADERS.get(status, {}))
 
 
 def _response(description: str, content: dict[str, Schema], headers: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -41,12 +41,14 @@ def _found(key: str, schema: str) -> Schema:
 
 
 _USER, _MEMBER, _PROJECT, _TOKEN, _NEW_TOKEN = map(ref, ("User", "Member", "Project", "Token", "NewToken"))
+_EVENT = ref("AuditEvent")
 _MODEL, _LOGGED = record(registered_model=ref("RegisteredModel")), record(model=ref("LoggedModel"))
 _LATEST = record(model_versions=several(ref("ModelVersion")))
 _CHECKS = several(record(status=TEXT))
 
 # By method and path; what is not here and has a body answers with an empty object, as most of MLflow's operations do.
 ANSWERS: dict[str, Schema] = {
+    "GET /metrics": TEXT,
     "GET /-/health": TEXT,
     "GET /-/liveness": record(status=TEXT),
     "GET /-/readiness": record(status=TEXT, database_check=_CHECKS, blob_store_check=_CHECKS),
@@ -62,6 +64,10 @@ ANSWERS: dict[str, Schema] = {
             ("POST", "/users/{user_id}/block", {"const": True}),
             ("POST", "/users/{user_id}/unblock", {"const": True}),
             ("POST", "/users/{user_id}/personal_access_tokens", _NEW_TOKEN),
+            ("GET", "/audit_events", several(_EVENT)),
+            ("GET", "/audit_events/{event_id}", _EVENT),
+            ("GET", "/projects/{project}/audit_events", several(_EVENT)),
+            ("GET", "/projects/{project}/audit_events/{event_id}", _EVENT),
             ("GET", "/personal_access_tokens", several(_TOKEN)),
             ("GET", "/personal_access_tokens/{token_id}", _TOKEN),
             ("POST", "/personal_access_tokens/{token_id}/rotate", _NEW_TOKEN),
@@ -147,6 +153,7 @@ REASONS = {
     412: "A condition of the request does not hold.",
     413: "The body is larger than any that makes sense here.",
     416: "The file has no such range.",
+    429: "Too many requests, failed logins or uploads at a time; worth a retry later.",
     501: "Not offered; MLflow's client then goes another way.",
     503: "The database or the blob store is away for the moment.",
     507: "The disk is full; nothing was stored.",
@@ -163,7 +170,11 @@ PAGING = {
     "Link": {"schema": TEXT, "required": True, "description": "first, prev, next and last (RFC 8288)."},
 }
 VALIDATORS = {"ETag": TEXT_HEADER, "Repr-Digest": {**TEXT_HEADER, "description": "RFC 9530, sha-256."}}
-HEADERS = {401: {"WWW-Authenticate": TEXT_HEADER}, 503: {"Retry-After": _NUMBER_HEADER}}
+HEADERS = {
+    401: {"WWW-Authenticate": TEXT_HEADER},
+    429: {"Retry-After": _NUMBER_HEADER},
+    503: {"Retry-After": _NUMBER_HEADER},
+}
 _ID: Schema = {"type": "integer", "minimum": 1}
 _NAME: Schema = {  # of one segment of a path; names may have several
     "type": "string",
@@ -172,6 +183,7 @@ _NAME: Schema = {  # of one segment of a path; names may have several
 PARAMETERS: dict[str, Schema] = {
     "project": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)+$"}]},
     "user_id": _ID,
+    "event_id": _ID,
     "token_id": {"anyOf": [_ID, {"const": "self"}]},
     "package_id": _ID,
     "file_id": _ID,

@@ -58,7 +58,7 @@ _PACKAGE = record(
     status=TEXT,
     _links=record(web_path=URL, delete_api_path=URL),
     created_at=MOMENT,
-    last_downloaded_at=NOTHING,
+    last_downloaded_at=maybe(MOMENT),
     tags=several(TEXT),
     pipelines=several(TEXT),
 )
@@ -134,7 +134,19 @@ SCHEMAS: dict[str, Schema] = {
         **_PUBLIC, access_level=NUMBER, created_at=MOMENT, expires_at=maybe(DAY), membership_state={"const": "active"}
     ),
     "Project": also(
-        _PROJECT, permissions=record(project_access=maybe(record(access_level=NUMBER)), group_access=NOTHING)
+        _PROJECT,
+        permissions=record(project_access=maybe(record(access_level=NUMBER)), group_access=NOTHING),
+        storage_limit=maybe(NUMBER),
+        statistics=record(storage_size=NUMBER, packages_size=NUMBER),
+    ),
+    "AuditEvent": record(
+        id=NUMBER,
+        author_id=NUMBER,
+        entity_id=NUMBER,
+        entity_type={"enum": ["User", "Project"]},
+        event_name=TEXT,
+        details={"type": "object", "required": ["custom_message"], "properties": {"custom_message": TEXT}},
+        created_at=MOMENT,
     ),
     "Token": also(_TOKEN, access_level=NUMBER),
     "NewToken": also(record(**_TOKEN["properties"], token=TEXT), access_level=NUMBER),
