@@ -14,6 +14,7 @@ PostgreSQL's faults are those of tests/registry/test_lost_connections.py and tes
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -26,8 +27,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from modelyard.registry.backends import sqlite
+from modelyard.registry.repository import Registry
 from tests.e2e.processes import COMMAND
 from tests.faults.conftest import LARGE, SMALL, Yard, yard_in
 
@@ -70,6 +74,33 @@ def test_locked_for_longer_than_the_timeout(impatient: Yard) -> None:
     assert yard.check(read=True) == []
     assert yard.gc() == ["blob"]
     assert yard.put("new", b"new").status_code == 201
+
+
+def test_those_who_queue_behind_a_lock_wait_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each for itself would wait as long again as all before it."""
+    tries, begin = [], sqlite._begin
+
+    def counted(connection: Connection) -> None:
+        tries.append(connection)
+        begin(connection)
+
+    def work(registry: Registry) -> None:
+        registry.session.connection()
+
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(sqlite, "_begin", counted)
+    with yard_in(tmp_path) as yard:
+        database = yard.live.app.state.database
+
+        async def write_all() -> list[object]:
+            return list(await asyncio.gather(*[database.write(work) for _ in range(4)], return_exceptions=True))
+
+        with locked(yard):
+            tries.clear()
+            results = asyncio.run(write_all())
+        assert [type(result) for result in results] == [OperationalError] * 4
+        assert len(tries) == 1
+        assert yard.put("new", b"new").status_code == 201
 
 
 def test_locked_for_a_while(yard: Yard) -> None:

@@ -69,8 +69,14 @@ class Database:
         return await self._hop("read", self._readers, self.read_now, work)
 
     async def write(self, work: Callable[[Registry], T]) -> T:
-        """`write_now` on a writer thread."""
-        return await self._hop("write", self._writers, self.write_now, work)
+        """`write_now` on a writer thread. Who has queued for one for too long is refused as by a locked database."""
+        queued = time.monotonic()
+
+        def in_time(work: Callable[[Registry], T]) -> T:
+            self._backend.refuse_late(time.monotonic() - queued)
+            return self.write_now(work)
+
+        return await self._hop("write", self._writers, in_time, work)
 
     def read_now(self, work: Callable[[Registry], T]) -> T:
         """Run `work` inside `reading`, and again on another connection if that was lost."""

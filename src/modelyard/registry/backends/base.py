@@ -37,6 +37,10 @@ class Backend(ABC):
     def alone(self, work: str) -> AbstractContextManager[None]:
         """See `Database.alone`."""
 
+    def refuse_late(self, waited: float) -> None:
+        """Refuse a writer that has waited so many seconds for its thread, if nothing is to be hoped for."""
+        del waited
+
     def is_passing(self, error: Exception, *, committing: bool) -> bool:
         """Whether a unit of work that failed so has left nothing behind, and may well succeed when it is run again."""
         del error, committing

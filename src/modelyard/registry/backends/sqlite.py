@@ -47,6 +47,11 @@ class SQLiteBackend(Backend):
                 raise TurnTaken(work) from error
             yield
 
+    def refuse_late(self, waited: float) -> None:
+        """See `Backend.refuse_late`. Behind a lock that is not released, each in the queue would wait as long again."""
+        if waited >= BUSY_TIMEOUT_SECONDS:
+            raise OperationalError("BEGIN", None, sqlite3.OperationalError("database is locked, others wait before"))
+
     def generation(self) -> int | None:
         """See `Backend.generation`. Read from shared memory in microseconds, so it does not block."""
         if not self.engine.url.database:
