@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from modelyard import logs
-from tests.live import LiveServer
+from tests.live import running
 
 
 @pytest.fixture(autouse=True)
@@ -64,26 +64,19 @@ def test_a_traceback_never_shows_a_value(capsys: Capture, form: str | None) -> N
     assert secret not in text
 
 
-def test_each_request_is_one_line_with_its_id_and_no_secret(
-    capsys: Capture, server: LiveServer, root: httpx.Client, version_url: str
-) -> None:
+def test_each_request_is_one_line_with_its_id_and_no_secret(capsys: Capture, tmp_path: Path) -> None:
     logs.configure("info", "json")
-    answer = root.get(
-        f"{version_url}/no%20file",
-        params={"private_token": server.root_token},
-        headers={"X-Request-Id": "from-the-client.1"},
-    )
+    path = "/projects/1/packages/ml_models/1/files/no%20file"
+    with running(tmp_path) as server, server.client(server.root_token) as root:
+        answer = root.get(
+            path, params={"private_token": server.root_token}, headers={"X-Request-Id": "from-the-client.1"}
+        )
     assert answer.headers["x-request-id"] == "from-the-client.1"
-    text = ""
-    for _ in range(100):  # the line is written after the answer
-        text += capsys.readouterr().err
-        if "no%20file" in text:
-            break
-        root.get("/version")
+    text = capsys.readouterr().err
     served = [each for each in text.splitlines() if '"request_id"' in each]  # the client logs its requests as well
     (line,) = [json.loads(each) for each in served if "no%20file" in each]
     assert (line["event"], line["method"], line["status"]) == ("request", "GET", 404)
-    assert line["path"] == f"/api/v4{version_url}/no%20file"
+    assert line["path"] == f"/api/v4{path}"
     assert (line["request_id"], line["client"]) == ("from-the-client.1", "127.0.0.1")
     assert server.root_token not in "\n".join(served)
 

@@ -5,6 +5,7 @@ These operations take the bare request and read their own path, so that `direct`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import orjson
@@ -18,13 +19,15 @@ from modelyard.routes.transfers import UploadOptions, files_of, precondition_of,
 from modelyard.routes.urls import own_url
 from modelyard.services.locating import Address
 from modelyard.services.remote import Offer
-from modelyard.wire.headers import combined
+from modelyard.wire.headers import combined, encoded
 from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
+from modelyard.wire.send import BytesResponse
 
 router = APIRouter(
     prefix="/api/v4/projects/{project}/packages/ml_models/{model_version_id}/files", tags=["model files"]
 )
 
+NO_HEADERS: Mapping[str, str] = {}
 AUTHORIZE_SUFFIX = "/authorize"
 PATH = "/{name:path}"
 
@@ -99,8 +102,10 @@ def _parsed(project: str, model_version_id: str, name: str) -> Address:
     return Address(parse_project(project), parse_owner(model_version_id), parsed_name)
 
 
-def _json(body: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(body), status, headers, "application/json")
+def _json(body: dict[str, object], status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+    content = orjson.dumps(body)
+    own = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    return BytesResponse(status, encoded({**own, **headers}), content)
 
 
 router.add_api_route(

@@ -47,6 +47,7 @@ class RequestLog:
     def __init__(self, app: ASGIApp, observe: Observe) -> None:
         self.app = app
         self.observe = observe
+        self._log = structlog.get_logger().bind()  # as configured by now: to ask that for each line takes 3 µs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on the request; the log line carries no query and no header, so never a token."""
@@ -78,8 +79,19 @@ class RequestLog:
             exchange.status = scope.get("answered", exchange.status)
             seconds = time.perf_counter() - exchange.begun
             self.observe(scope, exchange.status, exchange.received, exchange.sent, seconds)
-            _log_request(scope, exchange, seconds)
+            self._log_request(scope, exchange, seconds)
             structlog.contextvars.clear_contextvars()
+
+    def _log_request(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
+        self._log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=exchange.status,
+            bytes=exchange.sent,
+            ms=round(seconds * 1000, 2),
+            client=_address(scope),
+        )
 
 
 class _Exchange:
@@ -117,18 +129,6 @@ def request_id(scope: Scope) -> str:
         if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
     return f"{random.getrandbits(128):032x}"
-
-
-def _log_request(scope: Scope, exchange: _Exchange, seconds: float) -> None:
-    log.info(
-        "request",
-        method=scope["method"],
-        path=scope["path"],
-        status=exchange.status,
-        bytes=exchange.sent,
-        ms=round(seconds * 1000, 2),
-        client=_address(scope),
-    )
 
 
 def _address(scope: Scope) -> str | None:
