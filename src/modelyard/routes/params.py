@@ -118,6 +118,8 @@ def read_query(request: Request, lists: frozenset[str] = frozenset()) -> dict[st
 
 
 async def _read_body(request: Request, lists: frozenset[str]) -> dict[str, Any]:
+    if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
+        return {}  # there is no body (RFC 9112 section 6.3)
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     body = await _bounded_body(request)
     if not body.strip():
