@@ -178,8 +178,8 @@ def test_a_kill_fails_nothing_but_what_was_under_way_there(yard: Yard, monkeypat
     before = len(yard.nginx.log().splitlines())
     with load(yard) as seen:
         time.sleep(1.5)
-        moment = time.monotonic()
         killed.kill()
+        moment = time.monotonic()  # a process that is dying still takes connections: only now it is gone
         time.sleep(2)
         yard.restart(1)
         time.sleep(1)
