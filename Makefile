@@ -4,7 +4,9 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
-DATABASE_TESTS := tests/mlflow tests/registry tests/routes tests/services tests/test_permissions.py
+# Tests that meet no database, or name all of theirs: they run once.
+ONCE := $(addprefix tests/,access blobs wire e2e/test_replicas.py \
+	$(addprefix test_,chart.py copy_database.py deployment.py logs.py project.py settings.py))
 JOBS ?= auto
 PYTEST := $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -17,10 +19,10 @@ help: ## Show this list
 serve: $(RUNTIME) ## Set up, migrate and serve on 127.0.0.1:8080
 	$(BIN)/modelyard serve $(ARGS)
 
-test: $(DEV) ## Set up and run all tests, with coverage; those on the database once more on PostgreSQL
+test: $(DEV) ## Set up and run all tests, on SQLite and on PostgreSQL, with coverage
 	$(BIN)/coverage erase
 	$(PYTEST) $(ARGS)
-	MODELYARD_TEST_DATABASE=postgresql $(PYTEST) $(or $(ARGS),$(DATABASE_TESTS))
+	MODELYARD_TEST_DATABASE=postgresql $(PYTEST) $(or $(ARGS),$(addprefix --ignore=,$(ONCE)))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

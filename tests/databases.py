@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import text
+
+from modelyard.registry.engine import make_engine
 from tests import postgres
 
 ON_POSTGRESQL = os.environ.get("MODELYARD_TEST_DATABASE") == "postgresql"
 
-
-def database_url(folder: Path, *, migrated: bool = True) -> str:
-    """The URL of the database that belongs to a folder; a new one, with the newest schema if it can be had cheaply."""
-    return _postgresql(folder, migrated) if ON_POSTGRESQL else f"sqlite:///{folder}/modelyard.db"
+_made: dict[Path, str] = {}
 
 
-@cache
-def _postgresql(_folder: Path, migrated: bool) -> str:
-    return postgres.cluster().fresh(migrated=migrated)
+def database_url(data: Path, *, migrated: bool = True) -> str:
+    """The URL of the database of a data folder; a new one has the newest schema, if it can be had cheaply."""
+    if not ON_POSTGRESQL:
+        return f"sqlite:///{data}/modelyard.db"
+    if data not in _made:
+        _made[data] = postgres.cluster().fresh(migrated=migrated)
+    return _made[data]
+
+
+def execute(data: Path, statement: str) -> Sequence[Any]:
+    """Run one statement behind a registry's back; the answer is the rows that it gives."""
+    engine = make_engine(database_url(data))
+    try:
+        with engine.begin() as connection:
+            result = connection.execute(text(statement))
+            return result.fetchall() if result.returns_rows else ()
+    finally:
+        engine.dispose()

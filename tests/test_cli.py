@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import subprocess
-import sys
-from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -17,23 +12,16 @@ from modelyard.amounts import BYTES
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests import postgres
+from tests.commands import run
+from tests.databases import database_url, execute
 from tests.live import running
 from tests.tokens import is_well_formed
-
-COMMAND = Path(sys.executable).with_name("modelyard")
-
-
-def run(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
-    environment |= {f"MODELYARD_{name}": value for name, value in settings.items()}
-    return subprocess.run(
-        [COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    prepare(Settings(_env_file=None, data_dir=tmp_path / "data"))  # type: ignore[call-arg]
+    data = tmp_path / "data"
+    prepare(Settings(_env_file=None, data_dir=data, database_url=database_url(data)))  # type: ignore[call-arg]
     return tmp_path
 
 
@@ -48,8 +36,7 @@ def test_migrating_makes_the_administrator_and_a_token_that_only_they_can_read(t
 
 
 def test_a_database_of_a_newer_program_is_named_in_one_line(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as database, database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    execute(folder / "data", "UPDATE alembic_version SET version_num = '9999'")
     for command in (["serve", "--port", "0"], ["migrate"], ["check"]):
         done = run(folder, *command)
         assert (done.returncode, done.stdout) == (1, "")
@@ -153,6 +140,7 @@ def test_a_database_that_is_not_migrated_says_so(tmp_path: Path) -> None:
     assert "modelyard migrate" in done.stderr
 
 
+@pytest.mark.sqlite
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = run(tmp_path, "check", DATA_DIR=str(tmp_path / "nowhere"))
     assert done.returncode == 1
@@ -174,8 +162,7 @@ def test_check_and_gc_list_what_they_find(folder: Path) -> None:
 
 def runs(folder: Path) -> dict[str, tuple[int, int, bool]]:
     """What the runs of upkeep have left: findings, bytes, and whether they came to the end."""
-    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as database:
-        rows = database.execute("SELECT task, found, size, position = '' FROM upkeep_runs").fetchall()
+    rows = execute(folder / "data", "SELECT task, found, size, position = '' FROM upkeep_runs")
     return {task: (found, size, bool(complete)) for task, found, size, complete in rows}
 
 
@@ -210,8 +197,7 @@ def test_check_and_gc_leave_their_results_and_a_dry_run_none(folder: Path) -> No
 
 
 def test_gc_forgets_old_events_of_the_audit_trail(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as database, database:
-        database.execute("UPDATE audit_events SET created_at = created_at - 86400000 * 31 WHERE id = 1")
+    execute(folder / "data", "UPDATE audit_events SET created_at = created_at - 2678400000 WHERE id = 1")
     assert "audit events forgotten" not in run(folder, "gc", AUDIT_DAYS="0").stderr
     done = run(folder, "gc", "--dry-run", AUDIT_DAYS="30")
     assert "audit events forgotten" not in done.stderr
@@ -262,8 +248,7 @@ def test_a_missing_blob_fails_the_check(folder: Path) -> None:
 
 def test_a_project_s_bytes_that_are_miscounted_fail_the_check(folder: Path) -> None:
     run(folder, "project", "create", "ada/p")
-    with closing(sqlite3.connect(folder / "data" / "modelyard.db")) as connection, connection:
-        connection.execute("INSERT INTO project_storage (project_id, slot, size) VALUES (1, 0, 7)")
+    execute(folder / "data", "INSERT INTO project_storage (project_id, slot, size) VALUES (1, 0, 7)")
     done = run(folder, "check")
     assert (done.returncode, done.stdout) == (1, "storage\tada/p\t7 bytes counted, 0 bytes there\n")
     listed = json.loads(run(folder, "check", "--json").stdout)

@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
+from tests.commands import run
+from tests.databases import ON_POSTGRESQL
 from tests.live import running
-from tests.test_cli import run
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a registry in `data` that has two files of one content, and a third."""
     folder = tmp_path_factory.mktemp("original")
-    url = f"sqlite:///{folder}/data/modelyard.db"
-    with running(folder / "data", database_url=url) as live, live.client(live.root_token) as root:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "notes").touch()
+    with running(folder / "data") as live, live.client(live.root_token) as root:
         project = root.post("/projects", json={"name": "p"}).json()["id"]
         root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
         for name, content in (("a", b"one"), ("b", b"one"), ("c", b"another")):
@@ -54,7 +56,8 @@ def test_a_backup_says_what_it_has_done(original: Path, tmp_path: Path) -> None:
     assert (restored.returncode, restored.stdout.split("\t")[3]) == (0, "2 linked")
     assert run(tmp_path, "check", "--read").stdout == ""
     again = run(tmp_path, "restore", "backup")
-    assert (again.returncode, again.stderr) == (1, f"modelyard: {tmp_path}/data/modelyard.db exists already\n")
+    reason = "the database is not empty" if ON_POSTGRESQL else f"{tmp_path}/data/modelyard.db exists already"
+    assert (again.returncode, again.stderr) == (1, f"modelyard: {reason}\n")
 
 
 def test_a_blob_that_is_lost_is_listed_and_exit_status_1(original: Path, tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_a_blob_that_is_lost_is_listed_and_exit_status_1(original: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("backup", "data"), "modelyard: data is no backup: it holds modelyard.db\n"),
+        (("backup", "mine"), "modelyard: mine is no backup: it holds notes\n"),
         (("restore", "nowhere"), "modelyard: nowhere is no complete backup: there is no manifest.json\n"),
     ],
 )
@@ -80,6 +83,7 @@ def test_a_refusal_is_one_line(original: Path, arguments: tuple[str, ...], sente
     assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_damaged_does_not_replace_a_backup(original: Path, tmp_path: Path) -> None:
     run(original, "backup", str(tmp_path / "backup"))
     run(tmp_path, "restore", "backup")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -29,9 +27,9 @@ from modelyard.services.database_copy import copy_database
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests import postgres
+from tests.commands import run
 from tests.live import LiveServer, running
 
-COMMAND = Path(sys.executable).with_name("modelyard")
 TOKEN = "the-administrators-own-token"
 ODD = "Ünïcode 🚀 \N{RIGHT-TO-LEFT OVERRIDE} 'single' \"double\" \\ % _ {} $1 :x ?"
 LARGE = 2**53 + 1  # what a float cannot hold
@@ -342,26 +340,18 @@ def test_every_table_comes_after_those_that_it_refers_to() -> None:
 
 
 def test_the_command_prints_what_it_has_copied(source: str, tmp_path: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
-        return subprocess.run(
-            [COMMAND, "copy-database", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def copy(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return run(tmp_path, "copy-database", *arguments)
 
     target = f"sqlite:///{tmp_path}/target.db"
     counts = {name: len(found) for name, found in rows(source).items()}
-    copied = run(source, target, "--json")
+    copied = copy(source, target, "--json")
     assert copied.returncode == 0, copied.stderr
     assert {each["table"]: each["rows"] for each in json.loads(copied.stdout)} == counts
-    again = run(source, target)
+    again = copy(source, target)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     assert "not empty" in again.stderr
-    other = run(source, f"sqlite:///{tmp_path}/other.db")
+    other = copy(source, f"sqlite:///{tmp_path}/other.db")
     assert f"users\t{counts['users']} rows\n" in other.stdout
-    wrong = run(source, "mysql://db")
+    wrong = copy(source, "mysql://db")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,8 @@ import yaml
 
 from modelyard.cli import cli
 from modelyard.settings import Settings
+from tests.commands import environment_of
+from tests.databases import ON_POSTGRESQL, database_url
 from tests.live import running
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +24,14 @@ README = (ROOT / "README.md").read_text()
 @pytest.mark.slow
 def test_every_shell_block_runs_against_a_live_server(tmp_path: Path) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    if ON_POSTGRESQL:  # a folder of its own does not bring a database of its own along
+        empty = database_url(tmp_path / "restored", migrated=False)
+        where = next(number for number, block in enumerate(blocks) if "modelyard restore" in block)
+        blocks[where] = f"(export MODELYARD_DATABASE_URL='{empty}'\n{blocks[where]})"
     assert len(blocks) > 8
     with running(tmp_path / "data") as live:
         script = "\n".join(["set -euo pipefail", *blocks]).replace("http://127.0.0.1:8080", live.url)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+        environment = environment_of(tmp_path)
         environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
         done = subprocess.run(
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

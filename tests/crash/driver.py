@@ -15,7 +15,6 @@ to the machine, so a failure may take a few runs of its seed to come again.
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import threading
@@ -27,10 +26,11 @@ from pathlib import Path
 
 import httpx
 
+from tests.commands import COMMAND, environment_of
 from tests.crash.contents import LARGEST, Contents
 from tests.crash.uploader import Uploader
 from tests.crash.verify import errors_logged, only_the_unreferenced_goes, upkeep_of
-from tests.e2e.processes import COMMAND, ServerProcess, serving
+from tests.e2e.processes import ServerProcess, serving
 
 UPLOADERS = 8
 MAX_SECONDS = 2.0
@@ -49,7 +49,7 @@ class Plan:
     largest: int = LARGEST  # bytes of a file
     max_seconds: float = MAX_SECONDS  # from the first request of a round to its kill
     max_workers: int = 2  # processes of a server; the seed decides between 1 and these
-    database_url: str | None = None  # SQLite in the folder where it is None
+    database_url: str | None = None  # where it is None, of the kind that the tests run on
 
 
 def run(folder: Path, plan: Plan, say: Callable[[str], None] = print) -> None:
@@ -119,13 +119,15 @@ class _Driver:
     @contextmanager
     def _collecting(self, stop: threading.Event, *, kill: bool) -> Iterator[None]:
         """`modelyard gc` again and again; at the end the last one is killed too, or goes on without the server."""
-        variables = {**os.environ, **self.variables, "MODELYARD_GC_GRACE": "0"}
+        environment = environment_of(self.folder, {**self.variables, "MODELYARD_GC_GRACE": "0"})
         processes: list[subprocess.Popen[bytes]] = []
 
         def collect() -> None:
             with (self.folder / "gc.log").open("ab") as log:
                 while not stop.is_set():
-                    process = subprocess.Popen([COMMAND, "gc"], cwd=self.folder, env=variables, stdout=log, stderr=log)
+                    process = subprocess.Popen(
+                        [COMMAND, "gc"], cwd=self.folder, env=environment, stdout=log, stderr=log
+                    )
                     processes.append(process)
                     process.wait()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -13,20 +12,15 @@ from tests.crash.contents import KIB, MIB, Contents
 from tests.crash.driver import CrashFailure, Plan, run
 from tests.crash.ledger import Ledger, deleted, uploaded
 from tests.crash.uploader import Body
-from tests.databases import ON_POSTGRESQL, database_url
 from tests.e2e.processes import ServerProcess
 
 SEED = 20
 
 
-def plan(folder: Path, **values: Any) -> Plan:
-    return Plan(SEED, database_url=database_url(folder, migrated=False) if ON_POSTGRESQL else None, **values)
-
-
 @pytest.mark.slow
 def test_what_was_acknowledged_survives_kills_and_nothing_else_shows(tmp_path: Path) -> None:
     lines: list[str] = []
-    run(tmp_path, plan(tmp_path, kills=3), lines.append)
+    run(tmp_path, Plan(SEED, kills=3), lines.append)
     assert lines[0].startswith(f"seed {SEED}, 3 kills")
     assert len(lines) == 4
 
@@ -46,7 +40,7 @@ def test_a_file_that_is_lost_breaks_the_run_and_its_seed_is_told(
 
     monkeypatch.setattr(ServerProcess, "kill", kill_and_lose)
     with pytest.raises(CrashFailure, match=rf"round 0 of seed {SEED}.*is damaged"):
-        run(tmp_path, plan(tmp_path, kills=1, largest=64 * KIB, max_seconds=0.5))
+        run(tmp_path, Plan(SEED, kills=1, largest=64 * KIB, max_seconds=0.5))
 
 
 def test_an_unanswered_request_was_done_or_was_not() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.services import upkeep
-from tests.e2e.processes import COMMAND
+from tests.commands import COMMAND, environment_of
 from tests.live import LiveServer
 
 Upkeep = Callable[..., list[dict[str, Any]]]
@@ -20,8 +19,8 @@ Upkeep = Callable[..., list[dict[str, Any]]]
 
 def upkeep_of(folder: Path, variables: Mapping[str, str]) -> Upkeep:
     """The commands themselves, on the registry in a folder."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
-    environment |= {"MODELYARD_GC_GRACE": "0", "MODELYARD_LOG_LEVEL": "warning", **variables}
+    quiet = {"MODELYARD_GC_GRACE": "0", "MODELYARD_LOG_LEVEL": "warning"}
+    environment = environment_of(folder, {**quiet, **variables})
 
     def run(*arguments: str) -> list[dict[str, Any]]:
         command = [str(COMMAND), *arguments, "--json"]

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.commands import COMMAND, environment_of
+
 MIB = 1024 * 1024
-COMMAND = Path(sys.executable).with_name("modelyard")
 
 
 @dataclass
@@ -72,9 +72,9 @@ def new_version(client: httpx.Client, name: str = "p") -> str:
     return f"/projects/{project}/packages/ml_models/{version}/files"
 
 
-def upkeep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def upkeep(folder: Path, variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command on a server's folder, with a grace period that is over at once."""
-    environment = os.environ | {"MODELYARD_GC_GRACE": "0"}
+    environment = environment_of(folder, {"MODELYARD_GC_GRACE": "0", **variables})
     return subprocess.run(
         [COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -129,13 +129,12 @@ def launched(
     folder: Path, port: int, arguments: tuple[str, ...] = (), variables: Mapping[str, str] | None = None
 ) -> ServerProcess:
     """A server that was just started, which the caller ends."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
     with (folder / "server.log").open("ab") as log:
         command = [str(COMMAND), "serve", "--port", str(port), *arguments]
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**environment, **(variables or {})},
+            env=environment_of(folder, variables),
             stdout=log,
             stderr=log,
             start_new_session=True,

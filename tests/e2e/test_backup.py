@@ -24,8 +24,9 @@ from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
 from modelyard.services.upkeep import collect
 from modelyard.settings import Settings
-from tests import postgres
-from tests.e2e.processes import COMMAND, ServerProcess, new_version, serving
+from tests.commands import COMMAND, environment_of
+from tests.databases import ON_POSTGRESQL, database_url
+from tests.e2e.processes import ServerProcess, new_version, serving
 from tests.s3 import BUCKET, S3Server
 
 UPLOADERS = 3
@@ -44,8 +45,8 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
-        return clean | {"MODELYARD_GC_GRACE": "0", "MODELYARD_LOG_LEVEL": "warning"} | dict(self.variables)
+        quiet = {"MODELYARD_GC_GRACE": "0", "MODELYARD_LOG_LEVEL": "warning"}
+        return environment_of(self.folder, {**quiet, **self.variables})
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Database, BlobStore]]:
@@ -138,18 +139,18 @@ class Load:
                 self.collected += len(list(collect(database, store, grace=0, dry_run=False)))
 
 
-@pytest.fixture(params=["sqlite-folder", "postgresql-bucket"])
+@pytest.fixture
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> list[Place]:
-    """A registry that is to be, and an empty one of the same kind."""
+    """A registry that is to be, and an empty one of the same kind: SQLite and a folder, or PostgreSQL and a bucket."""
     found = []
     for name in ("original", "restored"):
         variables = {}
-        if request.param == "postgresql-bucket":
+        if ON_POSTGRESQL:
             moto: S3Server = request.getfixturevalue("moto")
             variables = {
                 **moto.environment,
                 "MODELYARD_S3_ADDRESSING": "path",
-                "MODELYARD_DATABASE_URL": postgres.cluster().fresh(migrated=False),
+                "MODELYARD_DATABASE_URL": database_url(tmp_path / name / "data", migrated=False),
                 "MODELYARD_BLOB_URL": f"s3://{BUCKET}/{secrets.token_hex(8)}",
             }
         (tmp_path / name).mkdir()

@@ -29,7 +29,7 @@ def environment(swift: S3Server, prefix: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_kill_leaves_parts_that_nobody_sees_and_that_gc_leaves_alone_for_a_day(
-    tmp_path: Path, swift: S3Server, prefix: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, swift: S3Server, prefix: str, environment: dict[str, str]
 ) -> None:
     content = os.urandom(40 * MIB)
     with serving(tmp_path, environment=environment) as server, server.client as client:
@@ -49,11 +49,9 @@ def test_a_kill_leaves_parts_that_nobody_sees_and_that_gc_leaves_alone_for_a_day
         server.kill()
         uploading.join(20)
     assert len(swift.uploads(prefix)) == 1
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    collected = upkeep(tmp_path, "gc", "--json")
+    collected = upkeep(tmp_path, environment, "gc", "--json")
     assert (collected.returncode, collected.stdout.strip()) == (0, "[]"), collected.stderr
-    assert upkeep(tmp_path, "check", "--read").returncode == 0
+    assert upkeep(tmp_path, environment, "check", "--read").returncode == 0
     assert len(swift.uploads(prefix)) == 1
     with serving(tmp_path, environment=environment) as server, server.client as client:
         assert client.get(f"{url}/kept").content == content

@@ -1,4 +1,4 @@
-"""Sixteen clients on four server processes that want the same thing at the same moment, on both databases."""
+"""Sixteen clients on four server processes that want the same thing at the same moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import postgres
 from tests.e2e.processes import replicas, together
 
 CLIENTS = 16
@@ -51,13 +50,10 @@ def _filled(value: Any, number: int) -> Any:
     return value.replace("{client}", str(number)) if isinstance(value, str) else value
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def race(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Race]:
-    variables = {}
-    if request.param == "postgresql":
-        # Not migrated: all replicas want to do that at once, and to make the administrator.
-        variables["MODELYARD_DATABASE_URL"] = postgres.cluster().fresh(migrated=False)
-    with replicas(tmp_path_factory.mktemp("races"), REPLICAS, **variables) as servers, ExitStack() as stack:
+@pytest.fixture(scope="module")
+def race(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Race]:
+    # The database is not migrated: all replicas want to do that at once, and to make the administrator.
+    with replicas(tmp_path_factory.mktemp("races"), REPLICAS) as servers, ExitStack() as stack:
         yield Race([stack.enter_context(servers[number % REPLICAS].client) for number in range(CLIENTS)])
 
 

@@ -173,7 +173,7 @@ def test_rolling_all_replicas_one_by_one_fails_no_request(yard: Yard) -> None:
         assert f"127.0.0.1:{replica.port} 20" in yard.nginx.log()
 
 
-def test_a_kill_fails_nothing_but_what_was_under_way_there(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_fails_nothing_but_what_was_under_way_there(yard: Yard) -> None:
     killed = yard.replicas[1]
     before = len(yard.nginx.log().splitlines())
     with load(yard) as seen:
@@ -187,9 +187,7 @@ def test_a_kill_fails_nothing_but_what_was_under_way_there(yard: Yard, monkeypat
     assert len(seen.failed) <= CLIENTS
     for line in yard.nginx.log().splitlines()[before:]:
         assert not re.search(r'" 50\d ', line) or f" 127.0.0.1:{killed.port} 502 " in line, line
-    for name, value in yard.environment.items():
-        monkeypatch.setenv(name, value)
-    checked = upkeep(yard.folder, "check", "--read")
+    checked = upkeep(yard.folder, yard.environment, "check", "--read")
     assert (checked.returncode, checked.stdout) == (0, ""), checked.stdout + checked.stderr
 
 

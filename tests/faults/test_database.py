@@ -32,7 +32,7 @@ from sqlalchemy.exc import OperationalError
 
 from modelyard.registry.backends import sqlite
 from modelyard.registry.repository import Registry
-from tests.e2e.processes import COMMAND
+from tests.commands import COMMAND
 from tests.faults.conftest import LARGE, SMALL, Yard, yard_in
 
 pytestmark = pytest.mark.sqlite

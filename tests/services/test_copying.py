@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,8 @@ from modelyard.blobs.memory import MemoryBlobStore
 from modelyard.blobs.store import BlobStore, StoreFull
 from modelyard.services.copying import LISTED_AHEAD, Carrier, Copy, copy_blobs
 from tests.blobs.tools import CONTENT, DIGEST, put, sha256
+from tests.commands import run
 from tests.s3 import BUCKET, S3Server
-
-COMMAND = Path(sys.executable).with_name("modelyard")
 
 
 def contents(store: BlobStore) -> dict[str, str]:
@@ -113,26 +111,19 @@ def test_the_command_moves_a_folder_into_a_bucket_and_back(
     digests = {put(LocalBlobStore(tmp_path / "source"), each) for each in (b"", CONTENT, content)}
     bucket = f"s3://{BUCKET}/copies/{secrets.token_hex(8)}"
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | server.environment | {"MODELYARD_S3_ADDRESSING": "path"}
-        return subprocess.run(
-            [COMMAND, "copy-blobs", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def copy(*arguments: str) -> subprocess.CompletedProcess[str]:
+        with server.as_environment():
+            return run(tmp_path, "copy-blobs", *arguments, S3_ADDRESSING="path")
 
-    there = run(f"file://{tmp_path}/source", bucket, "--json")
+    there = copy(f"file://{tmp_path}/source", bucket, "--json")
     assert there.returncode == 0, there.stderr
-    assert {copy["sha256"] for copy in json.loads(there.stdout)} == digests
-    assert run(f"file://{tmp_path}/source", bucket).stdout == ""
-    assert run(bucket, f"file://{tmp_path}/target").returncode == 0
+    assert {each["sha256"] for each in json.loads(there.stdout)} == digests
+    assert copy(f"file://{tmp_path}/source", bucket).stdout == ""
+    assert copy(bucket, f"file://{tmp_path}/target").returncode == 0
     assert contents(LocalBlobStore(tmp_path / "target")) == {digest: digest for digest in digests}
     (tmp_path / f"target/sha256/{DIGEST[:2]}/{DIGEST[2:4]}/{DIGEST}").write_bytes(b"weighs!")
-    damaged = run(f"file://{tmp_path}/target", f"file://{tmp_path}/third")
+    damaged = copy(f"file://{tmp_path}/target", f"file://{tmp_path}/third")
     assert damaged.returncode == 1
     assert f"damaged\t{DIGEST}\t7 bytes\n" in damaged.stdout
-    nowhere = run("gs://bucket", bucket)
+    nowhere = copy("gs://bucket", bucket)
     assert (nowhere.returncode, len(nowhere.stderr.splitlines())) == (2, 1)

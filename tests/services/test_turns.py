@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -17,9 +16,9 @@ from modelyard.registry.backends import TurnTaken
 from modelyard.registry.engine import Database
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
+from tests.commands import run
 from tests.databases import database_url
 
-COMMAND = Path(sys.executable).with_name("modelyard")
 HOLD = """
 import sys
 from modelyard.registry.engine import Database
@@ -48,10 +47,7 @@ def held(url: str, work: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def upkeep(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"MODELYARD_DATA_DIR": str(folder), "MODELYARD_DATABASE_URL": url}
-    return subprocess.run(
-        [COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    return run(folder, *arguments, DATA_DIR=str(folder), DATABASE_URL=url)
 
 
 @pytest.mark.parametrize("work", ["gc", "check"])
