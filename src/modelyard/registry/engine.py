@@ -36,8 +36,8 @@ def _unobserved(_kind: str, _seconds: float) -> None:
 
 
 class Database:
-    """Transactions on the registry, from worker threads (`read`, `write`), here and now (`read_now`, `write_now`), or
-    once only (`reading`, `writing`).
+    """Transactions on the registry, from worker threads (`read`, `read_long`, `write`), here and now (`read_now`,
+    `write_now`), or once only (`reading`, `writing`).
     """
 
     def __init__(self, url: str, observe: Observe = _unobserved) -> None:
@@ -46,6 +46,9 @@ class Database:
         self.engine = self._backend.engine
         self.usage = Usage()
         self._readers = ThreadPoolExecutor(self._backend.reader_threads, thread_name_prefix="registry-read")
+        self._long_readers = ThreadPoolExecutor(
+            self._backend.long_reader_threads, thread_name_prefix="registry-long-read"
+        )
         self._writers = ThreadPoolExecutor(self._backend.writer_threads, thread_name_prefix="registry-write")
 
     @contextmanager
@@ -65,8 +68,12 @@ class Database:
             yield Registry(session, self.usage)
 
     async def read(self, work: Callable[[Registry], T]) -> T:
-        """`read_now` on a reader thread."""
+        """`read_now` on a reader thread, where all others wait: for a few rows by their keys."""
         return await self._hop("read", self._readers, self.read_now, work)
+
+    async def read_long(self, work: Callable[[Registry], T]) -> T:
+        """`read_now` on a thread for what may take long: searches, and whatever reads more than the database."""
+        return await self._hop("read", self._long_readers, self.read_now, work)
 
     async def write(self, work: Callable[[Registry], T]) -> T:
         """`write_now` on a writer thread. Who has queued for one for too long is refused as by a locked database."""
@@ -111,6 +118,7 @@ class Database:
     def close(self) -> None:
         """Let running transactions end and give every connection back."""
         self._readers.shutdown()
+        self._long_readers.shutdown()
         self._writers.shutdown()
         self._backend.close()
 

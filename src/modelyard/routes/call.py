@@ -29,11 +29,11 @@ class Call:
 
     async def read(self, work: Work[T]) -> T:
         """What `work` reads for a signed-in caller."""
-        return await self.database.read(lambda registry: work(registry, self._signed_in(registry, False)))
+        return await self.database.read_long(lambda registry: work(registry, self._signed_in(registry, False)))
 
     async def read_public(self, work: Work[T]) -> T:
         """What `work` reads for anybody; it must ask the policy what an anonymous caller sees."""
-        return await self.database.read(lambda registry: work(registry, authenticate(registry, self.credential)))
+        return await self.database.read_long(lambda registry: work(registry, authenticate(registry, self.credential)))
 
     async def write(self, work: Work[T], *, any_scope: bool = False) -> T:
         """What `work` changes for a signed-in caller, in one transaction; the token must be one that may write."""

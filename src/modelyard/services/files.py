@@ -187,7 +187,7 @@ class FileService:
             file = readable(location, credential)
             opened = await self._run(lambda: open_file(self.store, file))
         else:
-            location, opened = await self.database.read(
+            location, opened = await self.database.read_long(
                 lambda registry: self._find_and_open(registry, credential, address)
             )
             self._remember(credential, address, location, generation)

@@ -2,7 +2,7 @@
 
 Each block costs a thread hop, and two blocks are held for each transfer. 64 KiB a hop take five times the processor of
 1 MiB; but with 1 MiB for each, 200 slow readers took 600 MiB and halved the speed of a fast one beside them. At this
-pace they take 45 MiB and nothing of its speed, and 32 transfers at once 40 MiB instead of 105.
+pace they take 45 MiB and nothing of its speed, and 32 transfers at once 32 MiB instead of 105.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 from weakref import WeakSet
 
 LEAST_BYTES, MOST_BYTES = 64 * 1024, 1024 * 1024
-SHARED_BYTES = 16 * 1024 * 1024  # for one block of each transfer that gets more than the least
+SHARED_BYTES = 12 * 1024 * 1024  # for one block of each transfer that gets more than the least
 QUICK_SECONDS = 0.1  # in which the other side has to move a block; a busy server alone should not take that long
 MOVED_BEFORE = 16  # blocks of a size must have been moved quickly before that size: a socket swallows the first bytes
 

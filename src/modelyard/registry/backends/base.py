@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 
 from sqlalchemy import Engine
 
-READER_THREADS = 8
-
 
 class TurnTaken(Exception):
     """Another process, wherever it runs, is at work that goes on only once at a time."""
@@ -20,7 +18,8 @@ class Backend(ABC):
     `reader` and `writer` are the same pool, whose transactions begin as reading or writing ones.
     """
 
-    reader_threads = READER_THREADS
+    reader_threads: int
+    long_reader_threads = 4
     writer_threads: int
     attempts = 1  # at a unit of work, the first one included
 

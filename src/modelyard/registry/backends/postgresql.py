@@ -15,10 +15,9 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 
-from modelyard.registry.backends.base import READER_THREADS, Backend, TurnTaken
+from modelyard.registry.backends.base import Backend, TurnTaken
 from modelyard.registry.locks import lock_number
 
-WRITER_THREADS = 8
 SPARE_CONNECTIONS = 4  # for probes, and for commands that work without the threads
 POOL_TIMEOUT_SECONDS = 10
 SERVER_OPTIONS = {  # milliseconds
@@ -53,14 +52,15 @@ PASSING = {  # SQLSTATEs of appendix A of PostgreSQL's documentation
 class PostgreSQLBackend(Backend):
     """Connections are not tested before use: a lost one shows in the work itself, which is run again on a new one."""
 
-    writer_threads = WRITER_THREADS
+    reader_threads = 8
+    writer_threads = 8
     attempts = 6
 
     def __init__(self, url: str) -> None:
         engine = create_engine(
             url,
             connect_args=_connect_options(make_url(url)),
-            pool_size=READER_THREADS + WRITER_THREADS,
+            pool_size=self.reader_threads + self.long_reader_threads + self.writer_threads,
             max_overflow=SPARE_CONNECTIONS,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_use_lifo=True,

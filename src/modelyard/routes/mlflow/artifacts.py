@@ -47,7 +47,7 @@ def file_list(children: Sequence[Child]) -> dict[str, object]:
 async def list_directory(project: InProject, wanted: Directory = parameters(Directory)) -> Response:
     """Names are relative to it; there is nothing in a file, nor in what is not there."""
     owner, directory = _split(quote(wanted.path.strip("/"), safe="/:"))
-    children = await project.read(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
+    children = await project.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
     return answer(file_list(children))
 
 

@@ -112,12 +112,11 @@ class ProjectCall:
 
     async def read(self, work: Read[T]) -> T:
         """What `work` reads, for callers who see the project."""
+        return await self._database.read(lambda registry: self._seen(registry, work))
 
-        def within(registry: Registry) -> T:
-            _caller, project_id = enter_project(registry, self._credential, self._ref, Action.READ)
-            return work(registry, project_id)
-
-        return await self._database.read(within)
+    async def search(self, work: Read[T]) -> T:
+        """What `work` finds among any number of rows, as `read`."""
+        return await self._database.read_long(lambda registry: self._seen(registry, work))
 
     async def write(self, work: Write[T]) -> T:
         """What `work` changes, for callers who may write in the project."""
@@ -127,6 +126,10 @@ class ProjectCall:
     async def write_run(self, run_id: str, work: Write[T]) -> T:
         """What `work` changes of one run's own data, as `write`; it need not wait for what is logged to other runs."""
         return await self._write(work, f"run {run_id}")
+
+    def _seen(self, registry: Registry, work: Read[T]) -> T:
+        _caller, project_id = enter_project(registry, self._credential, self._ref, Action.READ)
+        return work(registry, project_id)
 
     async def _write(self, work: Write[T], part: str | None) -> T:
         def within(registry: Registry) -> T:

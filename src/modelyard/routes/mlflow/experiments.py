@@ -109,7 +109,7 @@ async def get_by_name(project: InProject, wanted: ExperimentName = parameters(Ex
 @router.get("/list", summary="List experiments")
 async def list_all(project: InProject) -> Response:
     """All that are not deleted, newest first."""
-    views = await project.read(experiments.list_experiments)
+    views = await project.search(experiments.list_experiments)
     return answer({"experiments": [shapes.experiment(view) for view in views]})
 
 
@@ -118,7 +118,7 @@ async def list_all(project: InProject) -> Response:
 async def search(project: InProject, query: ExperimentSearch = parameters(ExperimentSearch)) -> Response:
     """With MLflow's filters and orders."""
     wanted = query.search(query.view_type if isinstance(query.view_type, View) else View.ACTIVE_ONLY)
-    views, token = await project.read(lambda registry, pid: experiments.search_experiments(registry, pid, wanted))
+    views, token = await project.search(lambda registry, pid: experiments.search_experiments(registry, pid, wanted))
     return page_of("experiments", [shapes.experiment(view) for view in views], token)
 
 

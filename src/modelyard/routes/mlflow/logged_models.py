@@ -122,7 +122,7 @@ async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedM
 async def search(project: InProject, query: LoggedModelSearch = parameters(LoggedModelSearch)) -> Response:
     """With MLflow's filters and orders, over any number of experiments."""
     asked = query.asked()
-    views, token = await project.read(
+    views, token = await project.search(
         lambda registry, pid: logged_models.search_logged_models(registry, pid, query.experiment_ids, asked)
     )
     return page_of("models", [shapes.logged_model(view) for view in views], token)
@@ -187,5 +187,5 @@ async def list_files(project: InProject, model_id: str, wanted: Directory = para
     """Directly in one directory."""
     directory = parse_file_name(wanted.artifact_directory_path) if wanted.artifact_directory_path else ""
     owner = OwnerRef(OwnerKind.LOGGED_MODEL, model_id)
-    children = await project.read(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
+    children = await project.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
     return answer(file_list(children))

@@ -124,7 +124,7 @@ async def delete(project: InProject, wanted: Version = parameters(Version)) -> R
 @router.get("/search", summary="Search versions", openapi_extra=query_documented(SearchQuery))
 async def search(project: InProject, query: SearchQuery = parameters(SearchQuery)) -> Response:
     """With MLflow's filters and orders, over all models of the project."""
-    views, token = await project.read(lambda registry, pid: versions.search_versions(registry, pid, query.search()))
+    views, token = await project.search(lambda registry, pid: versions.search_versions(registry, pid, query.search()))
     return page_of("model_versions", [shapes.model_version(view) for view in views], token)
 
 

@@ -139,7 +139,7 @@ async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) 
 @router.get("/search", summary="Search models", openapi_extra=query_documented(SearchQuery))
 async def search(project: InProject, query: SearchQuery = parameters(SearchQuery)) -> Response:
     """With MLflow's filters and orders."""
-    views, token = await project.read(lambda registry, pid: models.search_models(registry, pid, query.search()))
+    views, token = await project.search(lambda registry, pid: models.search_models(registry, pid, query.search()))
     return page_of("registered_models", [shapes.registered_model(view) for view in views], token)
 
 

@@ -201,7 +201,7 @@ async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOut
 async def get_history(project: InProject, wanted: History = parameters(History)) -> Response:
     """Every point by step, then time, page by page."""
     limit = min(wanted.max_results, MAX_RESULTS) or DEFAULT_RESULTS
-    points, token = await project.read(
+    points, token = await project.search(
         lambda registry, pid: run_logging.metric_history(
             registry, pid, wanted.run_id, wanted.metric_key, wanted.page_token, limit
         )

@@ -75,7 +75,7 @@ async def get(request: Request, project: InProject, wanted: RunId = parameters(R
 async def search(request: Request, project: InProject, query: RunSearch = parameters(RunSearch)) -> Response:
     """With MLflow's filters and orders, over any number of experiments."""
     wanted = query.search(query.run_view_type)
-    views, token = await project.read(
+    views, token = await project.search(
         lambda registry, pid: runs.search_runs(registry, pid, query.experiment_ids, wanted)
     )
     return page_of("runs", [shapes.run(request, view) for view in views], token)
