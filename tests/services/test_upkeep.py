@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from modelyard.blobs.store import BlobWriter
-from modelyard.services import results
+from modelyard.services import results, upkeep
 from modelyard.services.pace import Pace
 from modelyard.services.upkeep import Finding, Garbage, Progress, check, collect
 from tests.live import LiveServer, running
@@ -93,6 +93,22 @@ def test_check_finds_what_is_not_what_it_was(
     root.put(f"{files}/three", content=CONTENT)  # the same content heals the blob
     assert findings(yard, read=True) == []
     delete_all(root, files)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_check_sees_every_blob_in_however_many_looks(
+    yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(upkeep, "BATCH", batch)
+    contents = [b"%d" % number for number in range(5)]
+    for content in contents:
+        root.put(f"{files}/{content.decode()}", content=content)
+    digests = sorted(hashlib.sha256(content).hexdigest() for content in contents)
+    for digest in digests:
+        blob_path(yard, digest).unlink()
+    assert findings(yard, read=False) == [Finding("missing", digest, 1) for digest in digests]
+    delete_all(root, files)
+    assert [each.name for each in garbage(yard) if each.kind == "record"] == digests
 
 
 def test_a_scrub_that_is_stopped_goes_on_where_it_was_and_finds_all(

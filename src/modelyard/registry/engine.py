@@ -45,11 +45,10 @@ class Database:
         self._backend = backend_for(url)
         self.engine = self._backend.engine
         self.usage = Usage()
-        self._readers = ThreadPoolExecutor(self._backend.reader_threads, thread_name_prefix="registry-read")
-        self._long_readers = ThreadPoolExecutor(
-            self._backend.long_reader_threads, thread_name_prefix="registry-long-read"
-        )
-        self._writers = ThreadPoolExecutor(self._backend.writer_threads, thread_name_prefix="registry-write")
+        self._readers = self._long_readers = ThreadPoolExecutor(self._backend.reader_threads, "registry-read")
+        if others := self._backend.long_reader_threads:
+            self._long_readers = ThreadPoolExecutor(others, "registry-long-read")
+        self._writers = ThreadPoolExecutor(self._backend.writer_threads, "registry-write")
 
     @contextmanager
     def reading(self) -> Iterator[Registry]:

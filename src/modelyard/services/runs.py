@@ -20,7 +20,7 @@ from modelyard.services.limits import MAX_RUN_NAME, check_length, check_tags
 from modelyard.wire.filters import parse_filter, parse_orders
 
 RUN_NAME_TAG = "mlflow.runName"
-MAX_POINTS_SHOWN = 1000  # a run with more shows the latest of each metric; the history has them all
+MAX_POINTS_SHOWN = 200  # a run with more shows the latest of each metric, as MLflow does; the history has them all
 ADJECTIVES = ("amber", "brave", "calm", "deft", "eager", "fleet", "gentle", "happy", "keen", "lucid", "quiet", "vivid")
 ANIMALS = ("badger", "crane", "dolphin", "egret", "finch", "gecko", "heron", "lynx", "otter", "raven", "stoat", "wren")
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 import structlog
@@ -22,6 +23,7 @@ from modelyard.services.pace import Pace
 log = structlog.get_logger()
 
 READ_BYTES = 1024 * 1024
+BATCH = 1000  # blobs of one look at the database
 RECORD = "record"  # garbage that takes no room
 
 
@@ -95,10 +97,8 @@ def check(
     afterwards.
     """
     pace, progress = pace or Pace(), progress or Progress()
-    start = progress.position
-    referenced = database.read_now(lambda registry: list(registry.blobs.referenced(start)))
     damaged = database.read_now(lambda registry: registry.blobs.damaged())
-    for at, (sha256, size) in enumerate(referenced):
+    for at, (sha256, size) in enumerate(_referenced(database, progress.position)):
         if at and pace.is_over():
             return
         known = sha256 in damaged
@@ -150,6 +150,17 @@ def collected(garbage: Iterable[Garbage]) -> Progress:
     progress = Progress()
     progress.size, progress.complete = sum(each.size for each in garbage if each.kind != RECORD), True
     return progress
+
+
+def _referenced(database: Database, after: str) -> Iterator[tuple[str, int]]:
+    """Digest and size of every blob that a file points at; neither all in memory nor in one long transaction."""
+    while batch := database.read_now(partial(_batch, after=after)):
+        yield from batch
+        after = batch[-1][0]
+
+
+def _batch(registry: Registry, *, after: str) -> list[tuple[str, int]]:
+    return list(islice(registry.blobs.referenced(after), BATCH))
 
 
 def _fault(store: BlobStore, sha256: str, size: int, *, read: bool, pace: Pace) -> str | None:

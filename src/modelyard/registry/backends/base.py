@@ -19,7 +19,7 @@ class Backend(ABC):
     """
 
     reader_threads: int
-    long_reader_threads = 4
+    long_reader_threads = 0  # of their own; 0: what may take long is read by the same
     writer_threads: int
     attempts = 1  # at a unit of work, the first one included
 

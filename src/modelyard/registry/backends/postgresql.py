@@ -60,7 +60,7 @@ class PostgreSQLBackend(Backend):
         engine = create_engine(
             url,
             connect_args=_connect_options(make_url(url)),
-            pool_size=self.reader_threads + self.long_reader_threads + self.writer_threads,
+            pool_size=self.reader_threads + self.writer_threads,
             max_overflow=SPARE_CONNECTIONS,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_use_lifo=True,

@@ -25,10 +25,11 @@ class SQLiteBackend(Backend):
 
     So do short reads: a statement takes microseconds, after each of which the threads fight for the interpreter. MLflow
     calls that read, 16 connections, a server on two cores: 370 to 470 a second with eight threads, 590 with two, 800
-    with one.
+    with one. What may take long is read by others.
     """
 
     reader_threads = 1
+    long_reader_threads = 4
     writer_threads = 1
 
     def __init__(self, url: str) -> None:
