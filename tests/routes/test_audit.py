@@ -146,6 +146,30 @@ def _walk_files(walk: Walk, project: int, run: int) -> None:
     walk("DELETE", f"/projects/{project}/packages/{package['id']}")
 
 
+@pytest.mark.parametrize(
+    ("changed", "value"),
+    [("name", "other"), ("path", "other"), ("visibility", "public"), ("description", "d"), ("storage_limit", 7)],
+)
+def test_whatever_is_changed_of_a_project_is_told(
+    walk: Walk, make_project: Callable[..., dict[str, Any]], changed: str, value: object
+) -> None:
+    project = make_project()
+    answer = walk("PUT", f"/projects/{project['id']}", json={changed: value})
+    assert answer[changed] == value
+    (event,) = walk.found
+    assert (event["event_name"], event["details"]["change"]) == ("project_updated", changed)
+    assert changed == "description" or str(event["details"]["to"]).endswith(str(value))
+
+
+@pytest.mark.parametrize(("changed", "value"), [("name", "Other"), ("email", "other@example.com"), ("admin", True)])
+def test_whatever_is_changed_of_a_user_is_told(
+    walk: Walk, make_user: Callable[..., Account], changed: str, value: object
+) -> None:
+    walk("PUT", f"/users/{make_user().id}", json={changed: value})
+    (event,) = walk.found
+    assert (event["event_name"], event["details"]["change"]) == ("user_updated", changed)
+
+
 def test_an_event_tells_who_from_where_by_which_request_and_when(
     root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:

@@ -104,7 +104,6 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, change: Projec
     project, facts = open_project(registry, caller, ref, Action.MANAGE)
     if change.storage_limit is not None:
         require_admin(caller)
-        project.storage_limit = None if change.storage_limit == DEFAULT_LIMIT else change.storage_limit
     if change.path is not None or change.visibility is not None:
         require(caller, facts, Action.OWN)
     name = project.name if change.name is None else change.name
@@ -117,6 +116,8 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, change: Projec
     described = description != project.description
     project.name, project.path, project.description = name, path, description
     project.visibility = change.visibility or project.visibility
+    if change.storage_limit is not None:
+        project.storage_limit = None if change.storage_limit == DEFAULT_LIMIT else change.storage_limit
     registry.audit.note_changes("project_updated", project, before, _facts(project))
     if described:
         registry.audit.note("project_updated", project, {"change": "description"})
@@ -144,7 +145,12 @@ def delete(registry: Registry, caller: Identity, ref: ProjectRef) -> None:
 
 
 def _facts(project: Project) -> dict[str, object]:
-    return {"name": project.name, "path": project.full_path, "visibility": project.visibility}
+    return {
+        "name": project.name,
+        "path": project.full_path,
+        "visibility": project.visibility,
+        "storage_limit": project.storage_limit,
+    }
 
 
 def _add_owner(registry: Registry, caller: Identity, project: Project) -> int | None:
