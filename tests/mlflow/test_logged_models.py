@@ -111,6 +111,10 @@ def test_a_deleted_logged_model_is_gone_with_its_files(mlflow: Mlflow) -> None:
         ({"order_by": [{"field_name": "name", "ascending": True}]}, "ab"),
         ({"order_by": [{"field_name": "creation_timestamp", "ascending": False}]}, "ba"),
         ({"order_by": ["name ASC"]}, "ab"),
+        ({"order_by": [{"field_name": "metrics.acc"}]}, "ab"),  # what has no value comes last, either way
+        ({"order_by": [{"field_name": "metrics.acc", "ascending": False}]}, "ab"),
+        ({"order_by": ["metrics.acc DESC", "name DESC"]}, "ab"),
+        ({"order_by": ["metrics.other DESC", "name DESC"]}, "ba"),
         ({"datasets": [{"dataset_name": "d"}]}, "a"),
         ({"datasets": [{"dataset_name": "d", "dataset_digest": "1"}]}, "a"),
         ({"datasets": [{"dataset_name": "d", "dataset_digest": "2"}]}, ""),
@@ -127,3 +131,43 @@ def test_logged_models_are_searched(mlflow: Mlflow, query: dict[str, Any], expec
     found = mlflow.ok("POST", "logged-models/search", experiment_ids=[experiment], **query)
     assert "".join(model["info"]["name"] for model in found["models"]) == expected
     assert (found["next_page_token"] is not None) is (query == {"max_results": 1})
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ({"field_name": "metrics.acc"}, "cabd"),  # the latest value counts: 0.1, 0.5, 0.9; NaN is none
+        ({"field_name": "metrics.acc", "ascending": False}, "bacd"),
+        ({"field_name": "metrics.acc", "dataset_name": "train"}, "abdc"),
+        ({"field_name": "metrics.acc", "dataset_name": "train", "ascending": False}, "badc"),
+        ({"field_name": "metrics.acc", "dataset_name": "train", "dataset_digest": "2"}, "bdca"),
+        ({"field_name": "metrics.acc", "dataset_name": "elsewhere"}, "dcba"),
+    ],
+)
+def test_logged_models_are_sorted_by_their_latest_values(mlflow: Mlflow, order: dict[str, Any], expected: str) -> None:
+    experiment, run = mlflow.experiment(), mlflow.run()
+    values: dict[str, list[tuple[object, int, str, str]]] = {  # value, step, and the dataset that it was measured on
+        "a": [(0.7, 1, "train", "1"), (0.5, 2, "train", "1")],
+        "b": [(0.2, 1, "train", "1"), (0.9, 3, "train", "2")],
+        "c": [(0.8, 1, "test", "1"), (0.1, 2, "test", "1")],
+        "d": [("NaN", 1, "train", "1")],
+    }
+    for name, points in values.items():
+        model = mlflow.logged_model(experiment_id=experiment, name=name)["info"]["model_id"]
+        for value, step, dataset, digest in points:
+            measured = {"model_id": model, "dataset_name": dataset, "dataset_digest": digest}
+            mlflow.ok("POST", "runs/log-metric", run_id=run, key="acc", value=value, timestamp=1, step=step, **measured)
+    found, token = "", ""
+    while token is not None:
+        asked = {"experiment_ids": [experiment], "order_by": [order], "max_results": 1, "page_token": token}
+        page = mlflow.ok("POST", "logged-models/search", **asked)
+        found += "".join(model["info"]["name"] for model in page["models"])
+        token = page["next_page_token"]
+    assert found == expected
+
+
+def test_logged_models_are_sorted_by_nothing_else(mlflow: Mlflow) -> None:
+    for field in ("params.p", "tags.t", "nothing"):
+        asked = {"experiment_ids": ["0"], "order_by": [{"field_name": field}]}
+        answer = mlflow.post("logged-models/search", **asked)
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")

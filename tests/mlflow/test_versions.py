@@ -49,7 +49,19 @@ def test_a_version_that_is_taken_or_none_is_refused(api: Mlflow, wrong: str) -> 
 
 
 @pytest.mark.parametrize(
-    "source", ["", "1.2.3", "dummy-source", "s3://bucket/model", "/tmp/x", "file:///x", "http://h/x"]
+    "source",
+    [
+        "",
+        "1.2.3",
+        "dummy-source",
+        "s3://bucket/model",
+        "/tmp/x",
+        "file:///x",
+        "http://h/x",
+        "http://[x",
+        "//[",
+        "a://]b[/c",
+    ],
 )
 def test_a_source_elsewhere_is_kept_as_text(api: Mlflow, source: str) -> None:
     version = api.version(source=source, run_id="0" * 32 if source else None)

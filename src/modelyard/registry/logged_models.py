@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, insert, select
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
-from modelyard.registry.search.conditions import Condition, conditions
-from modelyard.registry.search.orders import attribute_keys
+from modelyard.registry.search.conditions import conditions
+from modelyard.registry.search.logged_models import Dataset, ModelOrder, measured_on, model_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import LOGGED_MODELS
 from modelyard.registry.tables import CandidateMetric, LoggedModel, LoggedModelParam, LoggedModelTag
-from modelyard.wire.filters import Clause, Order
+from modelyard.wire.filters import Clause
 
 
 class LoggedModelRepository(Repository):
@@ -48,8 +48,8 @@ class LoggedModelRepository(Repository):
         self,
         experiment_ids: Sequence[int],
         clauses: Sequence[Clause],
-        datasets: Sequence[tuple[str, str | None]],
-        orders: Sequence[Order],
+        datasets: Sequence[Dataset],
+        orders: Sequence[ModelOrder],
         cursor: Cursor,
         limit: int,
     ) -> tuple[list[LoggedModel], Cursor | None]:
@@ -59,9 +59,9 @@ class LoggedModelRepository(Repository):
         """
         mine = [LoggedModel.experiment_id.in_(experiment_ids), *conditions(LOGGED_MODELS, clauses)]
         if datasets:
-            mine.append(LoggedModel.id.in_(select(CandidateMetric.logged_model_id).where(_measured_on(datasets))))
+            mine.append(LoggedModel.id.in_(select(CandidateMetric.logged_model_id).where(measured_on(datasets))))
         usual = () if orders else (SortKey(LoggedModel.created_at, descending=True),)
-        keys = (*attribute_keys(LOGGED_MODELS, orders), *usual, SortKey(LoggedModel.id, descending=True))
+        keys = (*model_keys(orders), *usual, SortKey(LoggedModel.id, descending=True))
         page = read_page(self.session, [Section(select(LoggedModel.id).where(*mine), keys)], cursor, limit)
         return self.entities(LoggedModel, page.ids), page.following
 
@@ -93,14 +93,6 @@ class LoggedModelRepository(Repository):
         """Insert parameters that the model does not have yet."""
         if params:
             self.session.execute(insert(LoggedModelParam), _rows(model, params))
-
-
-def _measured_on(datasets: Sequence[tuple[str, str | None]]) -> Condition:
-    named = []
-    for name, digest in datasets:
-        on_it = CandidateMetric.dataset_name == name
-        named.append(on_it & (CandidateMetric.dataset_digest == digest) if digest else on_it)
-    return or_(*named)
 
 
 def _rows(model: LoggedModel, values: Mapping[str, str]) -> list[dict[str, object]]:

@@ -12,12 +12,13 @@ from modelyard.clock import now
 from modelyard.errors import DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.registry.run_data import Point
+from modelyard.registry.search.logged_models import Dataset, ModelOrder
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import LoggedModel
 from modelyard.services.experiments import Search, active_experiment, searched_experiments
 from modelyard.services.limits import MAX_MODEL_NAME, check_key, check_params, check_tags
 from modelyard.services.runs import active_run
-from modelyard.wire.filters import Order, parse_filter, parse_orders
+from modelyard.wire.filters import parse_filter
 
 
 class LoggedModelStatus(StrEnum):
@@ -56,8 +57,8 @@ class LoggedModelSearch:
     """A search of logged models: what all searches take, and what is theirs alone."""
 
     search: Search
-    orders: Sequence[Order]
-    datasets: Sequence[tuple[str, str | None]]  # name and digest: some metric was measured on one of them
+    orders: Sequence[ModelOrder]
+    datasets: Sequence[Dataset]  # some metric was measured on one of them
 
 
 def create_logged_model(registry: Registry, caller: Identity, project_id: int, new: NewLoggedModel) -> LoggedModelView:
@@ -141,9 +142,8 @@ def search_logged_models(
     what = ("logged models", experiment_ids, asked.search.identity, tuple(asked.orders), tuple(asked.datasets))
     cursor = decode_token(asked.search.page_token, *what)
     internal_ids = searched_experiments(registry, project_id, experiment_ids)
-    orders = [*asked.orders, *parse_orders(asked.search.order_by)]
     found, following = registry.logged_models.search(
-        internal_ids, parse_filter(asked.search.filter), asked.datasets, orders, cursor, asked.search.limit
+        internal_ids, parse_filter(asked.search.filter), asked.datasets, asked.orders, cursor, asked.search.limit
     )
     return _views(registry, found), encode_token(following, *what)
 

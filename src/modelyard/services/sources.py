@@ -73,7 +73,10 @@ def _model_source(registry: Registry, project_id: int, rest: str) -> Source:
 def _place(source: str) -> tuple[OwnerRef, str] | None:
     """Owner and directory of an artifact URI, in any of the forms that a run's `artifact_uri` takes here."""
     scheme, _, rest = source.partition(":/")
-    path = urlsplit(source).path
+    try:
+        path = urlsplit(source).path
+    except ValueError:  # brackets that are no address's: a word like any other
+        return None
     match = _FILE_API.search(path)
     if scheme == "mlflow-artifacts":
         owner, directory = parse_artifact_path(rest.lstrip("/"))

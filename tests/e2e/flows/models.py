@@ -123,6 +123,13 @@ def flow_logged_models_are_searched(yard: Yard) -> None:
         [experiment], order_by=[{"field_name": "creation_timestamp", "ascending": False}], output_format="list"
     )
     assert len(ordered) == 1
+    with mlflow.start_run():
+        worse = mlflow.sklearn.log_model(trained(), **NAMED)
+        mlflow.log_metric("acc", 0.2, model_id=worse.model_id)
+    ordered = mlflow.search_logged_models(
+        [experiment], order_by=[{"field_name": "metrics.acc", "ascending": False}], output_format="list"
+    )
+    assert [model.model_id for model in ordered] == [info.model_id, worse.model_id]
     external = mlflow.create_external_model(name="elsewhere")
     mlflow.finalize_logged_model(external.model_id, "READY")
     MlflowClient().delete_logged_model(external.model_id)

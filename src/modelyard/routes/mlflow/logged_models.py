@@ -6,6 +6,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from modelyard.errors import ParameterError
+from modelyard.registry.search.logged_models import ModelOrder
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import file_list
 from modelyard.routes.mlflow.common import (
@@ -76,10 +77,13 @@ class FieldOrder(BaseModel):
 
     field_name: str
     ascending: bool = True
+    dataset_name: str | None = None  # the one whose values of the metric count
+    dataset_digest: str | None = None
 
-    def order(self) -> list[Order]:
+    def orders(self) -> list[ModelOrder]:
         """The order for the service."""
-        return [Order(order.key, not self.ascending) for order in parse_orders([self.field_name])]
+        dataset = (self.dataset_name, self.dataset_digest) if self.dataset_name else None
+        return [ModelOrder(Order(each.key, not self.ascending), dataset) for each in parse_orders([self.field_name])]
 
 
 class LoggedModelSearch(SearchQuery):
@@ -91,9 +95,9 @@ class LoggedModelSearch(SearchQuery):
 
     def asked(self) -> logged_models.LoggedModelSearch:
         """The search for the service."""
-        orders: list[Order] = []
+        orders: list[ModelOrder] = []
         for each in self.order_by:
-            orders += each.order() if isinstance(each, FieldOrder) else parse_orders([each])
+            orders += each.orders() if isinstance(each, FieldOrder) else map(ModelOrder, parse_orders([each]))
         usual = SearchQuery(filter=self.filter, max_results=self.max_results, page_token=self.page_token)
         datasets = [(each.dataset_name, each.dataset_digest) for each in self.datasets]
         return logged_models.LoggedModelSearch(usual.search(), orders, datasets)
