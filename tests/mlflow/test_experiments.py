@@ -35,9 +35,25 @@ def test_an_experiment_is_shown_by_its_id(mlflow: Mlflow) -> None:
     assert isinstance(shown["creation_time"], int)
 
 
-@pytest.mark.parametrize("query", [{"experiment_id": "999"}, {"experiment_id": "x"}, {"experiment_id": "0"}, {}])
+@pytest.mark.parametrize("query", [{"experiment_id": "999"}, {"experiment_id": "x"}, {}])
 def test_an_unknown_experiment_does_not_exist(mlflow: Mlflow, query: dict[str, str]) -> None:
     assert code_of(mlflow.get("experiments/get", **query), 404) == MISSING
+
+
+def test_the_default_experiment_is_there_before_anybody_has_used_it(mlflow: Mlflow) -> None:
+    shown = mlflow.ok("GET", "experiments/get", experiment_id="0")["experiment"]
+    assert (shown["experiment_id"], shown["name"], shown["lifecycle_stage"]) == ("0", "Default", "active")
+    assert mlflow.ok("POST", "experiments/search")["experiments"] == []
+    assert mlflow.ok("POST", "experiments/set-experiment-tag", experiment_id="0", key="k", value="v") == {}
+    shown = mlflow.ok("GET", "experiments/get", experiment_id="0")["experiment"]
+    assert (shown["name"], shown["tags"]) == ("Default", [{"key": "k", "value": "v"}])
+
+
+def test_the_experiment_of_a_model_is_not_found_by_a_search(mlflow: Mlflow) -> None:
+    mlflow.model("m")
+    mlflow.experiment("e")
+    found = mlflow.ok("POST", "experiments/search", filter="name LIKE '%'")["experiments"]
+    assert [each["name"] for each in found] == ["e"]
 
 
 def test_another_projects_experiment_does_not_exist(
@@ -147,11 +163,11 @@ def test_a_tag_is_set_again_and_deleted(mlflow: Mlflow) -> None:
     assert code_of(gone, 404) == MISSING
 
 
-def test_a_tag_may_have_twenty_thousand_characters(mlflow: Mlflow) -> None:
+def test_a_tag_may_be_long(mlflow: Mlflow) -> None:
     experiment = mlflow.experiment()
-    fits = mlflow.post("experiments/set-experiment-tag", experiment_id=experiment, key="k", value="v" * 20_000)
+    fits = mlflow.post("experiments/set-experiment-tag", experiment_id=experiment, key="k", value="v" * 65_536)
     assert fits.status_code == 200
-    over = mlflow.post("experiments/set-experiment-tag", experiment_id=experiment, key="k", value="v" * 20_001)
+    over = mlflow.post("experiments/set-experiment-tag", experiment_id=experiment, key="k", value="v" * 65_537)
     assert code_of(over, 400) == INVALID
 
 

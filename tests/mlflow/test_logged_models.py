@@ -38,7 +38,7 @@ def test_a_logged_model_has_a_name_even_without_one(mlflow: Mlflow) -> None:
     [
         ({"experiment_id": "999"}, 404),
         ({"experiment_id": "0", "source_run_id": "x"}, 404),
-        ({"experiment_id": "0", "params": [{"key": "p", "value": "v" * 6001}]}, 400),
+        ({"experiment_id": "0", "params": [{"key": "p", "value": "v" * 65_537}]}, 400),
         ({"experiment_id": "0", "tags": [{"key": "", "value": "v"}]}, 400),
         ({"experiment_id": "0", "name": "n" * 256}, 400),
         ({}, 400),
@@ -106,6 +106,8 @@ def test_a_deleted_logged_model_is_gone_with_its_files(mlflow: Mlflow) -> None:
         ({"filter": "params.p = '1'"}, "a"),
         ({"filter": "tags.t LIKE '2%'"}, "b"),
         ({"filter": "metrics.acc > 0.5"}, "a"),
+        ({"filter": "params.p IN ('1', '2')"}, "a"),
+        ({"filter": "tags.t NOT IN ('1', '2')"}, "b"),
         ({"filter": "model_type = 'x' AND status = 'LOGGED_MODEL_PENDING'"}, "b"),
         ({"filter": "creation_timestamp_ms > 0"}, "ba"),
         ({"order_by": [{"field_name": "name", "ascending": True}]}, "ab"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -158,6 +159,26 @@ def test_the_latest_version_is_the_highest(mlflow: Mlflow) -> None:
         found = mlflow.ok("POST", ask, name="m", stages=stages)["model_versions"]
         assert [v["version"] for v in found] == [v["version"] for v in expected]
     assert len(mlflow.send("GET", f"{ask}?name=m&stages=1.9.0&stages=1.10.0").json()["model_versions"]) == 2
+
+
+def test_the_latest_version_has_an_alias_that_nobody_sets(mlflow: Mlflow) -> None:
+    mlflow.model()
+    missing = mlflow.get("registered-models/alias", name="m", alias="latest")
+    assert (missing.status_code, missing.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    mlflow.version(version="2.0.0")
+    mlflow.version(version="1.0.0")
+    for alias in ("latest", "Latest"):
+        found = mlflow.ok("GET", "registered-models/alias", name="m", alias=alias)["model_version"]
+        assert found["aliases"] == ["2.0.0"]
+
+
+def test_models_are_ordered_by_their_last_change(mlflow: Mlflow) -> None:
+    for name in "ab":
+        mlflow.model(name)
+    time.sleep(0.01)
+    mlflow.ok("PATCH", "registered-models/update", name="a", description="d")
+    found = mlflow.ok("GET", "registered-models/search", order_by="timestamp DESC")["registered_models"]
+    assert [model["name"] for model in found] == ["a", "b"]
 
 
 def test_an_alias_names_one_version_at_a_time(mlflow: Mlflow) -> None:

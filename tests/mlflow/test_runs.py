@@ -115,6 +115,16 @@ def test_a_run_shows_every_point_the_latest_last(mlflow: Mlflow) -> None:
     assert [(point["step"], point["value"]) for point in points] == [(1, 0.1), (2, 0.2), (3, 0.3)]
 
 
+def test_of_points_at_one_time_the_greatest_comes_last(mlflow: Mlflow) -> None:
+    run = mlflow.run()
+    points = [{"key": "m", "value": value, "timestamp": 1, "step": 0} for value in (3.0, 2.0, "NaN")]
+    mlflow.ok("POST", "runs/log-batch", run_id=run, metrics=points)
+    shown = mlflow.show_run(run)["data"]["metrics"]
+    assert [point["value"] for point in shown] == ["NaN", 2.0, 3.0]
+    (found,) = mlflow.ok("POST", "runs/search", experiment_ids=["0"])["runs"]
+    assert [point["value"] for point in found["data"]["metrics"]] == [3.0]
+
+
 def test_a_run_with_very_many_points_shows_the_latest(mlflow: Mlflow) -> None:
     run = mlflow.run()
     for start in (0, 600):
@@ -201,11 +211,11 @@ def test_a_batch_is_kept(mlflow: Mlflow) -> None:
         {"metrics": [{"key": "m", "value": 1, "timestamp": 1}] * 1001},
         {"params": [{"key": f"p{i}", "value": "v"} for i in range(101)]},
         {"params": [{"key": "p", "value": "1"}, {"key": "p", "value": "2"}]},
-        {"params": [{"key": "p", "value": "v" * 6001}]},
+        {"params": [{"key": "p", "value": "v" * 65_537}]},
         {"params": [{"key": "", "value": "v"}]},
         {"params": [{"key": "p"}]},
         {"tags": [{"key": f"t{i}", "value": "v"} for i in range(101)]},
-        {"tags": [{"key": "t", "value": "v" * 8001}]},
+        {"tags": [{"key": "t", "value": "v" * 65_537}]},
         {"tags": [{"key": "t" * 251, "value": "v"}]},
     ],
 )
@@ -223,7 +233,7 @@ def test_a_batch_with_one_fault_leaves_nothing(mlflow: Mlflow, wrong: dict[str, 
 
 def test_values_may_be_as_long_as_mlflow_lets_them(mlflow: Mlflow) -> None:
     run = mlflow.run()
-    params, tags = [{"key": "p", "value": "v" * 6000}], [{"key": "t", "value": "v" * 8000}]
+    params, tags = [{"key": "p", "value": "v" * 65_536}], [{"key": "t", "value": "v" * 65_536}]
     mlflow.ok("POST", "runs/log-batch", run_id=run, params=params, tags=tags)
     assert mlflow.show_run(run)["data"]["params"] == params
 
@@ -271,8 +281,9 @@ def test_what_a_run_takes_in_and_brings_forth_is_shown(mlflow: Mlflow) -> None:
     dataset = {"name": "d", "digest": "1", "source_type": "local", "source": "{}", "schema": "{}"}
     tags = [{"key": "mlflow.data.context", "value": "train"}]
     inputs = {"datasets": [{"dataset": dataset, "tags": tags}], "models": [{"model_id": used["info"]["model_id"]}]}
-    for _ in range(2):
-        assert mlflow.ok("POST", "runs/log-inputs", run_id=run, **inputs) == {}
+    assert mlflow.ok("POST", "runs/log-inputs", run_id=run, **inputs) == {}
+    for more in (inputs, {"datasets": [{"dataset": dataset | {"source": "other"}, "tags": []}]}):
+        assert mlflow.ok("POST", "runs/log-inputs", run_id=run, **more) == {}  # the first stays
     outputs = [{"model_id": made["info"]["model_id"], "step": 3}]
     assert mlflow.ok("POST", "runs/outputs", run_id=run, models=outputs) == {}
     shown = mlflow.show_run(run)

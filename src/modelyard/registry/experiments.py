@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, storable
@@ -71,9 +71,10 @@ class ExperimentRepository(Repository):
         cursor: Cursor,
         limit: int,
     ) -> tuple[list[Experiment], Cursor | None]:
-        """A page of experiments, newest first unless ordered otherwise."""
+        """A page of experiments, newest first unless ordered otherwise; without those that models have as their own."""
         statement = select(Experiment.id).where(
             Experiment.project_id == project_id,
+            ~exists().where(Model.default_experiment_id == Experiment.id),
             *lifecycle(view, Experiment.deleted_at),
             *conditions(EXPERIMENTS, clauses),
         )

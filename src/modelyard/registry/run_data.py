@@ -153,10 +153,13 @@ class RunDataRepository(Repository):
         rows = [_latest_row(candidate, point) for point in latest.values()]
         self.write_rows(_keep_latest(self.dialect), rows)
 
-    def set_dataset(self, dataset: CandidateDataset) -> None:
-        """Note a dataset, in place of what was known of the same one."""
-        self.session.merge(dataset)
-        self.session.flush()
+    def add_dataset(self, dataset: CandidateDataset) -> None:
+        """Note a dataset; one that the run has already stays as it was first logged, as in MLflow."""
+        known = (CandidateDataset.candidate_id == dataset.candidate_id) & (CandidateDataset.name == dataset.name)
+        known &= CandidateDataset.digest == dataset.digest
+        if self.session.scalar(select(CandidateDataset.name).where(known)) is None:
+            self.session.add(dataset)
+            self.session.flush()
 
     def link_model(self, candidate: Candidate, logged_model_id: int, step: int, *, output: bool) -> None:
         """Note that a run took in or brought forth a logged model."""
@@ -184,7 +187,10 @@ _VALUES = select(
 )
 _ALL_VALUES = (
     _VALUES.where(CandidateMetric.candidate_id == bindparam("candidate_id"))
-    .order_by(CandidateMetric.name, CandidateMetric.step, CandidateMetric.timestamp, CandidateMetric.id)
+    .order_by(
+        *(CandidateMetric.name, CandidateMetric.step, CandidateMetric.timestamp),
+        *(CandidateMetric.is_nan.desc(), CandidateMetric.value, CandidateMetric.id),  # as the latest is chosen
+    )
     .limit(bindparam("limit"))
 )
 

@@ -12,7 +12,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import View
 from modelyard.registry.tables import Experiment
-from modelyard.services.limits import MAX_EXPERIMENT_NAME, MAX_EXPERIMENT_TAG_VALUE, check_tags
+from modelyard.services.limits import MAX_EXPERIMENT_NAME, check_tags
 from modelyard.wire.filters import parse_filter, parse_orders
 from modelyard.wire.paths import parse_id
 
@@ -50,7 +50,7 @@ def create_experiment(
 ) -> Experiment:
     """Make an experiment. Raises AlreadyExists, and InvalidValue for a name that is blank or too long."""
     _check_name(name)
-    check_tags(tags, max_value=MAX_EXPERIMENT_TAG_VALUE)
+    check_tags(tags)
     _check_free(registry, project_id, name)
     iid = registry.projects.next_experiment_iid(project_id)
     experiment = Experiment(project_id=project_id, iid=iid, name=name, user_id=caller.user_id)
@@ -97,7 +97,10 @@ def searched_experiments(registry: Registry, project_id: int, experiment_ids: Se
 
 
 def get_experiment(registry: Registry, project_id: int, experiment_id: str) -> ExperimentView:
-    """An experiment with its tags. Raises DoesNotExist."""
+    """An experiment with its tags; the default one also while nobody has used it yet. Raises DoesNotExist."""
+    if experiment_id == DEFAULT_EXPERIMENT_ID and not registry.experiments.by_name(project_id, DEFAULT_EXPERIMENT):
+        unused = Experiment(project_id=project_id, iid=0, name=DEFAULT_EXPERIMENT, created_at=0, updated_at=0)
+        return ExperimentView(unused, {})
     return _view(registry, find_experiment(registry, project_id, experiment_id))
 
 
@@ -147,9 +150,11 @@ def restore_experiment(registry: Registry, project_id: int, experiment_id: str) 
     registry.experiments.mark_deleted(experiment, None)
 
 
-def set_tag(registry: Registry, project_id: int, experiment_id: str, key: str, value: str) -> None:
+def set_tag(registry: Registry, caller: Identity, project_id: int, experiment_id: str, key: str, value: str) -> None:
     """Set a tag of an experiment. Raises DoesNotExist, InvalidValue."""
-    check_tags({key: value}, max_value=MAX_EXPERIMENT_TAG_VALUE)
+    check_tags({key: value})
+    if experiment_id == DEFAULT_EXPERIMENT_ID:
+        active_experiment(registry, caller, project_id, experiment_id)
     registry.experiments.set_tag(_to_change(registry, project_id, experiment_id), key, value)
 
 

@@ -1,4 +1,7 @@
-"""How long names and values may be: the larger of GitLab's and MLflow's limits, in characters."""
+"""How long names and values may be, in characters: the larger of GitLab's and MLflow's limits, or more.
+
+MLflow's own server cuts longer values of runs, so its users do not know the limits. Nothing is cut here.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,7 @@ MAX_RUN_NAME = 255
 MAX_DESCRIPTION = 10_000
 MAX_KEY = 250  # of tags, parameters and metrics
 MAX_REGISTRY_KEY = 255  # of tags of models and versions
-MAX_PARAM_VALUE = 6_000
-MAX_TAG_VALUE = 8_000
-MAX_EXPERIMENT_TAG_VALUE = 20_000
+MAX_PARAM_VALUE = MAX_TAG_VALUE = 65_536
 MAX_REGISTRY_TAG_VALUE = 100_000
 MAX_SOURCE = 2_000
 

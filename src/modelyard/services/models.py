@@ -27,6 +27,7 @@ from modelyard.wire.filters import parse_filter, parse_orders
 # GitLab's pattern of package names, which models share.
 _NAME = re.compile(r"@?(?:[\w.+-]*/)*[\w.-]+(?:@(?:[\w.+-]*/)*[\w.-]*)?", re.ASCII)
 # MLflow's rule for aliases; a version number is no alias, since `@v1` could then mean two things.
+LATEST = "latest"  # an alias that nobody sets
 _ALIAS = re.compile(r"(?!latest$)(?!v\d+$)[\w-]{1,255}", re.ASCII | re.IGNORECASE)
 
 
@@ -160,12 +161,14 @@ def delete_alias(registry: Registry, project_id: int, name: str, alias: str) -> 
 
 
 def by_alias(registry: Registry, project_id: int, name: str, alias: str) -> VersionView:
-    """The version that an alias names; every semantic version is an alias of itself, as in GitLab.
-
-    Raises DoesNotExist.
+    """The version that an alias names; every semantic version is an alias of itself, as in GitLab, and `latest` of the
+    highest, as in MLflow. Raises DoesNotExist.
     """
-    model = find_model(registry, project_id, name)
-    version = registry.versions.by_alias(model.id, alias) or registry.versions.by_semver(model.id, alias)
+    model, versions = find_model(registry, project_id, name), registry.versions
+    if alias.lower() == LATEST:
+        version = versions.latest(model.id)
+    else:
+        version = versions.by_alias(model.id, alias) or versions.by_semver(model.id, alias)
     if version is None:
         raise DoesNotExist(f"Registered model alias {alias} not found")
     return version_views(registry, [version])[0]
@@ -179,8 +182,8 @@ def _check_name(name: str) -> None:
 def _check_free(registry: Registry, project_id: int, name: str) -> None:
     if registry.models.by_name(project_id, name) is not None:
         raise AlreadyExists(f"Registered model '{name}' already exists")
-    if registry.experiments.by_name(project_id, f"[model]{name}") or registry.experiments.by_name(project_id, name):
-        raise AlreadyExists(f"An experiment is already named '{name}'")
+    if registry.experiments.by_name(project_id, f"[model]{name}") is not None:
+        raise AlreadyExists(f"An experiment is already named '[model]{name}'")
 
 
 def _views(registry: Registry, models: Sequence[Model]) -> list[ModelView]:

@@ -53,6 +53,7 @@ class Rows:
     key: Column
     value: Column
     numeric: bool = False
+    listed: bool = False  # whether IN is known, which MLflow has not for what hangs on runs
     head: Column | None = None  # the indexed beginning of `value`
     scope: Column | None = None  # leads the index: what the owners that are searched belong to
 
@@ -118,7 +119,8 @@ def _attribute_condition(attribute: Attribute, clause: Clause) -> Condition:
 
 
 def _row_condition(subject: Subject, rows: Rows, clause: Clause, scope: Scope | None) -> Condition:
-    _check(clause, NUMBER_OPERATORS if rows.numeric else ROW_OPERATORS, numeric=rows.numeric)
+    texts = ROW_OPERATORS | {Operator.IN, Operator.NOT_IN} if rows.listed else ROW_OPERATORS
+    _check(clause, NUMBER_OPERATORS if rows.numeric else texts, numeric=rows.numeric)
     matches = [rows.key == clause.key.name]
     if clause.operator not in {Operator.IS_NULL, Operator.IS_NOT_NULL}:
         matches.append(_row_comparison(rows, clause))

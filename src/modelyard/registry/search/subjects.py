@@ -47,6 +47,7 @@ MODELS = Subject(
         "name": Attribute(Model.name),
         "id": Attribute(Model.id, numeric=True, filtered=False),
         **_times(Attribute(Model.created_at, numeric=True), Attribute(Model.updated_at, numeric=True)),
+        "timestamp": Attribute(Model.updated_at, numeric=True),  # so MLflow has it of models alone
     },
     rows={Entity.TAG: Rows(ModelTag.model_id, ModelTag.key, ModelTag.value)},
     prompts=True,
@@ -79,8 +80,8 @@ LOGGED_MODELS = Subject(
         **_times(Attribute(LoggedModel.created_at, numeric=True), Attribute(LoggedModel.updated_at, numeric=True)),
     },
     rows={
-        Entity.TAG: Rows(LoggedModelTag.logged_model_id, LoggedModelTag.key, LoggedModelTag.value),
-        Entity.PARAM: Rows(LoggedModelParam.logged_model_id, LoggedModelParam.key, LoggedModelParam.value),
+        Entity.TAG: Rows(LoggedModelTag.logged_model_id, LoggedModelTag.key, LoggedModelTag.value, listed=True),
+        Entity.PARAM: Rows(LoggedModelParam.logged_model_id, LoggedModelParam.key, LoggedModelParam.value, listed=True),
         Entity.METRIC: Rows(CandidateMetric.logged_model_id, CandidateMetric.name, CandidateMetric.value, numeric=True),
     },
 )
