@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests import postgres
 from tests.commands import run
-from tests.databases import database_url, execute
+from tests.databases import ON_POSTGRESQL, database_url, execute
 from tests.live import running
 from tests.tokens import is_well_formed
 
@@ -123,6 +124,46 @@ def test_every_command_works_on_postgresql(tmp_path: Path) -> None:
         assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == (
             ["schema migrated"] if command == ["migrate"] else []
         )
+
+
+def test_fields_that_are_wrong_are_named(folder: Path) -> None:
+    done = run(folder, "token", "create", "--user", "root", "--name", "n", "--expires-at", "2020-01-01")
+    assert (done.returncode, done.stderr) == (1, "modelyard: expires_at must be in the future\n")
+
+
+def test_an_address_that_is_taken_is_one_line_before_anything_is_announced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(tmp_path, "serve", "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"modelyard: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    done = run(tmp_path, "serve", HOST="192.0.2.1")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "status"), [("nowhere", "target", 1), ("same", "same/", 2)], ids=["absent", "same"]
+)
+def test_blobs_are_not_copied_from_where_none_are(tmp_path: Path, source: str, target: str, status: int) -> None:
+    done = run(tmp_path, "copy-blobs", f"file://{tmp_path}/{source}", f"file://{tmp_path}/{target}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (status, "", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["what?", "p%41q", "a b", "h#sh"])
+def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    assert run(tmp_path, "migrate", DATA_DIR=name).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "modelyard.db").exists() is not ON_POSTGRESQL
+    assert run(tmp_path, "check", DATA_DIR=name).returncode == 0
+
+
+@pytest.mark.parametrize("where", [".env", "secret"])
+def test_settings_that_are_no_text_are_one_line(tmp_path: Path, where: str) -> None:
+    (tmp_path / where).write_bytes(b"\xff\xfe\n")
+    done = run(tmp_path, "migrate", **({"ROOT_TOKEN_FILE": "secret"} if where == "secret" else {}))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert where in done.stderr
 
 
 def test_bad_settings_stop_every_command_with_one_line(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from modelyard.routes import (
     version,
 )
 from modelyard.routes.direct import DirectRoutes
+from modelyard.routes.head import HeadAsGet
 from modelyard.routes.mlflow import (
     artifacts,
     experiments,
@@ -82,7 +83,7 @@ class Application(FastAPI):
     def __init__(self, throttle: Throttle, counted: Metrics, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
-        gate = Gate(DirectRoutes(super().__call__, self, routes), throttle)
+        gate = Gate(DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle)
         self._front = RequestLog(RawPath(gate), counted.request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -181,7 +182,8 @@ class Settings(BaseSettings):
     @property
     def effective_database_url(self) -> str:
         """The database's URL with the default filled in."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'modelyard.db'}"
+        path = quote(str(self.data_dir.absolute() / "modelyard.db"))
+        return self.database_url or f"sqlite:///{path}"
 
     @property
     def effective_blob_url(self) -> str:
@@ -219,9 +221,9 @@ class _SecretFiles(PydanticBaseSettingsSource):
         if not path:
             return None, field_name, False
         try:
-            return Path(path).read_text().strip(), field_name, False
-        except OSError as error:
-            reason = error.strerror or error
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.reason if isinstance(error, UnicodeDecodeError) else error.strerror or error
             raise SettingsError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {reason}") from error
 
     def __call__(self) -> dict[str, Any]:
@@ -240,6 +242,8 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         faults = (f"{PREFIX}{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors())
         raise SettingsError("; ".join(faults)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"cannot read .env: {error.reason}") from error
 
 
 def _reason(message: str) -> str:

@@ -42,6 +42,8 @@ def digits(text: str) -> bool:
 
 def model_of_ranges(header: str, size: int) -> list[list[int]] | str:
     """The positions of each range that the file has, or `ignore`, or `unsatisfiable`."""
+    if size == 0:
+        return "ignore"  # as a server may (section 14.2)
     unit, equals, rest = header.partition("=")
     elements = [element for element in (each.strip(" \t") for each in rest.split(",")) if element]
     if unit.strip().lower() != "bytes" or not equals or not elements:

@@ -164,7 +164,7 @@ def test_maintainers_describe_and_owners_decide(
 def test_unknown_methods_and_paths_have_gitlabs_bodies(root: httpx.Client) -> None:
     refused = root.patch("/projects")
     assert (refused.status_code, refused.json()) == (405, {"error": "405 Not Allowed"})
-    assert refused.headers["allow"] == "GET, POST"
+    assert refused.headers["allow"] == "GET, HEAD, POST"
     assert root.get("/nothing/here").json() == {"error": "404 Not Found"}
 
 

@@ -60,9 +60,9 @@ def test_ranges_beyond_the_file_cannot_be_satisfied(header: str) -> None:
         parse_range(header, 100)
 
 
-def test_nothing_of_an_empty_file_can_be_asked_for() -> None:
-    with pytest.raises(UnsatisfiableRange):
-        parse_range("bytes=0-", 0)
+@pytest.mark.parametrize("header", ["bytes=0-", "bytes=-5", "bytes=-0", "bytes=3-4"])
+def test_an_empty_file_is_given_whole(header: str) -> None:
+    assert parse_range(header, 0) is None
 
 
 def test_more_ranges_than_anyone_needs_are_refused() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -50,13 +49,20 @@ def main() -> None:
     except SettingsError as error:
         _fail(str(error), 2)
     except ApiError as error:
-        _fail(json.dumps(error.body.get("message", error.body.get("error"))).strip('"'), 1)
+        _fail(_sentence(error), 1)
     except (CommandError, BlobError, NewerDatabase, OSError) as error:
         _fail(str(error), 1)
     except DatabaseError as error:
         if not isinstance(error, OperationalError) and not is_damaged(error):
             raise
         _fail(f"database: {str(error.orig).partition(chr(10))[0]}", 1)
+
+
+def _sentence(error: ApiError) -> str:
+    message = error.body.get("message", error.body.get("error"))
+    if isinstance(message, dict):  # of fields, each with what is wrong with it
+        return ", ".join(f"{field} {reason}" for field, reasons in message.items() for reason in reasons)
+    return str(message)
 
 
 def _fail(sentence: str, status: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from modelyard import logs
-from modelyard.blobs.open import open_store
+from modelyard.blobs.open import FILE_SCHEME, open_store
 from modelyard.cli.common import print_items
+from modelyard.errors import CommandError
 from modelyard.services import copying
 from modelyard.services.copying import Copy
 from modelyard.settings import load_settings
@@ -26,16 +28,26 @@ def copy_blobs(source: str, target: str, as_json: bool) -> None:
     """
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
+    if source.rstrip("/") == target.rstrip("/"):
+        raise click.UsageError("FROM and TO are the same")
+    _refuse_absent(source)
+    stores = open_store(settings, source), open_store(settings, target)
     copies: list[Copy] = []
 
     def noted() -> Iterator[Copy]:
-        for copy in copying.copy_blobs(open_store(settings, source), open_store(settings, target)):
+        for copy in copying.copy_blobs(*stores):
             copies.append(copy)
             yield copy
 
     print_items(noted(), as_json, lambda c: f"{c.outcome}\t{c.sha256}\t{c.size} bytes")
     if any(copy.outcome != "copied" for copy in copies):
         sys.exit(1)
+
+
+def _refuse_absent(url: str) -> None:
+    """A local store is made where there is none, and a mistyped one would look as if all had been copied."""
+    if url.startswith(FILE_SCHEME) and not (Path(url.removeprefix(FILE_SCHEME)) / "sha256").is_dir():
+        raise CommandError(f"there are no blobs in {url}")
 
 
 @click.command("copy-database")

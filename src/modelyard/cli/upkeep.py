@@ -22,7 +22,11 @@ log = structlog.get_logger()
 @click.command()
 @click.option("--read", is_flag=True, help="Read and hash every blob again.")
 @click.option("--max-rate", type=BYTES, help="Bytes that are read in a second at most, such as 50M.")
-@click.option("--max-time", type=SECONDS, help="Stop after this time, such as 2h; the next run with it goes on there.")
+@click.option(
+    "--max-time",
+    type=SECONDS,
+    help="Stop after this time, such as 2h, at a blob's end; the next run goes on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool) -> None:
     """Compare database and blob store; exit 0 when all is well, 1 with a list otherwise, 75 if a check is running.

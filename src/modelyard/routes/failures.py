@@ -134,7 +134,7 @@ def _allowed_methods(request: Request) -> str:
     for route in request.app.state.routes:
         if route.matches({**request.scope, "method": "GET"})[0] is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
-    return ", ".join(sorted(methods))
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {

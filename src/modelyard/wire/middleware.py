@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
 import structlog
@@ -24,6 +24,11 @@ log = structlog.get_logger()
 Observe = Callable[[Scope, int, int, int, float], None]
 
 CLIENT_CLOSED_REQUEST = 499  # what nginx logs when nobody waits for the answer any more
+PRIVATE = (  # GitLab's own headers
+    (b"cache-control", b"max-age=0, private, must-revalidate"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+)
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -117,10 +122,19 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.begun_sending = True
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            message["headers"] = [*_kept_private(message), (b"x-request-id", self.request_id.encode())]
         else:
             self.sent += len(message.get("body", b""))
         await self._send(message)
+
+
+def _kept_private(message: Message) -> Iterable[tuple[bytes, bytes]]:
+    """The headers of an answer; it says itself how it may be cached, or is its client's alone.
+
+    A cache in front knows of `Authorization`, but not that `PRIVATE-TOKEN` opens what the next client may not see.
+    """
+    headers: Sequence[tuple[bytes, bytes]] = message.get("headers", ())
+    return headers if any(name == b"cache-control" for name, _value in headers) else (*headers, *PRIVATE)
 
 
 def request_id(scope: Scope) -> str:

@@ -38,10 +38,11 @@ def parse_range(header: str | None, size: int) -> list[ByteRange] | None:
     """The ranges that a `Range` header asks for, of a file of `size` bytes; None where the whole file is the answer.
 
     A header of another unit, one that is malformed, and one whose ranges overlap so much that they add up to more than
-    the file are ignored (section 14.2). Raises UnsatisfiableRange when nothing of the file is asked for.
+    the file are ignored (section 14.2), and so is any of an empty file: some clients send one with each request. Raises
+    UnsatisfiableRange when nothing of the file is asked for.
     """
     specs = _parse_specs(header)
-    if specs is None:
+    if specs is None or size == 0:
         return None
     if len(specs) > MAX_RANGES:
         raise UnsatisfiableRange("too many ranges")
