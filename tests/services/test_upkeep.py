@@ -18,6 +18,7 @@ from modelyard.services import results, upkeep
 from modelyard.services.pace import Pace
 from modelyard.services.upkeep import Finding, Garbage, Progress, check, collect
 from tests.live import LiveServer, running
+from tests.services.test_pace import Clock
 
 CONTENT = b"content of a model"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -109,6 +110,24 @@ def test_check_sees_every_blob_in_however_many_looks(
     assert findings(yard, read=False) == [Finding("missing", digest, 1) for digest in digests]
     delete_all(root, files)
     assert [each.name for each in garbage(yard) if each.kind == "record"] == digests
+
+
+def test_a_scrub_stops_within_a_large_blob_but_gets_through_one(
+    yard: LiveServer, root: httpx.Client, files: str
+) -> None:
+    size = 3 * upkeep.READ_BYTES
+    contents = [os.urandom(size) for _ in range(2)]
+    for number, content in enumerate(contents):
+        root.put(f"{files}/{number}", content=content)
+    digests = sorted(hashlib.sha256(content).hexdigest() for content in contents)
+    progress = Progress()
+    for seconds in (size + 1, size - 1):  # at a byte a second: within the second blob, and within the last one
+        clock, progress = Clock(), Progress(progress.position)
+        pace = Pace(1, seconds, clock=clock, sleep=clock.sleep)
+        assert list(check(yard.app.state.database, yard.app.state.store, read=True, pace=pace, progress=progress)) == []
+        assert (progress.position, progress.size) == (digests[0] if seconds > size else digests[1], size)
+    assert progress.complete
+    delete_all(root, files)
 
 
 def test_a_scrub_that_is_stopped_goes_on_where_it_was_and_finds_all(

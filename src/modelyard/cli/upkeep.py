@@ -25,7 +25,7 @@ log = structlog.get_logger()
 @click.option(
     "--max-time",
     type=SECONDS,
-    help="Stop after this time, such as 2h, at a blob's end; the next run goes on.",
+    help="Stop after this time, such as 2h, or after one blob; the next run goes on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool) -> None:

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 READ_BYTES = 1024 * 1024
 BATCH = 1000  # blobs of one look at the database
 RECORD = "record"  # garbage that takes no room
+UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ def check(
     """Compare every blob that a file points at with the store; `read` re-hashes the bytes, at the pace.
 
     What only `read` finds is remembered: without it, such a blob is reported too, and it is not served until it is
-    right again. When the time is up it stops, though not within a blob; `progress` tells where, and whether it came to
-    the end. Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob
+    right again. When the time is up it stops, though not within its first blob; `progress` tells where, and whether it
+    came to the end. Uploads and deletions may go on meanwhile: a fault counts only if a file still points at the blob
     afterwards.
     """
     pace, progress = pace or Pace(), progress or Progress()
@@ -103,7 +104,9 @@ def check(
             return
         known = sha256 in damaged
         before = store.stat(sha256) if read else None
-        fault = _fault(store, sha256, size, read=read, pace=pace)
+        fault = _fault(store, sha256, size, read=read, pace=pace, whole=at == 0)
+        if fault == UNFINISHED:
+            return
         progress.position, progress.size = sha256, pace.spent
         if before is not None and fault == (None if known else "digest"):
             _remember(database, store, before, damaged=not known)
@@ -163,7 +166,8 @@ def _batch(registry: Registry, *, after: str) -> list[tuple[str, int]]:
     return list(islice(registry.blobs.referenced(after), BATCH))
 
 
-def _fault(store: BlobStore, sha256: str, size: int, *, read: bool, pace: Pace) -> str | None:
+def _fault(store: BlobStore, sha256: str, size: int, *, read: bool, pace: Pace, whole: bool) -> str | None:
+    """What is wrong with a blob; UNFINISHED when the time is up before its end, unless it is to be read `whole`."""
     try:
         with store.open(sha256) as reader:
             if reader.size != size:
@@ -172,6 +176,8 @@ def _fault(store: BlobStore, sha256: str, size: int, *, read: bool, pace: Pace) 
                 return None
             digest, offset = hashlib.sha256(), 0
             while block := reader.read(offset, READ_BYTES):
+                if not whole and pace.is_over():
+                    return UNFINISHED
                 pace.spend(len(block))
                 digest.update(block)
                 offset += len(block)
