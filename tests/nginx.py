@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from bench.contenders.balancer import configuration
 
+from tests.ports import free_port
+
 PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
 START_SECONDS = 30
 
@@ -51,9 +53,7 @@ def running_nginx(folder: Path, ports: Sequence[int], blobs: Path | None = None)
     """nginx in front of servers on those ports of this machine; `blobs`: the folder that it may send files from."""
     program = require_nginx()
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "nginx.conf").write_text(configuration(folder, port, ports, blobs or folder / "none"))
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
     with (folder / "stderr").open("wb") as errors:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,11 +15,13 @@ import httpx
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.ports import free_port
 from tests.s3 import BUCKET, S3Server
 
 PROGRAMS = ("swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server")
 STORAGE = ("account", "container", "object")
 START_SECONDS = 60
+ATTEMPTS = 3
 
 CLUSTER = """
 [swift-hash]
@@ -88,16 +89,27 @@ def require_swift() -> None:
 @contextmanager
 def running_swift(folder: Path) -> Iterator[S3Server]:
     """A server with the bucket, whose data lies in an empty folder."""
-    etc = folder / "etc"
-    etc.mkdir()
-    ports = dict(zip((*STORAGE, "proxy", "memcached"), _free_ports(5), strict=True))
-    _configure(folder, etc, ports)
     with ExitStack() as running:
-        for kind in (*STORAGE, "proxy"):
-            running.enter_context(_process(kind, etc, folder / f"{kind}.log"))
-        server = S3Server(f"http://127.0.0.1:{ports['proxy']}")
-        _make_bucket(server, folder)
+        for attempt in range(1, ATTEMPTS + 1):  # somebody else may be quicker to take a port
+            try:
+                server = _start(folder / str(attempt), running)
+                break
+            except AssertionError:
+                running.close()
+                if attempt == ATTEMPTS:
+                    raise
         yield server
+
+
+def _start(folder: Path, running: ExitStack) -> S3Server:
+    etc = folder / "etc"
+    etc.mkdir(parents=True)
+    ports = {kind: free_port() for kind in (*STORAGE, "proxy", "memcached")}
+    _configure(folder, etc, ports)
+    processes = [running.enter_context(_process(kind, etc, folder / f"{kind}.log")) for kind in (*STORAGE, "proxy")]
+    server = S3Server(f"http://127.0.0.1:{ports['proxy']}")
+    _make_bucket(server, folder, processes)
+    return server
 
 
 def _configure(folder: Path, etc: Path, ports: dict[str, int]) -> None:
@@ -117,7 +129,7 @@ def _configure(folder: Path, etc: Path, ports: dict[str, int]) -> None:
 
 
 @contextmanager
-def _process(kind: str, etc: Path, log: Path) -> Iterator[None]:
+def _process(kind: str, etc: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [f"swift-{kind}-server", etc / f"{kind}.conf"],
@@ -126,7 +138,7 @@ def _process(kind: str, etc: Path, log: Path) -> Iterator[None]:
             stderr=subprocess.STDOUT,
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:
@@ -136,24 +148,16 @@ def _process(kind: str, etc: Path, log: Path) -> Iterator[None]:
             process.wait()
 
 
-def _make_bucket(server: S3Server, folder: Path) -> None:
+def _make_bucket(server: S3Server, folder: Path, processes: Sequence[subprocess.Popen[bytes]]) -> None:
     give_up = time.monotonic() + START_SECONDS
     while True:
         try:
             httpx.get(server.endpoint)
             server.client().create_bucket(Bucket=BUCKET)
         except (httpx.TransportError, BotoCoreError, ClientError) as error:
-            if time.monotonic() > give_up:
+            if time.monotonic() > give_up or any(process.poll() is not None for process in processes):
                 logs = "".join(path.read_text() for path in sorted(folder.glob("*.log")))
                 raise AssertionError(f"Swift did not start: {error}\n{logs}") from error
             time.sleep(0.2)
         else:
             return
-
-
-def _free_ports(number: int) -> list[int]:
-    with ExitStack() as opened:
-        sockets = [opened.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tests.crash.uploader import Uploader
 from tests.crash.verify import only_the_unreferenced_goes, upkeep_within
 from tests.databases import database_url
 from tests.live import LiveServer, running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -52,9 +52,7 @@ class Mortal:
     @contextmanager
     def serving(self) -> Iterator[httpx.Client]:
         """A server for the length of a `with`, at whose end it must have died at its step."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         process = self.start("serve", "--port", str(port))
         try:
             yield self._client(process, port)

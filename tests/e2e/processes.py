@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.commands import COMMAND, environment_of
+from tests.ports import free_port
 
 MIB = 1024 * 1024
 
@@ -116,13 +116,6 @@ def _started(folder: Path, arguments: tuple[str, ...], variables: Mapping[str, s
         if server.process.poll() is None:
             server.process.terminate()
             server.process.wait(60)
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on just now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def launched(

@@ -20,9 +20,10 @@ import httpx
 import pytest
 
 from tests import postgres
-from tests.e2e.processes import ServerProcess, free_port, launched, new_version, slowly, upkeep, wait_until_ready
+from tests.e2e.processes import ServerProcess, launched, new_version, slowly, upkeep, wait_until_ready
 from tests.e2e.test_process import MIB
 from tests.nginx import Nginx, require_nginx, running_nginx
+from tests.ports import free_port
 from tests.s3 import BUCKET, S3Server
 
 TOKEN = secrets.token_urlsafe(32)
