@@ -47,9 +47,9 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
 
     def sent(self, client: httpx.Client) -> httpx.Response:
-        json = _escaped(self.body) if self.body else None
+        content = _escaped(self.body) if self.body else None
         headers = {"Content-Type": "application/json"} if self.body else {}
-        return client.request(self.method, self.path, content=json, params=self.query or None, headers=headers)
+        return client.request(self.method, self.path, content=content, params=self.query or None, headers=headers)
 
     def spoilt(self) -> Iterator[Request]:
         """The request with one value after another replaced by something odd."""

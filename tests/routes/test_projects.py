@@ -17,7 +17,7 @@ def test_a_project_is_made_and_found_by_id_and_by_path(root: httpx.Client, serve
     assert made.status_code == 201
     project = made.json()
     assert (project["path_with_namespace"], project["visibility"]) == ("root/my-models", "internal")
-    assert project["web_url"] == f"{server.url}/root/my-models"
+    assert project["web_url"] == f"{server.url}/{project['path_with_namespace']}"
     assert project["namespace"]["full_path"] == "root"
     assert project["permissions"]["project_access"] == {"access_level": 50}
     for ref in (project["id"], "root%2Fmy-models", "Root%2fMY-Models"):

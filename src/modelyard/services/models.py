@@ -26,8 +26,8 @@ from modelyard.wire.filters import parse_filter, parse_orders
 
 # GitLab's pattern of package names, which models share.
 _NAME = re.compile(r"@?(?:[\w.+-]*/)*[\w.-]+(?:@(?:[\w.+-]*/)*[\w.-]*)?", re.ASCII)
-# MLflow's rule for aliases; a version number is no alias, since `@v1` could then mean two things.
 LATEST = "latest"  # an alias that nobody sets
+# MLflow's rule for aliases; a version number is no alias, since `@v1` could then mean two things.
 _ALIAS = re.compile(r"(?!latest$)(?!v\d+$)[\w-]{1,255}", re.ASCII | re.IGNORECASE)
 
 
