@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     blob_url: OptionalText = Field(
         None, description="Where the bytes lie, `file:///path` or `s3://bucket/prefix`; default: in the data folder."
     )
+    direct_io: bool = Field(
+        True, description="Write large files into a folder past the page cache, where its file system can."
+    )
     s3_region: OptionalText = Field(
         None, validation_alias="AWS_REGION", description="Region of the bucket; default: AWS_DEFAULT_REGION."
     )

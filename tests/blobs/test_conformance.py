@@ -232,16 +232,6 @@ def test_every_contiguous_buffer_counts_by_its_bytes(
     kept.add(sha256(b"weights!"))
 
 
-def test_a_buffer_may_be_reused_after_the_write(store: BlobStore, kept: set[str]) -> None:
-    buffer = bytearray(b"wei")
-    with store.begin() as writer:
-        writer.write([buffer])
-        buffer[:] = b"ghts"
-        writer.write([buffer])
-        writer.publish()
-    kept.add(sha256(b"weights"))
-
-
 # The fixtures are made once for all examples, which is what is wanted: one store takes them all.
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(batches=st.lists(st.lists(st.binary(max_size=300), max_size=5), max_size=5))

@@ -53,7 +53,7 @@ def test_a_write_that_the_disk_refuses_ends_the_writer_and_frees_its_bytes(
 ) -> None:
     with store.begin() as writer:
         writer.write([CONTENT])
-        monkeypatch.setattr(os, "writev", failing(number))
+        monkeypatch.setattr(os, "pwritev", failing(number))
         with pytest.raises(kind) as raised:
             writer.write([CONTENT])
         assert isinstance(raised.value.__cause__, OSError)
@@ -81,19 +81,19 @@ def test_a_restore_that_fails_leaves_nothing_behind(
         writer.write([CONTENT])
         writer.publish()
         store.delete(DIGEST)
-        monkeypatch.setattr(os, "writev", failing(errno.ENOSPC))
+        monkeypatch.setattr(os, "pwritev", failing(errno.ENOSPC))
         with pytest.raises(StoreFull):
             writer.publish()
     assert files(root) == []
 
 
 def test_short_writes_are_continued(store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    writev = os.writev
+    pwritev = os.pwritev
 
-    def write_seven_bytes(descriptor: int, buffers: Sequence[memoryview]) -> int:
-        return writev(descriptor, [b"".join(buffers)[:7]])
+    def write_seven_bytes(descriptor: int, buffers: Sequence[memoryview], offset: int) -> int:
+        return pwritev(descriptor, [b"".join(buffers)[:7]], offset)
 
-    monkeypatch.setattr(os, "writev", write_seven_bytes)
+    monkeypatch.setattr(os, "pwritev", write_seven_bytes)
     content = bytes(range(256))
     with store.begin() as writer:
         writer.write([content[:3], b"", content[3:20], content[20:24], content[24:]])

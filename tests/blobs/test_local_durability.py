@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.blobs import _posix, local
+from modelyard.blobs import _layout, _local_writer, _posix
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import StoreUnavailable, WriterClosed
 
@@ -119,7 +119,7 @@ def test_a_failed_publish_shows_nothing_and_cannot_be_repeated(
 def test_a_folder_that_cannot_be_synced_fails_the_publish(
     store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "fsync_directory", failing(errno.EIO))
+    monkeypatch.setattr(_layout, "fsync_directory", failing(errno.EIO))
     with store.begin() as writer:
         writer.write([CONTENT])
         with pytest.raises(StoreUnavailable):
@@ -137,7 +137,7 @@ def writebacks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         ranges.append((offset, length))
         return 0
 
-    monkeypatch.setattr(local, "WRITEBACK_STEP", 10)
+    monkeypatch.setattr(_local_writer, "WRITEBACK_STEP", 10)
     monkeypatch.setattr(_posix, "_writeback", record)
     return ranges
 
@@ -153,7 +153,7 @@ def test_early_flushing_may_be_missing_from_the_system(store: LocalBlobStore, mo
     missing = _posix.find_writeback("no_such_function")
     assert missing is None
     monkeypatch.setattr(_posix, "_writeback", missing)
-    monkeypatch.setattr(local, "WRITEBACK_STEP", 1)
+    monkeypatch.setattr(_local_writer, "WRITEBACK_STEP", 1)
     put(store)
     assert store.stat(DIGEST) is not None
 

@@ -8,6 +8,7 @@ and new folders whose parent has not been synced. SQLite's and PostgreSQL's own 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -18,7 +19,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine.default import DefaultDialect
 
+from modelyard.blobs import _direct
 from modelyard.cli import cli
+from modelyard.pages import PAGE_BYTES
 
 T = TypeVar("T")
 
@@ -28,6 +31,8 @@ ARMED = "armed"  # a file in the folder: with it the step is deadly, but for the
 WRITE, FILE_SYNC, NEW_FOLDER, NEW_FOLDER_SYNC = "write", "fsync", "mkdir", "fsync of the parent folder"
 RENAME, FOLDER_SYNC, COMMIT, UNLINK = "rename", "fsync of the folder", "database commit", "unlink"
 HALF_A_WRITE = "in the middle of the write"
+DIRECT_WRITE = "write past the page cache"
+HALF_A_DIRECT_WRITE = f"in the middle of the {DIRECT_WRITE}"
 
 UPLOAD_STEPS = (  # in their order
     HALF_A_WRITE,
@@ -41,6 +46,7 @@ UPLOAD_DEATHS = (  # step, and whether the machine dies too; before the rename, 
     *((step, True) for step in UPLOAD_STEPS),
     *((step, False) for step in (HALF_A_WRITE, *UPLOAD_STEPS[UPLOAD_STEPS.index(f"before the {RENAME}") :])),
 )
+DIRECT_STEPS = (HALF_A_DIRECT_WRITE, f"before the {DIRECT_WRITE}", f"after the {DIRECT_WRITE}")
 CHANGE_STEPS = (f"before the {COMMIT}", f"after the {COMMIT}")
 COLLECT_STEPS = (*CHANGE_STEPS, f"before the {UNLINK}", f"after the {UNLINK}")
 START_STEPS = tuple(  # with how many times of the same that go well before
@@ -73,23 +79,31 @@ class _Machine:
 
     def install(self) -> None:
         """Wrap the calls, for the rest of this process."""
-        self._writev, self._fsync, self._mkdir, self._replace = os.writev, os.fsync, os.mkdir, os.replace
+        self._pwritev, self._fsync, self._mkdir, self._replace = os.pwritev, os.fsync, os.mkdir, os.replace
         dialect: Any = DefaultDialect
         unlink, commit = os.unlink, dialect.do_commit
         patched: Any = os
-        patched.writev, patched.fsync, patched.mkdir, patched.replace = self.write, self.fsync, self.mkdir, self.replace
+        patched.pwritev, patched.fsync, patched.mkdir, patched.replace = (
+            self.write,
+            self.fsync,
+            self.mkdir,
+            self.replace,
+        )
         patched.unlink = lambda path, **options: self._around(UNLINK, lambda: unlink(path, **options))
+        _direct.FROM_BYTES, _direct.LEAST_BYTES = 0, PAGE_BYTES  # so that a file need not be very large for it
         dialect.do_commit = lambda self_, connection: self._around(COMMIT, lambda: commit(self_, connection))
 
-    def write(self, descriptor: int, chunks: Sequence[memoryview]) -> int:
-        """`os.writev`."""
+    def write(self, descriptor: int, chunks: Sequence[memoryview], offset: int) -> int:
+        """`os.pwritev`."""
         found = os.fstat(descriptor)
         path = os.readlink(f"/proc/self/fd/{descriptor}")
         self._dirty.setdefault((found.st_dev, found.st_ino), (path, found.st_size))
-        if self._is_due(HALF_A_WRITE):
-            os.write(descriptor, bytes(chunks[0])[: len(chunks[0]) // 2])
+        direct = bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT)
+        if self._is_due(HALF_A_DIRECT_WRITE if direct else HALF_A_WRITE):
+            half = len(chunks[0]) // 2
+            self._pwritev(descriptor, [chunks[0][: half - half % PAGE_BYTES if direct else half]], offset)
             self._die()
-        return self._around(WRITE, lambda: self._writev(descriptor, chunks))
+        return self._around(DIRECT_WRITE if direct else WRITE, lambda: self._pwritev(descriptor, chunks, offset))
 
     def fsync(self, descriptor: int) -> None:
         """`os.fsync`, of a file or of a folder."""

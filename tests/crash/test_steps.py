@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from tests.crash import dying
-from tests.crash.contents import KIB, Contents
+from tests.crash.contents import KIB, MARK_BYTES, MIB, Content, Contents
 from tests.crash.uploader import Uploader
 from tests.crash.verify import only_the_unreferenced_goes, upkeep_within
 from tests.databases import database_url
@@ -88,9 +89,20 @@ def check_after(live: LiveServer, uploader: Uploader) -> None:
 
 @pytest.mark.parametrize(("step", "power"), dying.UPLOAD_DEATHS, ids=lambda value: WHO_DIES.get(value, value))
 def test_an_upload_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, step: str, power: bool) -> None:
-    mortal = Mortal(tmp_path, step, power)
+    an_upload_dies(Mortal(tmp_path, step, power), *Contents(1, largest=512 * KIB).popular[:2])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="O_DIRECT is Linux's own")
+@BY_POWER
+@pytest.mark.parametrize("step", dying.DIRECT_STEPS)
+def test_a_large_upload_that_dies_is_not_there(tmp_path: Path, step: str, power: bool) -> None:
+    kept, lost = (Content(mark * MARK_BYTES, memoryview(bytes(3 * MIB))) for mark in (b"k", b"l"))
+    an_upload_dies(Mortal(tmp_path, step, power), kept, lost)
+
+
+def an_upload_dies(mortal: Mortal, kept: Content, lost: Content) -> None:
+    """At its step, after another upload; all else that must hold, then and after one more try."""
     contents = Contents(1, largest=512 * KIB)
-    kept, lost = contents.popular[:2]
     with mortal.serving() as client, client:
         uploader = Uploader(client, 1, contents)
         uploader.put(client, "f", kept, "raw")
@@ -98,9 +110,9 @@ def test_an_upload_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, step: 
         with pytest.raises(httpx.TransportError):
             uploader.put(client, "f", lost, "form")
     assert uploader.failures == []
-    with running(tmp_path / "data") as live:
+    with running(mortal.folder / "data") as live:
         check_after(live, uploader)
-        committed = step == f"after the {dying.COMMIT}"
+        committed = mortal.step == f"after the {dying.COMMIT}"
         assert uploader.ledger.files == {"f": (kept.sha256, lost.sha256) if committed else (kept.sha256,)}
         with live.client(live.root_token) as client:
             uploader.put(client, "f", lost, "chunked")

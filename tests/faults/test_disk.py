@@ -30,6 +30,8 @@ from typing import Any
 import httpx
 import pytest
 
+from modelyard.blobs import _direct
+from modelyard.pages import PAGE_BYTES
 from tests.e2e.processes import MIB, new_version, serving
 from tests.faults.conftest import LARGE, SMALL, Yard, yard_in
 
@@ -68,7 +70,11 @@ def small_disk(size: int) -> Iterator[Path]:
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_no_room_for_bytes_on_a_small_disk() -> None:
+@pytest.mark.parametrize("direct", [False, True], ids=["through-the-page-cache", "past-it"])
+def test_no_room_for_bytes_on_a_small_disk(monkeypatch: pytest.MonkeyPatch, direct: bool) -> None:
+    if direct:
+        monkeypatch.setattr(_direct, "FROM_BYTES", 0)
+        monkeypatch.setattr(_direct, "LEAST_BYTES", PAGE_BYTES)
     with small_disk(20 * MIB) as disk, yard_in(disk) as yard:
         with yard.logged("blob store full") as line:
             assert answer(yard.put("new", os.urandom(30 * MIB))) == FULL
@@ -166,7 +172,7 @@ def test_read_only() -> None:
         and_it_goes_on(yard)
 
 
-@pytest.mark.parametrize("call", ["writev", "utime", "fsync", "replace", "mkdir", "open", "fsync of the folder"])
+@pytest.mark.parametrize("call", ["pwritev", "utime", "fsync", "replace", "mkdir", "open", "fsync of the folder"])
 def test_input_output_errors(yard: Yard, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """Each in the place of a call that the upload makes; publishing that has failed late leaves bytes for gc."""
     name, wanted = ("fsync", "folder") if call == "fsync of the folder" else (call, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import random
 import socket
@@ -16,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from modelyard.blobs import _direct
+from modelyard.pages import PAGE_BYTES
 from modelyard.server import server_options
 from modelyard.wire import bulk
 from tests.live import LiveServer, running
@@ -174,6 +177,39 @@ def test_asyncios_own_loop_does_as_well(tmp_path: Path, monkeypatch: pytest.Monk
         url = new_version(root)
         assert root.put(f"{url}/f", content=CONTENT).status_code == 201
         assert root.get(f"{url}/f").content == CONTENT
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of what went past the page cache."""
+    lengths: list[int] = []
+    write = _direct.DirectFile.write
+
+    def noted(file: _direct.DirectFile, pages: memoryview, offset: int) -> None:
+        lengths.append(len(pages))
+        write(file, pages, offset)
+
+    monkeypatch.setattr(_direct.DirectFile, "write", noted)
+    monkeypatch.setattr(_direct, "FROM_BYTES", 100_000)
+    monkeypatch.setattr(_direct, "LEAST_BYTES", 2 * PAGE_BYTES)
+    return lengths
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="O_DIRECT is Linux's own")
+@pytest.mark.parametrize("kind", ["raw", "form", "form-with-digest"])
+def test_most_of_a_large_body_goes_past_the_page_cache(
+    server: LiveServer, root: httpx.Client, version_url: str, written: list[int], way: str, kind: str
+) -> None:
+    content = b"\r\n--" + CONTENT + b"\r\n--"
+    body = content if kind == "raw" else PART + content + END
+    digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    headers = {"raw": [], "form": [FORM], "form-with-digest": [FORM, f"Content-Digest: sha-256=:{digest}:"]}[kind]
+    with server.connect() as connection:
+        connection.sendall(head(server, version_url, len(body), *headers) + body)
+        assert read_answer(connection).status == 201
+    assert root.get(f"{version_url}/f").content == content
+    # What comes with the head, and what lies beside whole pages, goes through it.
+    assert (len(content) - 400_000 < sum(written) < len(content) - 100_000) is (way == "past-the-parser")
 
 
 class Paused:

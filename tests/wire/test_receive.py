@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.errors import ApiError
-from modelyard.wire.receive import MAX_FIELD_BYTES, MAX_PARTS, MAX_PREAMBLE_BYTES, file_pieces, is_form
+from modelyard.wire.form import MAX_FIELD_BYTES, MAX_PARTS, MAX_PREAMBLE_BYTES, FileForm
+from modelyard.wire.receive import file_pieces, is_form
 
 BOUNDARY = "xYzZY"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -25,13 +26,15 @@ def part(name: str, content: bytes, extra: str = "") -> bytes:
 END = f"--{BOUNDARY}--\r\n".encode()
 
 
-def received(chunks: Sequence[bytes], content_type: str | None = FORM) -> bytes:
+def received(
+    chunks: Sequence[bytes], content_type: str | None = FORM, begins: Callable[[int], None] | None = None
+) -> bytes:
     async def body() -> AsyncIterator[bytes]:
         for chunk in chunks:
             yield chunk
 
     async def collect() -> bytes:
-        return b"".join([bytes(piece) async for piece in file_pieces(body(), content_type)])
+        return b"".join([bytes(piece) async for piece in file_pieces(body(), content_type, None, begins)])
 
     return asyncio.run(collect())
 
@@ -52,6 +55,53 @@ def test_a_form_gives_its_file_at_every_cut(content: bytes, cuts: list[int]) -> 
     body = part("note", b"ignored") + part("file", content) + END
     edges = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
     assert received([body[a:b] for a, b in pairwise(edges)]) == content
+
+
+LIKE_A_DELIMITER = st.lists(
+    st.sampled_from([b"\r", b"\n", b"-", b"\r\n--", BOUNDARY[:-1].encode(), BOUNDARY[-1:].encode(), b" ", b"a" * 60])
+).map(b"".join)
+
+
+@given(LIKE_A_DELIMITER, st.lists(st.tuples(st.integers(1, 90), st.sampled_from([bytes, bytearray, memoryview]))))
+def test_what_may_be_a_delimiter_is_looked_at_wherever_the_chunks_end(
+    content: bytes, cuts: list[tuple[int, Callable[[bytearray], bytes]]]
+) -> None:
+    """In the memory of the parser, and in that of the socket: the same file, or the same refusal."""
+    body = part("file", content) + END
+    chunks, begin = list[bytes](), 0
+    for length, kind in cuts:
+        chunks.append(kind(bytearray(body[begin : begin + length])))
+        begin += length
+    expected = _outcome([body[index : index + 1] for index in range(len(body))])
+    assert _outcome([*chunks, body[begin:]]) == expected
+    if f"\r\n--{BOUNDARY}".encode() not in content + b"\r\n":
+        assert expected == content
+
+
+def _outcome(chunks: Sequence[bytes]) -> object:
+    try:
+        return received(chunks)
+    except ApiError as error:
+        return error.body
+
+
+@pytest.mark.parametrize("preamble", [b"", b"text\r\n"])
+@pytest.mark.parametrize("cut", [0, 1, 30, 1000])
+def test_it_is_told_where_in_the_body_the_file_begins(preamble: bytes, cut: int) -> None:
+    body = preamble + part("note", b"n" * 40) + part("file", b"content" * 100) + END
+    told: list[int] = []
+    assert received([body[:cut], body[cut:]] if cut else [body], begins=told.append) == b"content" * 100
+    assert told == [body.index(b"content" * 100)]
+
+
+def test_a_large_file_is_handed_on_without_a_copy() -> None:
+    form, content = FileForm(BOUNDARY.encode()), bytearray(100_000)
+    form.feed(part("file", b"begin")[:-2])
+    (piece,) = form.feed(memoryview(content))
+    assert isinstance(piece, memoryview)
+    assert (len(piece), piece.obj) == (len(content), content)
+    assert form.feed(b"\r\n" + END) == []
+    form.finish()
 
 
 def test_content_that_looks_like_a_boundary_is_content() -> None:

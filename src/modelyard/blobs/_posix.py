@@ -41,12 +41,12 @@ def _translated(error: OSError, reading: Digest | None) -> BlobError:
     return StoreFull(str(error)) if error.errno in _NO_ROOM else StoreUnavailable(str(error))
 
 
-def write_all(descriptor: int, chunks: Sequence[memoryview]) -> int:
-    """Write every byte of the chunks, and return how many that were."""
+def write_all(descriptor: int, chunks: Sequence[memoryview], offset: int) -> int:
+    """Write every byte of the chunks from `offset` on, and return how many that were."""
     pending = deque(chunk for chunk in chunks if chunk)
     total = 0
     while pending:
-        written = os.writev(descriptor, list(islice(pending, IOV_MAX)))
+        written = os.pwritev(descriptor, list(islice(pending, IOV_MAX)), offset + total)
         total += written
         while pending and written >= len(pending[0]):
             written -= len(pending.popleft())
@@ -66,10 +66,10 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
 
 
 def copy_all(source: int, target: int) -> None:
-    """Append the whole file `source` to `target`."""
+    """Write the whole file `source` into the empty file `target`."""
     offset = 0
     while chunk := os.pread(source, COPY_STEP, offset):
-        offset += write_all(target, [memoryview(chunk)])
+        offset += write_all(target, [memoryview(chunk)], offset)
 
 
 def find_writeback(name: str = "sync_file_range") -> Callable[[int, int, int, int], int] | None:

@@ -1,10 +1,4 @@
-"""Blobs as files of one folder:
-
-    <root>/sha256/ab/cd/<64 hexadecimal digits>    published blobs
-    <root>/incoming/<random name>                  writes under way
-
-Both lie on one file system, so that publishing is an atomic rename. Files have mode 0600 and folders 0700.
-"""
+"""Blobs as files of one folder."""
 
 from __future__ import annotations
 
@@ -12,66 +6,21 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from modelyard.blobs._incoming import IncomingFile, abandoned, is_incoming_name
-from modelyard.blobs._posix import (
-    blob_errors,
-    copy_all,
-    read_at,
-    start_writeback,
-    write_all,
-)
-from modelyard.blobs._writer import HashingWriter
-from modelyard.blobs.store import BlobStat, Digest, Leftover, check_digest, check_range, is_digest
-from modelyard.durable import fsync_directory, make_directories, make_directory
+from modelyard.blobs._incoming import abandoned, is_incoming_name
+from modelyard.blobs._layout import Layout
+from modelyard.blobs._local_writer import LocalBlobWriter
+from modelyard.blobs._posix import blob_errors, read_at
+from modelyard.blobs.store import BlobStat, Digest, Leftover, check_range, is_digest
+from modelyard.durable import make_directories
 
-WRITEBACK_STEP = 32 << 20
+DIRECT_THREADS = 8  # that write past the page cache, for all uploads together
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
-
-
-class _Layout:
-    """Which path is what, and folders that outlive a crash."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._durable: set[str] = set()
-
-    def blob(self, digest: Digest) -> Path:
-        check_digest(digest)
-        return self.root / f"sha256/{digest[:2]}/{digest[2:4]}/{digest}"
-
-    def blobs(self) -> Path:
-        return self._directory("sha256")
-
-    def incoming(self) -> Path:
-        return self._directory("incoming")
-
-    def adopt(self, path: Path, digest: Digest) -> None:
-        """Rename a file whose bytes are durable to be the blob of that digest, and make that durable too."""
-        place = self.place(digest)
-        os.replace(path, place)
-        fsync_directory(place.parent)
-
-    def place(self, digest: Digest) -> Path:
-        """The path of a blob, in a folder that is there."""
-        self._directory("sha256", f"sha256/{digest[:2]}", f"sha256/{digest[:2]}/{digest[2:4]}")
-        return self.blob(digest)
-
-    def _directory(self, *names: str) -> Path:
-        """The last of nested folders, created where they are missing; not the root, whose disk may be unmounted.
-
-        A process syncs the entry of each folder once, since a folder that exists need not be durable yet.
-        """
-        for name in names:
-            path = self.root / name
-            if name not in self._durable or not path.is_dir():
-                make_directory(path)
-                self._durable.add(name)
-        return path
 
 
 class LocalBlobReader:
@@ -106,55 +55,16 @@ class LocalBlobReader:
         self.close()
 
 
-class LocalBlobWriter(HashingWriter):
-    """A file under `incoming/` that becomes a blob. Its descriptor stays open until `close`."""
-
-    def __init__(self, layout: _Layout) -> None:
-        super().__init__()
-        self._layout = layout
-        self._file = IncomingFile.create(layout.incoming())
-        self._flushed = 0
-
-    def _append(self, chunks: Sequence[memoryview]) -> None:
-        with blob_errors():
-            end = self._size + write_all(self._file.descriptor, chunks)
-        if end - self._flushed >= WRITEBACK_STEP:
-            start_writeback(self._file.descriptor, self._flushed, end - self._flushed)
-            self._flushed = end
-
-    def _publish(self, digest: Digest) -> None:
-        with blob_errors():
-            os.utime(self._file.descriptor)  # A collector counts its grace period from now, not from the last byte.
-            os.fsync(self._file.descriptor)
-            self._layout.adopt(self._file.path, digest)
-
-    def _republish(self, digest: Digest) -> None:
-        with blob_errors():
-            path = self._layout.blob(digest)
-            if path.exists():
-                fsync_directory(path.parent)  # It may be another writer's, who has not come this far yet.
-                return
-            self._copy_to_new_file()
-        self._publish(digest)
-
-    def _copy_to_new_file(self) -> None:
-        """Go on with a copy, since a file that has lost its last name cannot get a new one."""
-        deleted, self._file = self._file, IncomingFile.create(self._layout.incoming())
-        try:
-            copy_all(deleted.descriptor, self._file.descriptor)
-        finally:
-            deleted.release()
-
-    def _release(self) -> None:
-        self._file.release()
-
-
 class LocalBlobStore:
-    """A `BlobStore` in a folder, which is created if it is missing. Raises StoreUnavailable where that fails."""
+    """A `BlobStore` in a folder, which is created if it is missing. Raises StoreUnavailable where that fails.
 
-    def __init__(self, root: Path) -> None:
+    `direct`: large files may go to the disk past the page cache.
+    """
+
+    def __init__(self, root: Path, *, direct: bool = True) -> None:
+        self._executor = ThreadPoolExecutor(DIRECT_THREADS, thread_name_prefix="blob-direct") if direct else None
         with blob_errors():
-            self._layout = _Layout(root.absolute())
+            self._layout = Layout(root.absolute())
             make_directories(self._layout.root)
             self._layout.blobs()
             self._layout.incoming()
@@ -174,7 +84,7 @@ class LocalBlobStore:
     def begin(self) -> LocalBlobWriter:
         """See `BlobStore.begin`."""
         with blob_errors():
-            return LocalBlobWriter(self._layout)
+            return LocalBlobWriter(self._layout, self._executor)
 
     def open(self, digest: Digest) -> LocalBlobReader:
         """See `BlobStore.open`."""

@@ -19,7 +19,7 @@ def open_store(settings: Settings, url: str | None = None) -> BlobStore:
     """
     chosen = url or settings.effective_blob_url
     if chosen.startswith("file:///"):
-        return LocalBlobStore(Path(chosen.removeprefix(FILE_SCHEME)))
+        return LocalBlobStore(Path(chosen.removeprefix(FILE_SCHEME)), direct=settings.direct_io)
     parts = urlsplit(chosen)
     if parts.scheme != "s3" or not parts.netloc or "@" in parts.netloc or parts.query or parts.fragment:
         raise SettingsError("the URL of a blob store is file:///path or s3://bucket/prefix")

@@ -80,7 +80,9 @@ class BlobWriter(Protocol):
         ...
 
     def write(self, chunks: Sequence[Buffer]) -> None:
-        """Append the chunks in their order; each is contiguous, and none may change until the call returns.
+        """Append the chunks in their order; each is contiguous, and is the writer's from then on: it must not change.
+
+        A view of what is written by and by is let go as soon as it is.
 
         Raises WriterClosed after `publish`, `close` or a failure; StoreFull; StoreUnavailable.
         """

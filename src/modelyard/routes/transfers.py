@@ -19,6 +19,7 @@ from modelyard.services.ingest import Expectations
 from modelyard.services.locating import Address, Precondition
 from modelyard.services.opening import Download
 from modelyard.services.throttling import UploadSlots
+from modelyard.wire.bulk import FILE_BEGINS
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
 from modelyard.wire.headers import combined
@@ -59,7 +60,8 @@ async def store(request: Request, address: Address, files: FileService) -> Mappi
             await _refuse_body(request)
             kept = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
             return _representation(kept).validator_headers
-        pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body)
+        begins = request.scope.get(FILE_BEGINS)
+        pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body, begins)
         stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
         return _representation(stored).validator_headers
 

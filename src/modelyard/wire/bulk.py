@@ -22,16 +22,21 @@ import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from modelyard.pages import Blocks
 from modelyard.wire.framing import FramedProtocol
 from modelyard.wire.pace import Pace
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
+BLOCK_BYTES = 2 * 1024 * 1024  # with 1 MiB switching threads costs more, with 4 MiB the processor's cache is too small
 LARGE_BYTES = 1024 * 1024  # from which on a body is worth the change of protocols
 PATIENCE_SECONDS = 1.0  # after which what has come is handed on, so that nothing waits for a slow sender's next byte
 UNSENT_BYTES = 1024 * 1024
 
+FILE_BEGINS = "modelyard.file_begins"  # key in the scope of a function that is told at which byte of the body it does
+
+_NO_BLOCK = memoryview(bytearray())
 _BOUNDS_UNSENT = sys.platform == "linux"
 
 
@@ -58,25 +63,32 @@ class BulkProtocol(FramedProtocol):
 class LargeBody(asyncio.BufferedProtocol):
     """Stands in for the connection's protocol from when the application asks for the body until its last byte.
 
-    Messages carry a bytearray that is theirs alone.
+    Messages carry a view whose memory is used again once nobody has a view of it. It lies as the file does in its
+    pages, which begins where the body does, unless the application says otherwise by FILE_BEGINS.
     """
 
     def __init__(self, connection: HttpToolsProtocol, cycle: RequestResponseCycle, length: int) -> None:
         self._connection = connection
         self._cycle = cycle
-        self._missing = length  # bytes
-        self._block = bytearray()
+        self._length = length  # bytes of the body
+        self._missing = length  # of them, those that are not received yet
+        self._file_begins = 0
+        self._blocks = Blocks()
+        self._block = _NO_BLOCK
         self._filled = 0
-        self._pace = Pace()
+        self._pace = Pace(BLOCK_BYTES)
         self._asked = self._standing_in = False
 
     def given_to(self, app: ASGIApp) -> ASGIApp:
         """The application, as it would be called with this body."""
 
         async def with_body(scope: Scope, _receive: Receive, send: Send) -> None:
-            await app(scope, self.receive, send)
+            await app({**scope, FILE_BEGINS: self._begin_file}, self.receive, send)
 
         return with_body
+
+    def _begin_file(self, position: int) -> None:
+        self._file_begins = position
 
     async def receive(self) -> Message:
         """The next part of the body, as ASGI has it."""
@@ -115,9 +127,7 @@ class LargeBody(asyncio.BufferedProtocol):
         cycle.flow.pause_reading()
         cycle.message_event.clear()
         self._pace.moved(self._filled, time.perf_counter() - begun)
-        block = self._block
-        del block[self._filled :]
-        self._block, self._filled = bytearray(), 0
+        block, self._block, self._filled = self._block[: self._filled], _NO_BLOCK, 0
         if not self._missing:
             self._stand_back()
         return _message(block, more=self._missing > 0)
@@ -133,8 +143,9 @@ class LargeBody(asyncio.BufferedProtocol):
                 return
 
     def _begin_block(self) -> None:
-        size = self._pace.block_bytes
-        self._block, self._filled = bytearray(self._missing if 0 < self._missing < size else size), 0
+        offset = self._length - self._missing - self._file_begins
+        block = self._blocks.take(self._pace.block_bytes, offset)
+        self._block, self._filled = block[: self._missing] if self._missing else block, 0
 
     def _stand_back(self) -> None:
         """Give the connection back for its next request; nothing is being read. The old parser waits for this body."""
@@ -143,7 +154,8 @@ class LargeBody(asyncio.BufferedProtocol):
         connection.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self._cycle.transport.set_protocol(connection)
         self._standing_in = False
-        self._pace = Pace()  # uvloop holds on to this protocol as long as the connection lives: it no longer counts
+        # uvloop holds on to this protocol as long as the connection lives: it no longer counts, and has no blocks.
+        self._pace, self._blocks = Pace(), Blocks()
         connection.on_message_complete()
         self._cycle.message_event.clear()
 
@@ -152,7 +164,7 @@ class LargeBody(asyncio.BufferedProtocol):
         del sizehint
         if self._filled == len(self._block):
             self._begin_block()
-        return memoryview(self._block)[self._filled :]
+        return self._block[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Count them; when the answer is over, and nobody reads them, they are forgotten."""
@@ -195,5 +207,5 @@ def _content_length(cycle: RequestResponseCycle) -> int:
     return next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), 0)
 
 
-def _message(body: bytearray, *, more: bool) -> Message:
+def _message(body: bytearray | memoryview, *, more: bool) -> Message:
     return {"type": "http.request", "body": body, "more_body": more}

@@ -17,23 +17,24 @@ MOVED_BEFORE = 16  # blocks of a size must have been moved quickly before that s
 
 
 class Pace:
-    """The pace of one transfer."""
+    """The pace of one transfer, whose blocks are of `most_bytes` at most."""
 
     _fast: ClassVar[WeakSet[Pace]] = WeakSet()
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most_bytes
         self._earned = 0  # bytes moved quickly, and half of them lost with each block that was not
 
     @property
     def block_bytes(self) -> int:
         """The size of the next block."""
         earned, share = self._earned // MOVED_BEFORE, SHARED_BYTES // max(1, len(self._fast))
-        return max(LEAST_BYTES, min(MOST_BYTES, earned, share) // LEAST_BYTES * LEAST_BYTES)
+        return max(LEAST_BYTES, min(self._most, earned, share) // LEAST_BYTES * LEAST_BYTES)
 
     def moved(self, size: int, seconds: float) -> None:
         """Count a block that the other side took or gave within that time."""
         quick = seconds < QUICK_SECONDS
-        self._earned = min(self._earned + size, MOVED_BEFORE * MOST_BYTES) if quick else self._earned // 2
+        self._earned = min(self._earned + size, MOVED_BEFORE * self._most) if quick else self._earned // 2
         if self._earned >= 2 * MOVED_BEFORE * LEAST_BYTES:
             self._fast.add(self)
         else:

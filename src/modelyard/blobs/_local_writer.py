@@ -1,0 +1,77 @@
+"""A blob of a local store while it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+from modelyard.blobs._direct import DirectFile
+from modelyard.blobs._incoming import IncomingFile
+from modelyard.blobs._layout import Layout
+from modelyard.blobs._posix import blob_errors, copy_all, start_writeback, write_all
+from modelyard.blobs._writer import HashingWriter
+from modelyard.blobs.store import Digest
+from modelyard.durable import fsync_directory
+
+WRITEBACK_STEP = 32 << 20
+
+
+class LocalBlobWriter(HashingWriter):
+    """A file under `incoming/` that becomes a blob. Its descriptor stays open until `close`."""
+
+    def __init__(self, layout: Layout, executor: Executor | None) -> None:
+        super().__init__()
+        self._layout = layout
+        self._file = IncomingFile.create(layout.incoming())
+        self._direct = DirectFile(self._file.path, self._file.descriptor, executor)
+        self._flushed = 0
+
+    def _append(self, chunks: Sequence[memoryview]) -> None:
+        offset, cached = self._size, list[memoryview]()
+        with blob_errors():
+            for chunk in chunks:
+                begin = offset + sum(map(len, cached))
+                before, pages, after = self._direct.split(chunk, begin)
+                cached.append(before)
+                if pages:
+                    offset = self._write_cached(cached, offset)
+                    self._direct.write(pages, offset)
+                    offset, cached = offset + len(pages), [after]
+            self._write_cached(cached, offset)
+
+    def _write_cached(self, chunks: Sequence[memoryview], offset: int) -> int:
+        """Write into the page cache; the answer is the offset behind the chunks."""
+        end = offset + write_all(self._file.descriptor, chunks, offset)
+        if end - self._flushed >= WRITEBACK_STEP:
+            start_writeback(self._file.descriptor, self._flushed, end - self._flushed)
+            self._flushed = end
+        return end
+
+    def _publish(self, digest: Digest) -> None:
+        with blob_errors():
+            self._direct.land()
+            os.utime(self._file.descriptor)  # A collector counts its grace period from now, not from the last byte.
+            os.fsync(self._file.descriptor)
+            self._layout.adopt(self._file.path, digest)
+
+    def _republish(self, digest: Digest) -> None:
+        with blob_errors():
+            path = self._layout.blob(digest)
+            if path.exists():
+                fsync_directory(path.parent)  # It may be another writer's, who has not come this far yet.
+                return
+            self._copy_to_new_file()
+        self._publish(digest)
+
+    def _copy_to_new_file(self) -> None:
+        """Go on with a copy, since a file that has lost its last name cannot get a new one."""
+        deleted, self._file = self._file, IncomingFile.create(self._layout.incoming())
+        try:
+            copy_all(deleted.descriptor, self._file.descriptor)
+        finally:
+            deleted.release()
+
+    def _release(self) -> None:
+        self._direct.close()
+        self._file.release()

@@ -1,0 +1,64 @@
+"""Memory that lies as a file's pages do, which a disk can take without a copy (open(2), O_DIRECT)."""
+
+from __future__ import annotations
+
+import ctypes
+
+_memmem = ctypes.CDLL(None).memmem
+_memmem.restype = ctypes.c_void_p
+_memmem.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+
+PAGE_BYTES = 4096  # what disks and file systems ask for at most, whatever the processor's own pages are
+
+
+def address(view: memoryview) -> int:
+    """Where the bytes of a writable view begin."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(view)) if view else 0
+
+
+def lies_like(view: memoryview, offset: int) -> bool:
+    """Whether the bytes lie within pages of memory as they will within those of a file, from its byte `offset` on."""
+    return not view.readonly and (address(view) - offset) % PAGE_BYTES == 0
+
+
+def find(view: memoryview, wanted: bytes, start: int) -> int:
+    """Where bytes are in a writable view, from `start` on, else -1: as `bytes.find`, but twice as fast.
+
+    Other threads run meanwhile.
+    """
+    begin = address(view)
+    found: int | None = _memmem(begin + start, len(view) - start, wanted, len(wanted))
+    return -1 if found is None else found - begin
+
+
+class Blocks:
+    """Memory of one transfer, used again as soon as nobody looks at it any more."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._blocks: list[bytearray] = []
+
+    def take(self, size: int, offset: int) -> memoryview:
+        """Memory for bytes of a file from `offset` on, up to the end of a page; `size` bytes, of whole pages, at most.
+
+        Whoever keeps a view of it keeps it to himself.
+        """
+        if size != self._size:
+            self._blocks, self._size = [], size
+        block = next(filter(_is_unseen, self._blocks), None)
+        if block is None:
+            block = bytearray(size + PAGE_BYTES)
+            self._blocks.append(block)
+        view = memoryview(block)
+        begin = -address(view) % PAGE_BYTES
+        return view[begin + offset % PAGE_BYTES : begin + size]
+
+
+def _is_unseen(block: bytearray) -> bool:
+    """Whether there is no view of it: one that has views cannot change its size."""
+    try:
+        block.pop()
+    except BufferError:
+        return False
+    block.append(0)
+    return True

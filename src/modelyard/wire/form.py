@@ -1,0 +1,192 @@
+"""A multipart form with a part named `file`, as GitLab's documentation shows uploads (RFC 7578)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from modelyard.errors import BadRequest, ParameterError
+from modelyard.pages import find
+
+MAX_PARTS = 100
+MAX_FIELD_BYTES = 64 * 1024  # of all parts but the file together
+MAX_PART_HEADERS = 16
+MAX_PART_HEADER_BYTES = 8 * 1024
+MAX_PREAMBLE_BYTES = 8 * 1024
+PARSED_BYTES = 16 * 1024  # at once, where a delimiter may be
+
+Chunk = bytes | bytearray | memoryview
+Piece = bytes | memoryview
+
+
+class TruncatedBody(BadRequest):
+    """400: the form ended before its closing boundary."""
+
+    def __init__(self) -> None:
+        super().__init__("The request body ended early")
+
+
+class MalformedForm(BadRequest):
+    """400: the body is no multipart form."""
+
+    def __init__(self) -> None:
+        super().__init__("The multipart form is malformed")
+
+
+def boundary_of(content_type: str) -> bytes:
+    """The boundary that a form's `Content-Type` names. Raises MalformedForm."""
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise MalformedForm
+    return boundary
+
+
+class FileForm:
+    """Takes the file out of a form, chunk by chunk, without copying it.
+
+    The library parses the heads of parts, and looks at each place where the file may end. What lies between two such
+    places is only searched. `begins` is told at which byte of the body the file does.
+    """
+
+    def __init__(self, boundary: bytes, begins: Callable[[int], None] | None = None) -> None:
+        callbacks = {
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._end_header,
+            "on_headers_finished": self._begin_content,
+            "on_part_data": self._content,
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                callbacks,  # type: ignore[arg-type]
+                max_header_count=MAX_PART_HEADERS,
+                max_header_size=MAX_PART_HEADER_BYTES,
+            )
+        except FormParserError as error:
+            raise MalformedForm from error
+        self._begins = begins
+        self._delimiter = b"\r\n--" + boundary
+        self._preamble = b"\r\n"  # the first line may be the delimiter
+        self._begun = False
+        self._fed = 0  # bytes of the body
+        self._parsed, self._origin = b"", 0  # what is parsed, and where in the body that begins
+        self._pieces: list[Piece] = []
+        self._name, self._value = b"", b""
+        self._headers: dict[bytes, bytes] = {}
+        self._parts = 0
+        self._field_bytes = 0
+        self._in_file = self._seen_file = self._ended = False
+        self._searching = False  # for the next place where the file may end; the parser has seen nothing of one
+
+    def feed(self, chunk: Chunk) -> list[Piece]:
+        """The pieces of the file within the next chunk of the body."""
+        self._pieces = []
+        view, done = memoryview(chunk), 0
+        while done < len(view):
+            if self._searching:
+                stop = self._search(chunk, done)
+                self._pieces += [view[done:stop]] if stop > done else []
+            else:
+                stop = min(done + PARSED_BYTES, len(view))
+                self._parse(bytes(view[done:stop]))
+            self._fed += stop - done
+            done = stop
+        return self._pieces
+
+    def finish(self) -> None:
+        """Hold that the form was whole and had its file."""
+        if not self._begun and not self._delimiter.startswith(self._preamble):
+            raise MalformedForm
+        if not self._ended:
+            raise TruncatedBody
+        if not self._seen_file:
+            raise ParameterError("file is missing")
+
+    def _search(self, chunk: Chunk, start: int) -> int:
+        """Where the next delimiter is, or may begin, from `start` on; where there is none, the end of the chunk."""
+        end = len(chunk)
+        found = (
+            find(chunk, self._delimiter, start) if isinstance(chunk, memoryview) else chunk.find(self._delimiter, start)
+        )
+        if found < 0:
+            tail = bytes(chunk[max(start, end - len(self._delimiter) + 1) :])
+            last = tail.rfind(b"\r")  # a delimiter has no other one
+            found = end - len(tail) + last if last >= 0 and self._delimiter.startswith(tail[last:]) else found
+        self._searching = found < 0
+        return end if found < 0 else found
+
+    def _parse(self, data: bytes) -> None:
+        self._parsed = data if self._begun else self._after_preamble(data)
+        self._origin = self._fed + len(data) - len(self._parsed)
+        try:
+            self._parser.write(self._parsed)
+        except FormParserError as error:
+            raise MalformedForm from error
+
+    def _after_preamble(self, chunk: bytes) -> bytes:
+        """What is there of the form once its first delimiter is; text before that has no meaning (RFC 2046 5.1.1)."""
+        self._preamble += chunk
+        found = self._preamble.find(self._delimiter)
+        earliest = found if found >= 0 else len(self._preamble) - len(self._delimiter)  # where it may yet be
+        if earliest > MAX_PREAMBLE_BYTES:
+            raise MalformedForm
+        if found < 0:
+            return b""
+        self._begun = True
+        return self._preamble[found + 2 :]
+
+    def _begin_part(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise MalformedForm
+        self._headers = {}
+        self._name, self._value = b"", b""
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name, self._value = b"", b""
+
+    def _begin_content(self) -> None:
+        self._in_file = _part_name(self._headers) == b"file"
+        if self._in_file and self._seen_file:
+            raise ParameterError("file is invalid")
+        self._seen_file = self._seen_file or self._in_file
+
+    def _content(self, data: bytes, start: int, end: int) -> None:
+        if self._in_file:
+            self._file_content(data, start, end)
+            return
+        self._field_bytes += end - start
+        if self._field_bytes > MAX_FIELD_BYTES:
+            raise MalformedForm
+
+    def _file_content(self, data: bytes, start: int, end: int) -> None:
+        self._pieces.append(memoryview(data)[start:end])
+        # Where a delimiter may have begun, the parser keeps that back, and gives it from its own copy later.
+        self._searching = data is self._parsed and end == len(data)
+        if self._begins is not None and data is self._parsed:
+            self._begins(self._origin + start)
+            self._begins = None
+
+    def _end_part(self) -> None:
+        self._searching = False
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+def _part_name(headers: Mapping[bytes, bytes]) -> bytes | None:
+    disposition, options = parse_options_header(headers.get(b"content-disposition"))
+    return options.get(b"name") if disposition == b"form-data" else None

@@ -1,0 +1,48 @@
+"""Memory that lies as a file's pages do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelyard.pages import PAGE_BYTES, Blocks, address, find, lies_like
+
+SIZE = 4 * PAGE_BYTES
+
+
+@pytest.mark.parametrize("offset", [0, 1, PAGE_BYTES - 1, PAGE_BYTES, 5 * PAGE_BYTES + 77])
+def test_a_block_begins_within_a_page_as_its_bytes_will_and_ends_at_the_end_of_one(offset: int) -> None:
+    block = Blocks().take(SIZE, offset)
+    assert lies_like(block, offset)
+    assert not lies_like(block, offset + 1)
+    assert len(block) == SIZE - offset % PAGE_BYTES
+    assert (address(block) + len(block)) % PAGE_BYTES == 0
+
+
+def test_memory_that_cannot_change_is_no_page() -> None:
+    assert not lies_like(memoryview(b"constant"), 0)
+
+
+def test_a_block_is_used_again_once_nobody_has_a_view_of_it() -> None:
+    blocks = Blocks()
+    first = blocks.take(SIZE, 0)
+    place, part = address(first), first[10:20]
+    second = blocks.take(SIZE, 0)
+    del first
+    assert address(blocks.take(SIZE, 0)) not in (place, address(second))  # a part of it is still in view
+    del part
+    assert address(blocks.take(SIZE, 0)) == place
+
+
+def test_blocks_of_another_size_replace_those_before() -> None:
+    blocks = Blocks()
+    blocks.take(SIZE, 0)
+    assert len(blocks.take(2 * SIZE, 0)) == 2 * SIZE
+    assert len(blocks.take(SIZE, 3)) == SIZE - 3
+
+
+@given(st.text("ab", max_size=40), st.text("ab", min_size=1, max_size=4), st.integers(0, 40))
+def test_what_is_found_is_what_bytes_find(text: str, wanted: str, start: int) -> None:
+    content, begin = text.encode(), min(start, len(text))
+    assert find(memoryview(bytearray(content)), wanted.encode(), begin) == content.find(wanted.encode(), begin)
