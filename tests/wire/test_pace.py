@@ -48,15 +48,15 @@ def test_each_slow_block_halves_the_next_down_to_the_least() -> None:
     assert after(*fast, *[(MOST_BYTES, SLOWLY)] * 10) == LEAST_BYTES
 
 
-def fast() -> Pace:
-    pace = Pace()
-    pace.moved(MOVED_BEFORE * MOST_BYTES, QUICKLY)
+def fast(most_bytes: int = MOST_BYTES, held: int = 2) -> Pace:
+    pace = Pace(most_bytes, held)
+    pace.moved(MOVED_BEFORE * most_bytes, QUICKLY)
     return pace
 
 
 def test_many_fast_transfers_share_the_room_and_slow_ones_take_none_of_it() -> None:
     slow = [Pace() for _ in range(1000)]
-    few = [fast() for _ in range(SHARED_BYTES // MOST_BYTES)]
+    few = [fast() for _ in range(SHARED_BYTES // MOST_BYTES // 2)]
     assert {pace.block_bytes for pace in few} == {MOST_BYTES}
     many = few + [fast() for _ in range(len(few))]
     assert {pace.block_bytes for pace in many} == {MOST_BYTES // 2}
@@ -64,6 +64,13 @@ def test_many_fast_transfers_share_the_room_and_slow_ones_take_none_of_it() -> N
     assert few[0].block_bytes == MOST_BYTES
     few[0].moved(MOST_BYTES, SLOWLY)
     assert {pace.block_bytes for pace in slow} == {LEAST_BYTES}
+
+
+def test_who_holds_more_blocks_gets_smaller_ones_when_there_are_many() -> None:
+    transfers = [fast(), fast(2 * MOST_BYTES, held=4)]
+    assert [pace.block_bytes for pace in transfers] == [MOST_BYTES, 2 * MOST_BYTES]
+    transfers += [fast() for _ in range(SHARED_BYTES // MOST_BYTES // 2 - 2)]
+    assert [pace.block_bytes for pace in transfers[:2]] == [MOST_BYTES, MOST_BYTES // 2]
 
 
 class Zeros:

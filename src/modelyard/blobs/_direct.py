@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 
-from modelyard.blobs._posix import write_all
+from modelyard.blobs._posix import start_writeback, write_all
 from modelyard.pages import PAGE_BYTES, lies_like
 
 FROM_BYTES = 8 << 20  # of a file, from which on it goes past the cache
@@ -47,7 +47,9 @@ class DirectFile:
         while len(self._in_flight) >= IN_FLIGHT:
             self._in_flight[0].result()
             self._in_flight.popleft()
-        if (descriptor := self._opened()) is None or self._executor is None:
+        if self._descriptor is None:
+            self._open(offset)
+        if (descriptor := self._descriptor) is None or self._executor is None:
             write_all(self._cached, [pages], offset)
         else:
             self._in_flight.append(self._executor.submit(self._write, descriptor, pages, offset))
@@ -65,13 +67,12 @@ class DirectFile:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _opened(self) -> int | None:
-        if self._descriptor is None:
-            try:
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC | _O_DIRECT)
-            except OSError as error:
-                self._give_up(error)
-        return self._descriptor
+    def _open(self, offset: int) -> None:
+        start_writeback(self._cached, 0, offset)  # what lies before must be on the disk in the end as well
+        try:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC | _O_DIRECT)
+        except OSError as error:
+            self._give_up(error)
 
     def _write(self, descriptor: int, pages: memoryview, offset: int) -> int:
         try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 BLOCK_BYTES = 2 * 1024 * 1024  # with 1 MiB switching threads costs more, with 4 MiB the processor's cache is too small
+BLOCKS_HELD = 4  # one that is received, one that is hashed, and two that are written
 LARGE_BYTES = 1024 * 1024  # from which on a body is worth the change of protocols
 PATIENCE_SECONDS = 1.0  # after which what has come is handed on, so that nothing waits for a slow sender's next byte
 UNSENT_BYTES = 1024 * 1024
@@ -76,7 +77,7 @@ class LargeBody(asyncio.BufferedProtocol):
         self._blocks = Blocks()
         self._block = _NO_BLOCK
         self._filled = 0
-        self._pace = Pace(BLOCK_BYTES)
+        self._pace = Pace(BLOCK_BYTES, BLOCKS_HELD)
         self._asked = self._standing_in = False
 
     def given_to(self, app: ASGIApp) -> ASGIApp:
