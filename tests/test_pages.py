@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,12 +39,16 @@ def test_a_block_is_used_again_once_nobody_has_a_view_of_it() -> None:
 
 def test_blocks_of_another_size_replace_those_before() -> None:
     blocks = Blocks()
-    blocks.take(SIZE, 0)
-    assert len(blocks.take(2 * SIZE, 0)) == 2 * SIZE
-    assert len(blocks.take(SIZE, 3)) == SIZE - 3
+    tracemalloc.start()
+    try:
+        for size in (SIZE, 100 * SIZE, SIZE):
+            assert len(blocks.take(size, 3)) == size - 3
+        assert tracemalloc.get_traced_memory()[0] < 10 * SIZE
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.text("ab", max_size=40), st.text("ab", min_size=1, max_size=4), st.integers(0, 40))
 def test_what_is_found_is_what_bytes_find(text: str, wanted: str, start: int) -> None:
-    content, begin = text.encode(), min(start, len(text))
-    assert find(memoryview(bytearray(content)), wanted.encode(), begin) == content.find(wanted.encode(), begin)
+    content = text.encode()
+    assert find(memoryview(bytearray(content)), wanted.encode(), start) == content.find(wanted.encode(), start)

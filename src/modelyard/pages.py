@@ -22,12 +22,12 @@ def lies_like(view: memoryview, offset: int) -> bool:
 
 
 def find(view: memoryview, wanted: bytes, start: int) -> int:
-    """Where bytes are in a writable view, from `start` on, else -1: as `bytes.find`, but twice as fast.
+    """Where bytes are in a writable view, from `start` on, else -1: as `bytes.find`, but by memmem(3).
 
-    Other threads run meanwhile.
+    That is twice as fast, and other threads run meanwhile.
     """
     begin = address(view)
-    found: int | None = _memmem(begin + start, len(view) - start, wanted, len(wanted))
+    found: int | None = _memmem(begin + start, max(0, len(view) - start), wanted, len(wanted))
     return -1 if found is None else found - begin
 
 

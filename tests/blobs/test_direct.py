@@ -127,9 +127,12 @@ def test_a_store_may_be_told_to_go_through_the_cache(root: Path, direct: list[tu
     assert (stored(store, CONTENT), direct) == (CONTENT, [])
 
 
-@pytest.mark.parametrize("call", ["open", "pwritev"])
-def test_a_file_system_that_has_no_such_way_gets_the_bytes_through_the_cache(
-    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, call: str
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [("open", errno.EINVAL), ("open", errno.EMFILE), ("pwritev", errno.EINVAL), ("pwritev", errno.EOPNOTSUPP)],
+)
+def test_where_there_is_no_such_way_the_bytes_go_through_the_cache(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
     refused = []
     real: Callable[..., Any] = getattr(os, call)
@@ -137,7 +140,7 @@ def test_a_file_system_that_has_no_such_way_gets_the_bytes_through_the_cache(
     def refuse(first: Any, second: Any, *others: Any) -> Any:
         if second & os.O_DIRECT if call == "open" else is_direct(first):
             refused.append(first)
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            raise OSError(number, os.strerror(number))
         return real(first, second, *others)
 
     monkeypatch.setattr(os, call, refuse)
@@ -146,6 +149,31 @@ def test_a_file_system_that_has_no_such_way_gets_the_bytes_through_the_cache(
         writer.publish()
     assert stored(store, CONTENT) == CONTENT
     assert 1 <= len(refused) <= _direct.IN_FLIGHT  # it is asked no more after that
+
+
+def test_where_no_thread_can_be_started_the_bytes_go_through_the_cache_and_nothing_is_written_later(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, direct: list[tuple[int, int]]
+) -> None:
+    """What a pool could not give to a thread stays in its queue, and the next thread takes it."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with store.begin() as writer:
+        write(writer, CONTENT)
+        writer.publish()
+    monkeypatch.undo()
+    assert (stored(store, CONTENT), direct) == (CONTENT, [])
+    other = tmp_path / "other"
+    descriptors = [os.open(other, os.O_WRONLY | os.O_CREAT) for _ in range(5)]  # of the numbers that are free again
+    with store.begin() as writer:
+        write(writer, CONTENT[::-1])
+        writer.publish()
+    assert stored(store, CONTENT[::-1]) == CONTENT[::-1]
+    assert other.stat().st_size == 0
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, StoreFull), (errno.EIO, StoreUnavailable)])
@@ -162,17 +190,6 @@ def test_a_write_that_fails_behind_the_back_is_told_by_the_next_call_and_frees_i
         assert files(root) == []
         with pytest.raises(WriterClosed):
             writer.publish()
-
-
-def test_a_file_that_cannot_be_opened_once_more_is_refused(
-    root: Path, store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with store.begin() as writer:
-        monkeypatch.setattr(os, "open", failing(errno.EMFILE))
-        with pytest.raises(StoreUnavailable):
-            write(writer, CONTENT)
-        monkeypatch.undo()
-    assert files(root) == []
 
 
 def test_closing_waits_for_what_is_being_written(
@@ -200,6 +217,25 @@ def test_closing_waits_for_what_is_being_written(
     go_on.set()
     closing.join(10)
     assert (len(held), files(root)) == (1, [])
+
+
+def test_a_close_that_fails_keeps_nothing_back(
+    root: Path, store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system, which tells of a quota only then."""
+    real = os.close
+
+    def fail(descriptor: int) -> None:
+        told = is_direct(descriptor)
+        real(descriptor)
+        if told:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with store.begin() as writer:
+        write(writer, CONTENT)
+        monkeypatch.setattr(os, "close", fail)
+    monkeypatch.undo()
+    assert files(root) == []
 
 
 def test_the_memory_of_what_is_written_is_let_go(store: LocalBlobStore) -> None:

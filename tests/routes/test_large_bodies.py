@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
+import os
 import random
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import httpx
 import pytest
 
 from modelyard.blobs import _direct
-from modelyard.pages import PAGE_BYTES
+from modelyard.pages import PAGE_BYTES, Blocks
 from modelyard.server import server_options
 from modelyard.wire import bulk
 from tests.live import LiveServer, running
@@ -181,16 +183,18 @@ def test_asyncios_own_loop_does_as_well(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The lengths of what went past the page cache."""
+    """The lengths of what really went past the page cache."""
     lengths: list[int] = []
-    write = _direct.DirectFile.write
+    real = os.pwritev
 
-    def noted(file: _direct.DirectFile, pages: memoryview, offset: int) -> None:
-        lengths.append(len(pages))
-        write(file, pages, offset)
+    def noted(descriptor: int, chunks: Sequence[memoryview], offset: int) -> int:
+        size = real(descriptor, chunks, offset)
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT:
+            lengths.append(size)
+        return size
 
-    monkeypatch.setattr(_direct.DirectFile, "write", noted)
-    monkeypatch.setattr(_direct, "FROM_BYTES", 100_000)
+    monkeypatch.setattr(os, "pwritev", noted)
+    monkeypatch.setattr(_direct, "FROM_BYTES", 25 * PAGE_BYTES)
     monkeypatch.setattr(_direct, "LEAST_BYTES", 2 * PAGE_BYTES)
     return lengths
 
@@ -210,6 +214,35 @@ def test_most_of_a_large_body_goes_past_the_page_cache(
     assert root.get(f"{version_url}/f").content == content
     # What comes with the head, and what lies beside whole pages, goes through it.
     assert (len(content) - 400_000 < sum(written) < len(content) - 100_000) is (way == "past-the-parser")
+
+
+@pytest.mark.parametrize("way", ["past-the-parser"], indirect=True)
+def test_the_few_bytes_of_a_dawdler_do_not_hold_many_blocks(
+    server: LiveServer, root: httpx.Client, version_url: str, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    del way
+    begun: list[int] = []
+    take = Blocks.take
+
+    def noted(blocks: Blocks, size: int, offset: int) -> memoryview:
+        block = take(blocks, size, offset)
+        begun.append(len(blocks._blocks))
+        return block
+
+    monkeypatch.setattr(Blocks, "take", noted)
+    with server.connect() as connection:
+        connection.sendall(head(server, version_url, len(CONTENT)) + CONTENT[:1_100_000])
+        time.sleep(0.5)
+        read = len(begun)
+        for index in range(20):
+            connection.sendall(CONTENT[1_100_000:][3 * index : 3 * index + 3])
+            time.sleep(0.1)
+        dawdled = begun[read:]
+        connection.sendall(CONTENT[1_100_060:])
+        assert read_answer(connection).status == 201
+    assert len(dawdled) >= 10
+    assert max(dawdled) <= max(begun[:read]) + 1
+    assert root.get(f"{version_url}/f").content == CONTENT
 
 
 class Paused:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from modelyard.blobs.memory import MemoryBlobStore, MemoryBlobWriter
 from modelyard.wire import slow_clients
@@ -130,6 +131,17 @@ def test_an_upload_that_stalls_is_answered_408_and_leaves_nothing(impatient: Liv
     eventually(lambda: impatient.incoming() == [])
     with impatient.client(impatient.root_token) as client:
         assert client.get(f"{files}/stalled").status_code == 404
+
+
+def test_an_upload_that_stalls_is_logged_as_it_was_answered(impatient: LiveServer, files: str) -> None:
+    head = put_head(impatient, f"{files}/stalled", "Content-Length: 3000000", "X-Request-Id: the-stalled-one")
+    with capture_logs() as lines, impatient.connect() as connection:
+        connection.sendall(head + bytes(100_000))
+        assert read_answer(connection).headers["X-Request-Id"] == "the-stalled-one"
+        eventually(lambda: any(line["event"] == "request" for line in lines))
+    told = {line["event"]: line for line in lines}
+    assert told["client timed out"]["request_id"] == "the-stalled-one"
+    assert told["request"]["status"] == 408
 
 
 def test_a_client_that_was_told_to_continue_and_does_not_is_answered_408(impatient: LiveServer, files: str) -> None:

@@ -18,7 +18,7 @@ from modelyard.blobs._posix import blob_errors, read_at
 from modelyard.blobs.store import BlobStat, Digest, Leftover, check_range, is_digest
 from modelyard.durable import make_directories
 
-DIRECT_THREADS = 8  # that write past the page cache, for all uploads together
+DIRECT_THREADS = 12  # that write past the page cache, for all uploads together
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 

@@ -82,7 +82,7 @@ class BlobWriter(Protocol):
     def write(self, chunks: Sequence[Buffer]) -> None:
         """Append the chunks in their order; each is contiguous, and is the writer's from then on: it must not change.
 
-        A view of what is written by and by is let go as soon as it is.
+        Views of the chunks are released as soon as their bytes are written.
 
         Raises WriterClosed after `publish`, `close` or a failure; StoreFull; StoreUnavailable.
         """

@@ -7,12 +7,13 @@ opening to fsync.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from modelyard.blobs.store import BlobStore, BlobWriter
+from modelyard.blobs.store import BlobStore, BlobWriter, WriterClosed
 from modelyard.errors import BadRequest
 from modelyard.services.quota import Room
 from modelyard.wire.digests import DigestCheck
@@ -61,6 +62,8 @@ class Ingest:
         self._batch: list[Piece] = []
         self._batched = 0
         self._in_flight: Future[None] | None = None
+        self._opening = threading.Lock()
+        self._closed = False
 
     async def receive(self, pieces: AsyncIterator[Piece]) -> str:
         """Take the whole file, verify it and make it durable; the answer is its SHA-256.
@@ -106,9 +109,12 @@ class Ingest:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _open(self) -> BlobWriter:
-        if self._writer is None:
-            self._writer = self._store.begin()
-        return self._writer
+        with self._opening:
+            if self._closed:
+                raise WriterClosed("the upload has ended")
+            if self._writer is None:
+                self._writer = self._store.begin()
+            return self._writer
 
     def _write(self, batch: list[Piece]) -> None:
         self._open().write(batch)
@@ -133,5 +139,7 @@ class Ingest:
             raise DigestMismatch
 
     def _close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        with self._opening:  # also by a write that has only begun: nobody else would close what it opens
+            self._closed = True
+            if self._writer is not None:
+                self._writer.close()

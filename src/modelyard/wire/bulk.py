@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
 BLOCK_BYTES = 2 * 1024 * 1024  # with 1 MiB switching threads costs more, with 4 MiB the processor's cache is too small
-BLOCKS_HELD = 4  # one that is received, one that is hashed, and two that are written
+BLOCKS_HELD = 4  # of large ones: one that is received, one that is hashed, and two that are written
 LARGE_BYTES = 1024 * 1024  # from which on a body is worth the change of protocols
+LITTLE_BYTES = 16 * 1024
 PATIENCE_SECONDS = 1.0  # after which what has come is handed on, so that nothing waits for a slow sender's next byte
 UNSENT_BYTES = 1024 * 1024
 
-FILE_BEGINS = "modelyard.file_begins"  # key in the scope of a function that is told at which byte of the body it does
+FILE_BEGINS = (
+    "modelyard.file_begins"  # key in the scope; a function to be told at which byte of the body the file begins
+)
 
 _NO_BLOCK = memoryview(bytearray())
 _BOUNDS_UNSENT = sys.platform == "linux"
@@ -84,7 +87,11 @@ class LargeBody(asyncio.BufferedProtocol):
         """The application, as it would be called with this body."""
 
         async def with_body(scope: Scope, _receive: Receive, send: Send) -> None:
-            await app({**scope, FILE_BEGINS: self._begin_file}, self.receive, send)
+            scope[FILE_BEGINS] = self._begin_file
+            try:
+                await app(scope, self.receive, send)
+            finally:
+                del scope[FILE_BEGINS]  # which would keep this body, and its memory, until cycles are collected
 
         return with_body
 
@@ -128,10 +135,16 @@ class LargeBody(asyncio.BufferedProtocol):
         cycle.flow.pause_reading()
         cycle.message_event.clear()
         self._pace.moved(self._filled, time.perf_counter() - begun)
-        block, self._block, self._filled = self._block[: self._filled], _NO_BLOCK, 0
+        block = self._received()
+        self._block, self._filled = _NO_BLOCK, 0
         if not self._missing:
             self._stand_back()
         return _message(block, more=self._missing > 0)
+
+    def _received(self) -> bytes | memoryview:
+        """What is in the block; little is copied, so that a dawdler's few bytes do not hold many blocks."""
+        received = self._block[: self._filled]
+        return received if self._filled > LITTLE_BYTES else bytes(received)
 
     async def _arrival(self) -> None:
         """Return when the block is full or the body at its end, and sooner when the client dawdles or is gone."""
@@ -157,6 +170,7 @@ class LargeBody(asyncio.BufferedProtocol):
         self._standing_in = False
         # uvloop holds on to this protocol as long as the connection lives: it no longer counts, and has no blocks.
         self._pace, self._blocks = Pace(), Blocks()
+        self._block, self._filled = _NO_BLOCK, 0
         connection.on_message_complete()
         self._cycle.message_event.clear()
 
@@ -208,5 +222,5 @@ def _content_length(cycle: RequestResponseCycle) -> int:
     return next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), 0)
 
 
-def _message(body: bytearray | memoryview, *, more: bool) -> Message:
+def _message(body: bytes | bytearray | memoryview, *, more: bool) -> Message:
     return {"type": "http.request", "body": body, "more_body": more}

@@ -17,7 +17,7 @@ MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_PREAMBLE_BYTES = 8 * 1024
 PARSED_BYTES = 16 * 1024  # at once, where a delimiter may be
 
-Chunk = bytes | bytearray | memoryview
+Chunk = bytes | bytearray | memoryview  # the last of memory that can be written to
 Piece = bytes | memoryview
 
 
@@ -90,7 +90,8 @@ class FileForm:
         view, done = memoryview(chunk), 0
         while done < len(view):
             if self._searching:
-                stop = self._search(chunk, done)
+                stop = _next_delimiter(chunk, self._delimiter, done)
+                self._searching = stop == len(view)
                 self._pieces += [view[done:stop]] if stop > done else []
             else:
                 stop = min(done + PARSED_BYTES, len(view))
@@ -107,19 +108,6 @@ class FileForm:
             raise TruncatedBody
         if not self._seen_file:
             raise ParameterError("file is missing")
-
-    def _search(self, chunk: Chunk, start: int) -> int:
-        """Where the next delimiter is, or may begin, from `start` on; where there is none, the end of the chunk."""
-        end = len(chunk)
-        found = (
-            find(chunk, self._delimiter, start) if isinstance(chunk, memoryview) else chunk.find(self._delimiter, start)
-        )
-        if found < 0:
-            tail = bytes(chunk[max(start, end - len(self._delimiter) + 1) :])
-            last = tail.rfind(b"\r")  # a delimiter has no other one
-            found = end - len(tail) + last if last >= 0 and self._delimiter.startswith(tail[last:]) else found
-        self._searching = found < 0
-        return end if found < 0 else found
 
     def _parse(self, data: bytes) -> None:
         self._parsed = data if self._begun else self._after_preamble(data)
@@ -176,8 +164,8 @@ class FileForm:
         self._pieces.append(memoryview(data)[start:end])
         # Where a delimiter may have begun, the parser keeps that back, and gives it from its own copy later.
         self._searching = data is self._parsed and end == len(data)
-        if self._begins is not None and data is self._parsed:
-            self._begins(self._origin + start)
+        if self._begins is not None:
+            self._begins(self._origin + start if data is self._parsed else self._origin - (end - start))
             self._begins = None
 
     def _end_part(self) -> None:
@@ -185,6 +173,17 @@ class FileForm:
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _next_delimiter(chunk: Chunk, delimiter: bytes, start: int) -> int:
+    """Where in a chunk the next delimiter is, or may begin, from `start` on; where there is none, the chunk's end."""
+    end = len(chunk)
+    found = find(chunk, delimiter, start) if isinstance(chunk, memoryview) else chunk.find(delimiter, start)
+    if found >= 0:
+        return found
+    tail = bytes(chunk[max(start, end - len(delimiter) + 1) :])
+    last = tail.rfind(b"\r")  # a delimiter has no other one
+    return end - len(tail) + last if last >= 0 and delimiter.startswith(tail[last:]) else end
 
 
 def _part_name(headers: Mapping[bytes, bytes]) -> bytes | None:

@@ -28,8 +28,8 @@ def file_pieces(
     """The bytes of the file in a request body, in order.
 
     `whole_body` is fed with the body as sent, form and all, and `begins` told at which of its bytes the file begins,
-    if that is not the first one. Raises MalformedForm, TruncatedBody, and ParameterError for
-    a form without a file or with two.
+    if that is not the first one. Raises MalformedForm, TruncatedBody, and ParameterError for a form without a file or
+    with two.
     """
     if is_form(content_type):
         return _form_pieces(body, boundary_of(content_type or ""), whole_body, begins)
