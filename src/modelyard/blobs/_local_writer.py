@@ -28,25 +28,24 @@ class LocalBlobWriter(HashingWriter):
         self._flushed = 0
 
     def _append(self, chunks: Sequence[memoryview]) -> None:
-        offset, cached = self._size, list[memoryview]()
+        position = begin = self._size  # of the next chunk, and of what is to go through the cache before it
+        cached: list[memoryview] = []
         with blob_errors():
             for chunk in chunks:
-                begin = offset + sum(map(len, cached))
-                before, pages, after = self._direct.split(chunk, begin)
+                before, pages, after = self._direct.split(chunk, position)
                 cached.append(before)
                 if pages:
-                    offset = self._write_cached(cached, offset)
-                    self._direct.write(pages, offset)
-                    offset, cached = offset + len(pages), [after]
-            self._write_cached(cached, offset)
+                    self._write_cached(cached, begin)
+                    self._direct.write(pages, position + len(before))
+                    begin, cached = position + len(before) + len(pages), [after]
+                position += len(chunk)
+            self._write_cached(cached, begin)
 
-    def _write_cached(self, chunks: Sequence[memoryview], offset: int) -> int:
-        """Write into the page cache; the answer is the offset behind the chunks."""
+    def _write_cached(self, chunks: Sequence[memoryview], offset: int) -> None:
         end = offset + write_all(self._file.descriptor, chunks, offset)
         if end - self._flushed >= WRITEBACK_STEP:
             start_writeback(self._file.descriptor, self._flushed, end - self._flushed)
             self._flushed = end
-        return end
 
     def _publish(self, digest: Digest) -> None:
         with blob_errors():
