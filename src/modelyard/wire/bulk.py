@@ -32,13 +32,12 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 2 * 1024 * 1024  # with 1 MiB switching threads costs more, 4 MiB do not fit into its cache
 BLOCKS_HELD = 4  # of large ones: one that is received, one that is hashed, and two that are written
 LARGE_BYTES = 1024 * 1024  # from which on a body is worth the change of protocols
-LITTLE_BYTES = 16 * 1024
+LITTLE_BYTES = 16 * 1024  # up to which what has come is copied out of its block
 PATIENCE_SECONDS = 1.0  # after which what has come is handed on, so that nothing waits for a slow sender's next byte
 UNSENT_BYTES = 1024 * 1024
 
-FILE_BEGINS = (
-    "modelyard.file_begins"  # key in the scope; a function to be told at which byte of the body the file begins
-)
+# The scope's key of a function that is to be told at which byte of the body the file begins.
+FILE_BEGINS = "modelyard.file_begins"
 
 _NO_BLOCK = memoryview(bytearray())
 _BOUNDS_UNSENT = sys.platform == "linux"
@@ -142,7 +141,7 @@ class LargeBody(asyncio.BufferedProtocol):
         return _message(block, more=self._missing > 0)
 
     def _received(self) -> bytes | memoryview:
-        """What is in the block; little is copied, so that a dawdler's few bytes do not hold many blocks."""
+        """What is in the block; little is copied, so that the few bytes of a dawdler do not hold many blocks."""
         received = self._block[: self._filled]
         return received if self._filled > LITTLE_BYTES else bytes(received)
 
