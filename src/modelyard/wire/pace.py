@@ -11,7 +11,7 @@ from typing import ClassVar
 from weakref import WeakSet
 
 LEAST_BYTES, MOST_BYTES = 64 * 1024, 1024 * 1024
-SHARED_BYTES = 24 * 1024 * 1024  # for all blocks of the transfers that get more than the least
+SHARED_BYTES = 20 * 1024 * 1024  # for all blocks of the transfers that get more than the least
 QUICK_SECONDS = 0.1  # in which the other side has to move a block; a busy server alone should not take that long
 MOVED_BEFORE = 16  # blocks of a size must have been moved quickly before that size: a socket swallows the first bytes
 
