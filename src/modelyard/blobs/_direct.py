@@ -3,9 +3,9 @@
 Through the cache each byte is copied once more, and memory for it must be found: one core received, hashed and kept
 955 MiB/s of an upload that way, and 1 290 to 1 360 this way, at 0.75 instead of 1.01 CPU s/GiB. Sixteen uploads beside
 sixteen downloads moved 1 170 MiB/s instead of 560, where the host of a virtual machine had to provide the cache's
-memory. The first download then comes from the disk, at 2.2 instead of 3.2 GiB/s there, so that both together still take
-less; and what is being uploaded does not drive out of memory what is being served. The first bytes of a file, and with
-them small files, stay in it.
+memory. The first download then comes from the disk, at 2.2 instead of 3.2 GiB/s there, and takes back what the upload
+has won; but what is being uploaded does not drive out of memory what is being served. The first bytes of a file, and
+with them small files, stay in it.
 """
 
 from __future__ import annotations
