@@ -18,7 +18,7 @@ from modelyard.errors import BadRequest, NotFound
 from modelyard.registry.engine import Database
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
-from modelyard.services.ingest import Expectations, FileTooLarge, Ingest, Piece
+from modelyard.services.ingest import Expectations, FileTooLarge, Ingest
 from modelyard.services.locating import (
     Address,
     Content,
@@ -35,6 +35,7 @@ from modelyard.services.quota import Room, limit_of, room_for, within
 from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
 from modelyard.services.remote import Offer, Remote
 from modelyard.wire.digests import DigestCheck
+from modelyard.wire.form import Piece
 
 T = TypeVar("T")
 

@@ -17,9 +17,9 @@ from modelyard.blobs.store import BlobStore, BlobWriter, WriterClosed
 from modelyard.errors import BadRequest
 from modelyard.services.quota import Room
 from modelyard.wire.digests import DigestCheck
+from modelyard.wire.form import Piece
 
 T = TypeVar("T")
-Piece = bytes | memoryview
 
 BATCH_BYTES = 256 * 1024
 
@@ -139,7 +139,7 @@ class Ingest:
             raise DigestMismatch
 
     def _close(self) -> None:
-        with self._opening:  # also by a write that has only begun: nobody else would close what it opens
+        with self._opening:  # A write that is opening one just now ends that first: nobody else would close it.
             self._closed = True
             if self._writer is not None:
                 self._writer.close()
