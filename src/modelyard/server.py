@@ -20,8 +20,9 @@ from modelyard import logs
 from modelyard.app import create_app
 from modelyard.metrics import FOLDER_VARIABLE
 from modelyard.settings import Settings, load_settings
-from modelyard.stopping import StoppingServer, run_workers
+from modelyard.stopping import StoppingServer
 from modelyard.wire.slow_clients import WatchedProtocol
+from modelyard.workers import run_workers
 
 KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's, so that it is never surprised by a close
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8

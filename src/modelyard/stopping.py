@@ -19,9 +19,7 @@ from collections.abc import Callable, Iterator
 import structlog
 from uvicorn.config import Config
 from uvicorn.server import Server
-from uvicorn.supervisors import multiprocess
 
-from modelyard.settings import load_settings
 from modelyard.wire.http1 import Http1Protocol, Http1State
 
 log = structlog.get_logger()
@@ -46,16 +44,18 @@ class StoppingServer(Server):
         if self._delay and self._captured_signals == [signal.SIGTERM]:
             log.info("stopping", delay=self._delay)
             await self._while(lambda: self._captured_signals == [signal.SIGTERM], self._delay)
-        await self._stop_listening()
+        await self._stop_listening(sockets or [])
         await self._while(lambda: any(each.is_new for each in self._connections()), FIRST_REQUEST_SECONDS)
         await super().shutdown(sockets)
 
-    async def _stop_listening(self) -> None:
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
         listening = [
             socket.socket(fileno=os.dup(each.fileno())) for server in self.servers for each in server.sockets or ()
         ]
         for server in self.servers:
             server.close()
+        for each in sockets:  # second descriptors of the same: with one open, the kernel would go on letting in
+            each.close()
         await asyncio.sleep(0)  # or the loop would go on taking connections from under our hands
         for listener in listening:
             with listener:  # closed as soon as nobody waits
@@ -74,33 +74,6 @@ class StoppingServer(Server):
         end = asyncio.get_running_loop().time() + seconds
         while goes_on() and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - nothing tells of a change
             await asyncio.sleep(TICK_SECONDS)
-
-
-def run_workers(config: Config) -> None:
-    """Several such servers on one socket, each in a process of its own, until a signal."""
-    multiprocess.Process = StoppingWorker  # type: ignore[misc]  # the supervisor takes no other word for it
-    StoppingWorkers(config, [config.bind_socket()]).run()
-
-
-class StoppingWorkers(multiprocess.Multiprocess):
-    """uvicorn's supervisor of the servers."""
-
-    def terminate_all(self) -> None:
-        """Tell the workers to stop, who alone listen from now on: what they do not take is refused at once."""
-        super().terminate_all()
-        for each in self.sockets:
-            each.close()
-
-
-class StoppingWorker(multiprocess.Process):
-    """One of the server processes."""
-
-    @property
-    def server(self) -> Server:
-        """The server, made in its own process."""
-        if self._server is None:
-            self._server = StoppingServer(self.config, load_settings().shutdown_delay)
-        return self._server
 
 
 def _let_in(listener: socket.socket) -> Iterator[socket.socket]:

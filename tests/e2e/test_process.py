@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.processes import ServerProcess, new_version, serving, together
+from tests.e2e.processes import ServerProcess, launched, new_version, serving, together
+from tests.waiting import eventually
 
 MIB = 1024 * 1024
 
@@ -51,6 +55,53 @@ def test_several_workers_share_one_registry(tmp_path: Path) -> None:
         together(upload, 8)
         for i in range(8):
             assert client.get(f"{files}/{i}").content == b"%d" % i
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets on one address")
+def test_connections_are_spread_over_the_workers_that_live(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2") as server, ExitStack() as connections:
+        _folder, workers = _metrics_folder(server, 2)
+        eventually(lambda: _listening(server.port) == 2)
+        before = [_open_sockets(pid) for pid in workers]
+        for _ in range(64):
+            connections.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+
+        def taken() -> list[int]:
+            return [_open_sockets(pid) - count for pid, count in zip(workers, before, strict=True)]
+
+        eventually(lambda: sum(taken()) == 64)
+        assert min(taken()) >= 12  # as good as certain among sockets of their own
+        os.kill(int(workers[0]), signal.SIGKILL)
+        eventually(lambda: _open_sockets(workers[0]) == 0)
+        for _ in range(16):
+            assert httpx.get(f"http://127.0.0.1:{server.port}/-/health").status_code == 200
+        eventually(lambda: _listening(server.port) == 2)
+
+
+def _listening(port: int) -> int:
+    """How many sockets listen on a port of IPv4."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+
+def _open_sockets(pid: str) -> int:
+    """How many sockets a process has; none when it is dead."""
+    count = 0
+    for descriptor in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            count += os.readlink(descriptor).startswith("socket:")
+    return count
+
+
+@pytest.mark.slow
+def test_a_server_of_several_workers_keeps_its_address_to_itself(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with serving(tmp_path, "--workers", "2") as server:
+        second = launched(other, server.port, ("--workers", "2"))
+        assert second.process.wait(60) == 1
+        assert "Address already in use" in (other / "server.log").read_text()
 
 
 @pytest.mark.slow

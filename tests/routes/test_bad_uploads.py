@@ -15,6 +15,7 @@ import pytest
 from modelyard.blobs.memory import MemoryBlobReader, MemoryBlobStore
 from tests.live import LiveServer, running
 from tests.raw import exchange, put_head, read_answer
+from tests.waiting import eventually
 
 TOO_LARGE = {"message": "400 Bad request - Artifact file is too large"}
 TRUNCATED = {"message": "400 Bad request - The request body ended early"}
@@ -28,15 +29,7 @@ PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\
 def nothing_is_left_behind(server: LiveServer) -> Iterator[None]:
     """Whatever was refused leaves no unfinished write."""
     yield
-    _eventually(lambda: server.incoming() == [])
-
-
-def _eventually(holds: Callable[[], bool]) -> None:
-    for _ in range(250):
-        if holds():
-            return
-        time.sleep(0.02)
-    assert holds()
+    eventually(lambda: server.incoming() == [])
 
 
 def missing(root: httpx.Client, url: str) -> bool:
@@ -185,7 +178,7 @@ def test_a_client_that_disappears_leaves_nothing(
         connection.sendall(put_head(server, f"{version_url}/f", "Content-Length: 6000000") + content)
         time.sleep(0.2)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")  # reset, not close
-    _eventually(lambda: server.incoming() == [])
+    eventually(lambda: server.incoming() == [])
     assert missing(root, f"{version_url}/f")
 
 
@@ -280,7 +273,7 @@ def test_a_reader_that_does_not_read_gets_little_read_for_it(tmp_path: Path, mon
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
             slow.connect(("127.0.0.1", live.port))
             slow.sendall(put_head(live, f"{url}/f").replace(b"PUT", b"GET", 1))
-            _eventually(lambda: len(read) > 10)
+            eventually(lambda: len(read) > 10)
             time.sleep(0.3)
             assert sum(read) < 2_000_000  # 6 MB by blocks of 1 MiB, read ahead, and a socket that takes 4 MiB
 
@@ -298,7 +291,7 @@ def test_a_reader_that_leaves_in_the_middle_holds_no_file_open(
         connection.sendall(put_head(server, f"{version_url}/f").replace(b"PUT", b"GET", 1))
         assert connection.recv(1000)
         assert open_blobs() == 1
-    _eventually(lambda: open_blobs() == 0)
+    eventually(lambda: open_blobs() == 0)
 
 
 def _target(descriptor: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from modelyard.registry.engine import Database
 from modelyard.registry.tables import UpkeepRun
 from tests.live import LiveServer, running
+from tests.waiting import eventually
 
 FILE = "/api/v4/projects/{project}/packages/ml_models/{model_version_id}/files/{name:path}"
 TOKEN = "a-token-for-the-metrics-alone"
@@ -53,15 +54,6 @@ def scrape(yard: LiveServer) -> dict[str, dict[tuple[str, ...], float]]:
             labels = tuple(value for _name, value in sorted(sample.labels.items()))
             found.setdefault(sample.name, {})[labels] = sample.value
     return found
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """The numbers of a request are counted when its answer is over, just after the client has it."""
-    for _ in range(500):
-        if holds():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it does not come true")
 
 
 def test_requests_are_counted_by_template_with_their_bytes(yard: LiveServer, root: httpx.Client, files: str) -> None:

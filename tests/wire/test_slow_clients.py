@@ -6,7 +6,7 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from modelyard.wire import slow_clients
 from modelyard.wire.slow_clients import Patience, WatchedProtocol
 from tests.live import LiveServer, running
 from tests.raw import Answer, put_head, read_answer
+from tests.waiting import eventually
 
 BODY_DID_NOT_COME = {"message": "408 Request Timeout - The request body did not come"}
 HEAD_DID_NOT_COME = {"message": "408 Request Timeout - The request head did not come"}
@@ -41,14 +42,6 @@ def files(impatient: LiveServer) -> str:
         client.post(f"{mlflow}/registered-models/create", json={"name": "m"})
         version = client.post(f"{mlflow}/model-versions/create", json={"name": "m"}).json()["model_version"]["version"]
     return f"/projects/{project}/packages/ml_models/{version}/files"
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if holds():
-            return
-        time.sleep(0.02)
-    assert holds()
 
 
 def dribble(connection: socket.socket, pieces: Iterator[bytes], pause: float = 0.05) -> Answer:

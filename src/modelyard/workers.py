@@ -1,0 +1,65 @@
+"""Several servers on one port, each in a process of its own, with a listening socket of its own.
+
+Where processes share a listening socket, whoever wakes first takes the connection: of 16 that came at once, one of two
+workers got 11 to 15, and all of them at times, so that the other brought nothing for as long as they stayed open. Among
+sockets of their own the kernel spreads them evenly (SO_REUSEPORT in socket(7)).
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from uvicorn.config import Config
+from uvicorn.server import Server
+from uvicorn.supervisors import multiprocess
+
+from modelyard.settings import load_settings
+from modelyard.stopping import StoppingServer
+
+_SPREADS = sys.platform == "linux"  # macOS has the option as well, but gives all connections to one of the sockets
+
+
+def run_workers(config: Config) -> None:
+    """Serve in as many processes as `config` says, until a signal. Ends the process where the address is in use."""
+    multiprocess.Process = StoppingWorker  # type: ignore[misc]  # the supervisor takes no other word for it
+    claim = config.bind_socket()  # says so when it is in use, by another such server too
+    if _SPREADS:
+        with claim as plain:
+            claim = _beside(plain)
+    StoppingWorkers(config, [claim]).run()
+
+
+class StoppingWorkers(multiprocess.Multiprocess):
+    """uvicorn's supervisor of the servers. Its own socket holds the address, and never listens."""
+
+    def terminate_all(self) -> None:
+        """Tell the workers to stop, who alone listen from now on: what they do not take is refused at once."""
+        super().terminate_all()
+        for each in self.sockets:
+            each.close()
+
+
+class StoppingWorker(multiprocess.Process):
+    """One of the server processes."""
+
+    @property
+    def server(self) -> Server:
+        """The server, made in its own process."""
+        if self._server is None:
+            self._server = StoppingServer(self.config, load_settings().shutdown_delay)
+        return self._server
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """What runs in the process: the server, beside the others on the address of `sockets`."""
+        claims = sockets or []
+        super().target([_beside(each) for each in claims] if _SPREADS else claims)
+
+
+def _beside(other: socket.socket) -> socket.socket:
+    """One more socket on the same address."""
+    own = socket.socket(other.family, other.type)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    own.bind(other.getsockname())
+    return own
