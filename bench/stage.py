@@ -113,9 +113,9 @@ class Stage:
             self.versions["mlflow"] = tools.mlflow_version(program)
         return program
 
-    def wrk(self) -> Wrk:
-        """The load generator of small requests. Raises MissingError."""
-        return Wrk(tools.debian("wrk"), self.scale.connections, self.scale.load_seconds)
+    def wrk(self, cores: Cores | None = None) -> Wrk:
+        """The load generator of small requests, on the clients' core unless others are named. Raises MissingError."""
+        return Wrk(tools.debian("wrk"), self.scale.connections, self.scale.load_seconds, cores)
 
     def _tool(self, find: Callable[[], Path]) -> Path | None:
         program, complaint = tools.attempt(find)

@@ -1,25 +1,31 @@
-"""The floor of an upload: one thread that reads a socket, hashes, writes and syncs, and nothing else.
+"""The floor of an upload: one thread that reads a socket and hashes, one that writes past the page cache, then a sync.
 
-As a program (`python -m bench.contenders.floor PORT FOLDER`) it takes `PUT /hashed`, `PUT /written`, which leaves the
-hash out, and `PUT /hash`, which takes no body and hashes as many bytes of its own memory as `Content-Length` says.
+As a program (`python -m bench.contenders.floor PORT FOLDER`) it takes `PUT /hashed-N`, `PUT /written-N`, which leaves
+the hash out, and `PUT /hash`, which takes no body and hashes as many bytes of its memory as `Content-Length` says.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 from bench.contenders.target import Target
 from bench.process import HOST, Server, free_port
 
-BATCH = 1 << 20  # bytes that are received, hashed and written at once
+BLOCK = 2 << 20  # bytes that are received, hashed and written at once
+BLOCKS = 4
+PAGE = 4096
+HEAD_BYTES = 64 << 10
 
 
 class Floor:
-    """The running floor; every upload replaces the one before."""
+    """The running floor."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,64 +35,95 @@ class Floor:
         self.server.wait_until_ready(self.port, "/ready")
 
     def file(self, name: str) -> Target:
-        """The path `name`: `hashed`, `written` or `hash`."""
+        """The path `name`: `hash`, or one that begins with `hashed-` or `written-`."""
         return Target(self.port, f"/{name}")
+
+
+class _Disk:
+    """A file that a thread of its own writes, block by block, while the next ones are filled."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_DIRECT)
+        self._filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
+        self._free: SimpleQueue[memoryview] = SimpleQueue()
+        for _ in range(BLOCKS):
+            self._free.put(memoryview(mmap.mmap(-1, BLOCK)))  # which begins where a page does
+        self._thread = threading.Thread(target=self._write)
+        self._thread.start()
+
+    def block(self) -> memoryview:
+        """The next block to be filled."""
+        return self._free.get()
+
+    def take(self, block: memoryview, size: int) -> None:
+        """Write the first `size` bytes of a block soon."""
+        self._filled.put((block, size))
+
+    def sync(self, size: int) -> None:
+        """Return when all is on the disk; the file has `size` bytes."""
+        self._filled.put(None)
+        self._thread.join()
+        os.ftruncate(self._descriptor, size)
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+
+    def _write(self) -> None:
+        while (filled := self._filled.get()) is not None:
+            block, size = filled
+            os.write(self._descriptor, block[: -(-size // PAGE) * PAGE])
+            self._free.put(block)
 
 
 def serve(port: int, folder: Path) -> None:
     """Answer one request a connection, forever."""
-    buffer = bytearray(BATCH)
     with socket.create_server((HOST, port)) as listener:
         while True:
             connection, _address = listener.accept()
             with connection:
-                _answer(connection, folder, buffer)
+                _answer(connection, folder)
 
 
-def _answer(connection: socket.socket, folder: Path, buffer: bytearray) -> None:
+def _answer(connection: socket.socket, folder: Path) -> None:
     head, _, begun = _read_head(connection).partition(b"\r\n\r\n")
     if b"expect: 100-continue" in head.lower():
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     path, length = head.split(b" ")[1], _length(head)
     if path == b"/hash":
-        _hash_memory(buffer, length)
+        _hash_memory(length)
     elif length:
-        _receive(connection, folder, buffer, begun, length, hashed=path == b"/hashed")
+        _receive(connection, folder / path[1:].decode(), begun, length, hashed=path.startswith(b"/hashed"))
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
-def _receive(
-    connection: socket.socket, folder: Path, buffer: bytearray, begun: bytes, length: int, *, hashed: bool
-) -> None:
-    digest, view, missing = hashlib.sha256(begun), memoryview(buffer), length - len(begun)
-    descriptor = os.open(folder / "incoming", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-    os.write(descriptor, begun)
+def _receive(connection: socket.socket, kept: Path, begun: bytes, length: int, *, hashed: bool) -> None:
+    digest, missing, incoming = hashlib.sha256(), length, kept.with_name("incoming")
+    disk = _Disk(incoming)
     while missing:
-        filled = _fill(connection, view[: min(BATCH, missing)])
+        block = disk.block()
+        block[: len(begun)] = begun
+        size = min(BLOCK, missing)
+        _fill(connection, block[len(begun) : size])
+        disk.take(block, size)
         if hashed:
-            digest.update(view[:filled])
-        os.write(descriptor, view[:filled])
-        missing -= filled
-    os.fsync(descriptor)
-    os.close(descriptor)
-    (folder / "incoming").rename(folder / "kept")
-    _sync(folder)
+            digest.update(block[:size])
+        begun, missing = b"", missing - size
+    disk.sync(length)
+    incoming.rename(kept)
+    _sync(kept.parent)
 
 
-def _fill(connection: socket.socket, view: memoryview) -> int:
-    filled = 0
-    while filled < len(view):
-        received = connection.recv_into(view[filled:])
+def _fill(connection: socket.socket, view: memoryview) -> None:
+    while view:
+        received = connection.recv_into(view)
         if not received:
             raise ConnectionError("the upload ended early")
-        filled += received
-    return filled
+        view = view[received:]
 
 
-def _hash_memory(buffer: bytearray, length: int) -> None:
-    digest = hashlib.sha256()
-    for _ in range(length // BATCH):
-        digest.update(buffer)
+def _hash_memory(length: int) -> None:
+    digest, block = hashlib.sha256(), bytes(BLOCK)
+    for _ in range(length // BLOCK):
+        digest.update(block)
 
 
 def _sync(folder: Path) -> None:
@@ -98,7 +135,7 @@ def _sync(folder: Path) -> None:
 def _read_head(connection: socket.socket) -> bytes:
     head = b""
     while b"\r\n\r\n" not in head:
-        received = connection.recv(BATCH)
+        received = connection.recv(HEAD_BYTES)
         if not received:
             return b"GET /closed HTTP/1.1\r\n\r\n"
         head += received

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.contenders.target import Target
+from bench.machine import Cores
 from bench.metrics import P50, P99, RATE, Metrics
 from bench.process import output_of
 
@@ -15,9 +16,10 @@ SCRIPT = Path(__file__).with_suffix(".lua")
 
 
 class Wrk:
-    """wrk with a number of connections for a number of seconds."""
+    """wrk with a number of connections for a number of seconds, on `cores` or where the suite runs."""
 
-    def __init__(self, program: Path, connections: int, seconds: int) -> None:
+    def __init__(self, program: Path, connections: int, seconds: int, cores: Cores | None = None) -> None:
+        self._cores = cores
         self._command = [str(program), "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
 
     def get(self, target: Target) -> Metrics:
@@ -39,7 +41,7 @@ class Wrk:
     def _run(self, target: Target, arguments: Sequence[str]) -> Metrics:
         headers = [f"--header={header}" for header in target.headers]
         command = [*self._command, "--timeout=60s", f"--script={SCRIPT}", *headers, target.url, "--", *arguments]
-        return _metrics(output_of(command), target)
+        return _metrics(output_of(command, cores=self._cores), target)
 
 
 def _metrics(output: str, target: Target) -> Metrics:

@@ -51,8 +51,8 @@ ROWS = (
     Row("start", "From the command to the first 200 on health", start.to_health),
     Row("filled-get", "GET 1 KiB from a registry of {files} files, and from an empty one", filled.gets),
     Row("filled-lists", "Pages of 100 from a registry of {files} files", filled.lists),
-    Row("workers", "GET 1 KiB from two workers, and from one, on all cores", workers.files),
-    Row("workers-mlflow", "Get a registered model from two workers, and from one, on all cores", workers.calls),
+    Row("workers", "GET 1 KiB from two workers on two cores, and from one on one", workers.files),
+    Row("workers-mlflow", "Get a registered model from two workers on two cores, and from one on one", workers.calls),
     Row("tracking", "MLflow's tracking calls, one client", tracking.calls),
 )
 

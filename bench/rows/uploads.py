@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from bench.contenders.floor import Floor
@@ -34,11 +35,12 @@ def _contenders(stage: Stage, put: Put) -> list[Contender]:
 
 
 def _upload(name: str, stage: Stage, server: FileServer, path: Path, put: Put, *, file: str = "uploaded") -> Contender:
-    target, size = server.file(file), path.stat().st_size
+    size, serials = path.stat().st_size, count()
 
     def run() -> Metrics:
         stamp(path)
         stage.forget_uploads()
+        target = server.file(f"{file}-{next(serials)}")  # a new one: to empty an old file first takes 0.1 s a GiB
         return server.server.watched(lambda: put(target, path), size=size)
 
     return Contender(name, run)
