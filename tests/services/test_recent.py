@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from modelyard.registry.engine import Database
 from modelyard.registry.schema import migrate
-from modelyard.services.recent import Recent, RecentInGeneration
+from modelyard.services.recent import Recent, RecentInGeneration, once_a_turn
 from tests.conftest import Account
+from tests.live import LiveServer
 
 
 def test_the_longest_unused_is_forgotten_first() -> None:
@@ -43,6 +48,46 @@ def test_nothing_outlives_its_generation() -> None:
     assert recent.get("k") == (None, None)
 
 
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_one_turn_of_the_loop_has_one_answer(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """And a request, which is served in a later turn than it comes in, never has an older one than itself."""
+    given = iter(range(1000))
+    ask = once_a_turn(lambda: next(given))
+
+    async def twice() -> list[int]:
+        return [ask(), ask()]
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline():
+            writer.write(b"%d\n" % ask())
+        writer.close()
+        await writer.wait_closed()
+
+    async def requests() -> list[int]:
+        server = await asyncio.start_server(served, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        answers = []
+        for _ in range(5):
+            ask()  # by whoever is served in the turn before the request comes in
+            writer.write(b"\n")
+            answers.append(int(await reader.readline()))
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+        return answers
+
+    async def turns() -> None:
+        assert [*await twice(), *await twice()] == [0, 0, 0, 0]  # coroutines alone do not end a turn
+        await asyncio.sleep(0)
+        assert await twice() == [1, 1]
+        answers = await requests()
+        assert answers == sorted(set(answers))
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(turns())
+
+
 @pytest.mark.sqlite
 def test_every_commit_begins_a_generation(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/db")
@@ -60,6 +105,37 @@ def test_every_commit_begins_a_generation(tmp_path: Path) -> None:
     assert database.generation() not in (first, second)
     other.close()
     database.close()
+
+
+def test_however_many_others_are_served_what_is_revoked_is_refused_at_once(
+    root: httpx.Client,
+    make_user: Callable[..., Account],
+    make_token: Callable[..., dict[str, Any]],
+    server: LiveServer,
+    version_url: str,
+) -> None:
+    root.put(f"{version_url}/f", content=b"one")
+    project, user, over = version_url.split("/")[2], make_user(), threading.Event()
+    root.post(f"/projects/{project}/members", json={"user_id": user.id, "access_level": 20})
+
+    def read_on() -> int:
+        with server.client(user.token) as client:
+            while not over.is_set():
+                assert client.get(f"{version_url}/f").status_code == 200
+        return 200
+
+    with ThreadPoolExecutor(8) as threads:
+        readers = [threads.submit(read_on) for _ in range(8)]
+        try:
+            for _ in range(20):
+                token = make_token(user.id)
+                with server.client(token["token"]) as client:
+                    assert [client.get(f"{version_url}/f").status_code for _ in range(2)] == [200, 200]
+                    root.delete(f"/personal_access_tokens/{token['id']}")
+                    assert client.get(f"{version_url}/f").status_code == 401
+        finally:
+            over.set()
+        assert [reader.result() for reader in readers] == [200] * 8
 
 
 def test_what_was_allowed_a_moment_ago_is_refused_at_once(

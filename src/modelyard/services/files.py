@@ -32,7 +32,7 @@ from modelyard.services.locating import (
 )
 from modelyard.services.opening import BlobSource, Download, blob_expected, open_file, require_whole
 from modelyard.services.quota import Room, limit_of, room_for, within
-from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration
+from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration, once_a_turn
 from modelyard.services.remote import Offer, Remote
 from modelyard.wire.digests import DigestCheck
 from modelyard.wire.form import Piece
@@ -81,7 +81,7 @@ class FileService:
         self._in_flight = in_flight
         self.executor = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
         self.verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
-        self._locations = RecentInGeneration[Location](MAX_LOCATIONS, database.generation)
+        self._locations = RecentInGeneration[Location](MAX_LOCATIONS, once_a_turn(database.generation))
         self._contents = Recent[bytes](MAX_CONTENT_BYTES, len)  # by digest, so that they always hold
 
     def close(self) -> None:

