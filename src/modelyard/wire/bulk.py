@@ -2,9 +2,9 @@
 
 uvicorn copies a byte four times on its way to the application, 64 KiB at a time, and stops the socket in between.
 Here the kernel writes it where it is hashed from, and where it goes to the disk from (`blobs/_direct.py`). CPU seconds
-per GiB on one core, 0.53 of them for the hash: a raw body 0.76, a form 0.86. A bare loop that receives in one thread
-and writes in another took 0.65: what lies between is Python and the switching of threads, 16 times a block, of which a
-thread that reads the socket itself would save a part, for a bound on such threads and a way back.
+per GiB on one core, 0.52 of them for the hash: a raw body 0.72, a form 0.75; 0.67 for bare loops, of which one receives
+and hashes and one writes (the floor in `bench/`). A thread that reads the socket itself was tried: its uploads were
+2.5 % faster, which is too little for a second way with its bound on threads and its way back.
 
 Everything else is uvicorn's: the head, bodies in chunks, short ones, and the answer.
 """
