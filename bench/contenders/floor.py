@@ -70,7 +70,13 @@ class _Disk:
     def _write(self) -> None:
         while (filled := self._filled.get()) is not None:
             block, size = filled
-            os.write(self._descriptor, block[: -(-size // PAGE) * PAGE])
+            pages = block[: -(-size // PAGE) * PAGE]
+            try:
+                written = os.write(self._descriptor, pages)
+            except OSError:
+                written = 0
+            if written < len(pages):
+                os._exit(1)  # the disk is full, or takes nothing past the cache: curl will say that it hears nothing
             self._free.put(block)
 
 
@@ -121,7 +127,7 @@ def _fill(connection: socket.socket, view: memoryview) -> None:
 
 
 def _hash_memory(length: int) -> None:
-    digest, block = hashlib.sha256(), bytes(BLOCK)
+    digest, block = hashlib.sha256(), os.urandom(BLOCK)
     for _ in range(length // BLOCK):
         digest.update(block)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bench.contenders.modelyard import MLFLOW, Modelyard
-from bench.machine import ALL_CORES, SERVER_CORES
+from bench.load.wrk import Wrk
+from bench.machine import ALL_CORES, CLIENT_CORES, SERVER_CORES
 from bench.rows.small_reads import filled, getting
 from bench.stage import Contender, Stage
 
@@ -15,22 +16,21 @@ MODEL_PATH = f"{MLFLOW}/api/2.0/mlflow/registered-models/get?name=model"
 
 def files(stage: Stage) -> list[Contender]:
     """Small files: the cheapest request, beside which the client's part is at its largest."""
-    wrk, path = stage.wrk(ALL_CORES), stage.small()
-    return [getting(name, filled(server, path), path, wrk) for name, server in _servers(stage)]
+    path = stage.small()
+    return [getting(name, filled(server, path), path, wrk) for name, server, wrk in _servers(stage)]
 
 
 def calls(stage: Stage) -> list[Contender]:
     """A call of MLflow's: work for Python and the database, beside which the client's part is small."""
-    wrk = stage.wrk(ALL_CORES)
 
-    def calling(name: str, server: Modelyard) -> Contender:
+    def calling(name: str, server: Modelyard, wrk: Wrk) -> Contender:
         target = replace(server.file("any"), path=MODEL_PATH)
         return Contender(name, lambda: server.server.watched(lambda: wrk.get(target)))
 
-    return [calling(name, server) for name, server in _servers(stage)]
+    return [calling(*each) for each in _servers(stage)]
 
 
-def _servers(stage: Stage) -> Iterator[tuple[str, Modelyard]]:
+def _servers(stage: Stage) -> Iterator[tuple[str, Modelyard, Wrk]]:
     """A single worker has one core: on two, its own threads make it slower."""
-    yield "two workers", stage.modelyard("two-workers", workers=2, cores=ALL_CORES)
-    yield "one worker", stage.modelyard("one-worker", cores=SERVER_CORES)
+    yield "two workers", stage.modelyard("two-workers", workers=2, cores=ALL_CORES), stage.wrk(ALL_CORES)
+    yield "one worker", stage.modelyard("one-worker", cores=SERVER_CORES), stage.wrk(CLIENT_CORES)

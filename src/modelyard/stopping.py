@@ -44,18 +44,16 @@ class StoppingServer(Server):
         if self._delay and self._captured_signals == [signal.SIGTERM]:
             log.info("stopping", delay=self._delay)
             await self._while(lambda: self._captured_signals == [signal.SIGTERM], self._delay)
-        await self._stop_listening(sockets or [])
+        await self._stop_listening()
         await self._while(lambda: any(each.is_new for each in self._connections()), FIRST_REQUEST_SECONDS)
         await super().shutdown(sockets)
 
-    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+    async def _stop_listening(self) -> None:
         listening = [
             socket.socket(fileno=os.dup(each.fileno())) for server in self.servers for each in server.sockets or ()
         ]
         for server in self.servers:
             server.close()
-        for each in sockets:  # second descriptors of the same: with one open, the kernel would go on letting in
-            each.close()
         await asyncio.sleep(0)  # or the loop would go on taking connections from under our hands
         for listener in listening:
             with listener:  # closed as soon as nobody waits

@@ -3,6 +3,8 @@
 Where processes share a listening socket, whoever wakes first takes the connection: of 16 that came at once, one of two
 workers got 11 to 15, and all of them at times, so that the other brought nothing for as long as they stayed open. Among
 sockets of their own the kernel spreads them evenly (SO_REUSEPORT in socket(7)).
+
+The price: what the kernel has given to a worker waits for it, however busy it is, and is reset if it dies first.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ _SPREADS = sys.platform == "linux"  # macOS has the option as well, but gives al
 def run_workers(config: Config) -> None:
     """Serve in as many processes as `config` says, until a signal. Ends the process where the address is in use."""
     multiprocess.Process = StoppingWorker  # type: ignore[misc]  # the supervisor takes no other word for it
-    claim = config.bind_socket()  # says so when it is in use, by another such server too
+    claim = config.bind_socket()
     if _SPREADS:
         with claim as plain:
             claim = _beside(plain)
+        # With it, anybody could bind the address too while no worker listens: at the start, or when all have died.
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     StoppingWorkers(config, [claim]).run()
 
 
@@ -53,7 +57,13 @@ class StoppingWorker(multiprocess.Process):
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """What runs in the process: the server, beside the others on the address of `sockets`."""
         claims = sockets or []
-        super().target([_beside(each) for each in claims] if _SPREADS else claims)
+        if not _SPREADS:
+            super().target(claims)
+            return
+        own = [_beside(each) for each in claims]
+        for each in claims:
+            each.close()  # or the address would not be free before this worker's last transfer has ended
+        super().target(own)
 
 
 def _beside(other: socket.socket) -> socket.socket:

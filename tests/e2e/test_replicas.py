@@ -20,8 +20,7 @@ import httpx
 import pytest
 
 from tests import postgres
-from tests.e2e.processes import ServerProcess, launched, new_version, slowly, upkeep, wait_until_ready
-from tests.e2e.test_process import MIB
+from tests.e2e.processes import MIB, ServerProcess, launched, new_version, slowly, upkeep, wait_until_ready
 from tests.nginx import Nginx, require_nginx, running_nginx
 from tests.ports import free_port
 from tests.s3 import BUCKET, S3Server

@@ -57,17 +57,18 @@ class Recent(Generic[V]):
 
 
 def once_a_turn(ask: Callable[[], T]) -> Callable[[], T]:
-    """`ask`, which is called once in each turn of the running event loop at most.
+    """`ask`, which is called once in each turn of the running event loop at most. Raises RuntimeError without one.
 
-    No request is looked at in the turn in which it comes in. So an answer that was given earlier in the same turn is
-    still younger than every request that is served in it.
+    The loop forgets the answer before all that is queued after it. So whoever gets it was queued before it was given,
+    and no request is younger: its task is queued when its bytes have been read, never started then and there.
     """
     answers: list[T] = []
 
     def answer() -> T:
         if not answers:
+            loop = asyncio.get_running_loop()
             answers.append(ask())
-            asyncio.get_running_loop().call_soon(answers.clear)
+            loop.call_soon(answers.clear)
         return answers[0]
 
     return answer

@@ -1,12 +1,10 @@
-"""The server as a process: how much memory it takes, and how several of them share a registry."""
+"""Several server processes on one port: how they share a registry, its numbers, connections and the address."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,35 +13,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 
-from tests.e2e.processes import ServerProcess, launched, new_version, serving, together
+from tests.e2e.processes import ServerProcess, launched, new_version, serving, together, wait_until_ready
+from tests.ports import free_port
 from tests.waiting import eventually
 
-MIB = 1024 * 1024
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
-def test_large_files_pass_through_little_memory(tmp_path: Path) -> None:
-    source, size = tmp_path / "large", 512 * MIB
-    digest = hashlib.sha256()
-    with source.open("wb") as file:
-        for _ in range(size // MIB):
-            block = os.urandom(1024) * 1024
-            digest.update(block)
-            file.write(block)
-    with serving(tmp_path) as server, server.client as client:
-        url = f"http://127.0.0.1:{server.port}/api/v4{new_version(client)}"
-        token = f"Authorization: {client.headers['authorization']}"
-        curl = ["curl", "--fail", "--silent", "--header", token]
-        for name, upload in (("form", ["--request", "PUT", "--form", f"file=@{source}"]), ("raw", ["-T", str(source)])):
-            subprocess.run([*curl, *upload, f"{url}/{name}"], check=True, capture_output=True)
-            with subprocess.Popen([*curl, f"{url}/{name}"], stdout=subprocess.PIPE) as download:
-                assert download.stdout is not None
-                assert hashlib.file_digest(download.stdout, "sha256").digest() == digest.digest()  # type: ignore[arg-type]
-        assert server.peak_memory() < 150 * MIB
-
-
-@pytest.mark.slow
 def test_several_workers_share_one_registry(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, server.client as client:
         files = new_version(client)
@@ -57,12 +35,12 @@ def test_several_workers_share_one_registry(tmp_path: Path) -> None:
             assert client.get(f"{files}/{i}").content == b"%d" % i
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets on one address")
 def test_connections_are_spread_over_the_workers_that_live(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, ExitStack() as connections:
         _folder, workers = _metrics_folder(server, 2)
         eventually(lambda: _listening(server.port) == 2)
+        time.sleep(0.5)  # until the connections are closed that asked whether the server is ready
         before = [_open_sockets(pid) for pid in workers]
         for _ in range(64):
             connections.enter_context(socket.create_connection(("127.0.0.1", server.port)))
@@ -73,7 +51,7 @@ def test_connections_are_spread_over_the_workers_that_live(tmp_path: Path) -> No
         eventually(lambda: sum(taken()) == 64)
         assert min(taken()) >= 12  # as good as certain among sockets of their own
         os.kill(int(workers[0]), signal.SIGKILL)
-        eventually(lambda: _open_sockets(workers[0]) == 0)
+        eventually(lambda: _listening(server.port) == 1)  # until the dead one's is gone, it is given connections
         for _ in range(16):
             assert httpx.get(f"http://127.0.0.1:{server.port}/-/health").status_code == 200
         eventually(lambda: _listening(server.port) == 2)
@@ -94,17 +72,38 @@ def _open_sockets(pid: str) -> int:
     return count
 
 
-@pytest.mark.slow
-def test_a_server_of_several_workers_keeps_its_address_to_itself(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
+@pytest.mark.parametrize("seconds", [0, 1, 4])
+def test_of_two_servers_of_several_workers_one_gets_the_address(tmp_path: Path, seconds: float) -> None:
+    """Also while no worker of the first one listens yet."""
+    folders, port = [tmp_path / "one", tmp_path / "two"], free_port()
+    servers: list[ServerProcess] = []
+    try:
+        for folder in folders:
+            folder.mkdir()
+            servers.append(launched(folder, port, ("--workers", "2")))
+            time.sleep(seconds)
+        eventually(lambda: [server.process.poll() is None for server in servers].count(False) == 1)
+        winner, loser = sorted(servers, key=lambda server: server.process.poll() is not None)
+        wait_until_ready(winner)
+        assert loser.process.returncode in (1, STARTUP_FAILURE)
+        assert "ddress already in use" in (loser.folder / "server.log").read_text()
+        with winner.client as client:
+            assert [client.get("/user").status_code for _ in range(8)] == [200] * 8
+    finally:
+        for server in servers:
+            if server.process.poll() is None:
+                server.kill()
+
+
+def test_nobody_takes_the_address_while_all_workers_are_dead(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server:
-        second = launched(other, server.port, ("--workers", "2"))
-        assert second.process.wait(60) == 1
-        assert "Address already in use" in (other / "server.log").read_text()
+        for pid in _metrics_folder(server, 2)[1]:
+            os.kill(int(pid), signal.SIGKILL)
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", server.port))
+        wait_until_ready(server)
 
 
-@pytest.mark.slow
 def test_whichever_worker_is_asked_tells_the_metrics_of_all(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, server.client as client:
         files = new_version(client)
@@ -120,6 +119,7 @@ def test_whichever_worker_is_asked_tells_the_metrics_of_all(tmp_path: Path) -> N
         memory = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") for pid in workers]
         assert _value(samples[-1], "process_resident_memory_bytes ") > 0.9 * sum(memory)
         os.kill(int(workers[0]), signal.SIGKILL)
+        eventually(lambda: workers[0] not in _children(server))
         assert (
             _value(_metrics(server), "modelyard_http_requests_total{", label) == 16
         )  # what the dead one counted stays
@@ -145,10 +145,15 @@ def _value(text: str, start: str, *labels: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
+def _children(server: ServerProcess) -> list[str]:
+    """Ids of the processes that the server has started and that have not ended."""
+    return Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+
+
 def _metrics_folder(server: ServerProcess, count: int) -> tuple[Path, list[str]]:
     """Where the workers of a server keep their metrics, and their process ids, once there are so many."""
     for _ in range(600):
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        children = _children(server)
         for folder in Path(tempfile.gettempdir()).glob("modelyard-metrics-*"):
             workers = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")} & set(children)
             if len(workers) == count:
@@ -157,7 +162,6 @@ def _metrics_folder(server: ServerProcess, count: int) -> tuple[Path, list[str]]
     raise AssertionError("no folder of metrics")
 
 
-@pytest.mark.slow
 def test_numbers_are_given_once_however_many_ask_at_once(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, server.client as client:
         project = client.post("/projects", json={"name": "p"}).json()["id"]
