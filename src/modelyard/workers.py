@@ -9,8 +9,12 @@ The price: what the kernel has given to a worker waits for it, however busy it i
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
+import threading
+from multiprocessing import parent_process
 
 from uvicorn.config import Config
 from uvicorn.server import Server
@@ -56,6 +60,7 @@ class StoppingWorker(multiprocess.Process):
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """What runs in the process: the server, beside the others on the address of `sockets`."""
+        threading.Thread(target=_stop_with_supervisor, daemon=True).start()
         claims = sockets or []
         if not _SPREADS:
             super().target(claims)
@@ -64,6 +69,14 @@ class StoppingWorker(multiprocess.Process):
         for each in claims:
             each.close()  # or the address would not be free before this worker's last transfer has ended
         super().target(own)
+
+
+def _stop_with_supervisor() -> None:
+    """Stop this worker when its supervisor is killed: nobody else would, and its address would stay taken."""
+    supervisor = parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _beside(other: socket.socket) -> socket.socket:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -15,11 +16,13 @@ import httpx
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
-from tests.e2e.processes import ServerProcess, launched, new_version, serving, together, wait_until_ready
+from tests.e2e.processes import MIB, ServerProcess, launched, new_version, serving, slowly, together, wait_until_ready
 from tests.ports import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
 
 
 def test_several_workers_share_one_registry(tmp_path: Path) -> None:
@@ -35,7 +38,7 @@ def test_several_workers_share_one_registry(tmp_path: Path) -> None:
             assert client.get(f"{files}/{i}").content == b"%d" % i
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets on one address")
+@LINUX
 def test_connections_are_spread_over_the_workers_that_live(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, ExitStack() as connections:
         _folder, workers = _metrics_folder(server, 2)
@@ -102,6 +105,36 @@ def test_nobody_takes_the_address_while_all_workers_are_dead(tmp_path: Path) -> 
         with pytest.raises(OSError, match="in use"):
             socket.create_server(("127.0.0.1", server.port))
         wait_until_ready(server)
+
+
+@LINUX
+def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    """But not before what they are at: the upload that is under way, and with it the address for the next server."""
+    content, begun = os.urandom(8 * MIB), threading.Event()
+    with serving(tmp_path, "--workers", "2") as server, server.client as client:
+        files, workers = new_version(client), _metrics_folder(server, 2)[1]
+        answers: list[int] = []
+
+        def upload() -> None:
+            with server.client as other:
+                answers.append(other.put(f"{files}/slow", content=slowly(content, 0.3, begun)).status_code)
+
+        uploader = threading.Thread(target=upload)
+        uploader.start()
+        assert begun.wait(30)
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+        eventually(lambda: _listening(server.port) == 0)
+        again = launched(tmp_path, server.port, ("--workers", "2"))
+        try:
+            wait_until_ready(again)
+            uploader.join()
+            assert answers == [201]
+            assert client.get(f"{files}/slow").content == content
+            eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+        finally:
+            again.process.terminate()
+            assert again.process.wait(30) == 0
 
 
 def test_whichever_worker_is_asked_tells_the_metrics_of_all(tmp_path: Path) -> None:
