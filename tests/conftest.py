@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
@@ -18,6 +20,15 @@ from tests.swift import require_swift, running_swift
 _serial = itertools.count(1)
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
+
+
+def pytest_configure() -> None:
+    """Log into a file that stays.
+
+    By itself structlog prints, and Python 3.11 crashes when pytest puts another sys.stdout in place while a server's
+    thread prints.
+    """
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.__stderr__))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,11 +22,11 @@ from tests.live import running
 @pytest.fixture(autouse=True)
 def configuration() -> Iterator[None]:
     """Whatever a test configures ends with it."""
-    root = logging.getLogger()
+    root, before = logging.getLogger(), structlog.get_config()
     handlers, level = root.handlers, root.level
     yield
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 Capture = pytest.CaptureFixture[str]
