@@ -28,7 +28,7 @@ def pytest_configure() -> None:
     By itself structlog prints, and Python 3.11 crashes when pytest puts another sys.stdout in place while a server's
     thread prints.
     """
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.__stderr__))
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.__stdout__))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
