@@ -22,7 +22,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it looks at the workers in /proc")
 
 
 def test_several_workers_share_one_registry(tmp_path: Path) -> None:
@@ -98,6 +98,7 @@ def test_of_two_servers_of_several_workers_one_gets_the_address(tmp_path: Path, 
                 server.kill()
 
 
+@LINUX
 def test_nobody_takes_the_address_while_all_workers_are_dead(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server:
         for pid in _metrics_folder(server, 2)[1]:
@@ -137,6 +138,7 @@ def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
             assert again.process.wait(30) == 0
 
 
+@LINUX
 def test_whichever_worker_is_asked_tells_the_metrics_of_all(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, server.client as client:
         files = new_version(client)
