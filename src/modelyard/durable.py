@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from modelyard.naming import naming
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # disk, quota, largest file
 
 DIRECTORY_MODE = 0o700
 
@@ -13,7 +18,8 @@ def fsync_directory(path: Path) -> None:
     """Make the entries of a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -22,7 +28,8 @@ def fsync_file(path: Path) -> None:
     """Make the bytes of a file durable, though not its name."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -47,7 +54,8 @@ def make_directories(path: Path) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file anew, all at once: whoever reads it finds the old content or the new one, and never less."""
     new = path.with_name(f"{path.name}.new")
-    new.write_bytes(content)
+    with naming(new):
+        new.write_bytes(content)
     fsync_file(new)
     new.replace(path)
     fsync_directory(path.parent)

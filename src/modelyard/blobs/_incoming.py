@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from modelyard.blobs._posix import FILE_MODE
+from modelyard.naming import add_path
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -40,8 +41,10 @@ class IncomingFile:
                 # A collector may have taken the file for abandoned before it was locked.
                 if os.fstat(descriptor).st_nlink:
                     return file
-            except BaseException:
+            except BaseException as error:
                 file.release()
+                if isinstance(error, OSError):
+                    add_path(error, path)
                 raise
             file.release()
 

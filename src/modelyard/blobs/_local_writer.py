@@ -30,7 +30,7 @@ class LocalBlobWriter(HashingWriter):
     def _append(self, chunks: Sequence[memoryview]) -> None:
         position = begin = self._size  # of the next chunk, and of what is to go through the cache before it
         cached: list[memoryview] = []
-        with blob_errors():
+        with blob_errors(self._file.path):
             for chunk in chunks:
                 before, pages, after = self._direct.split(chunk, position)
                 cached.append(before)
@@ -48,14 +48,14 @@ class LocalBlobWriter(HashingWriter):
             self._flushed = end
 
     def _publish(self, digest: Digest) -> None:
-        with blob_errors():
+        with blob_errors(self._file.path):
             self._direct.land()
             os.utime(self._file.descriptor)  # A collector counts its grace period from now, not from the last byte.
             os.fsync(self._file.descriptor)
             self._layout.adopt(self._file.path, digest)
 
     def _republish(self, digest: Digest) -> None:
-        with blob_errors():
+        with blob_errors(self._file.path):
             path = self._layout.blob(digest)
             if path.exists():
                 fsync_directory(path.parent)  # It may be another writer's, who has not come this far yet.

@@ -9,8 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 from modelyard.blobs.store import BlobError, BlobMissing, BlobUnreadable, Digest, StoreFull, StoreUnavailable
+from modelyard.durable import NO_ROOM
+from modelyard.naming import add_path
 
 FILE_MODE = 0o600
 COPY_STEP = 1 << 20
@@ -18,18 +21,21 @@ COPY_STEP = 1 << 20
 # POSIX promises 16 (_XOPEN_IOV_MAX); sysconf gives -1 where the system knows no limit.
 IOV_MAX = max(os.sysconf("SC_IOV_MAX"), 16)
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # Linux gives its file systems' EFSCORRUPTED and EFSBADCRC the last two numbers.
 _OF_ONE_FILE = frozenset({errno.EIO, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EUCLEAN, errno.EBADMSG})
 _SYNC_FILE_RANGE_WRITE = 2
 
 
 @contextmanager
-def blob_errors(reading: Digest | None = None) -> Iterator[None]:
-    """Raise a BlobError for every OSError inside; BlobMissing and BlobUnreadable where one blob is being read."""
+def blob_errors(path: Path, reading: Digest | None = None) -> Iterator[None]:
+    """Raise a BlobError for every OSError inside; BlobMissing and BlobUnreadable where one blob is being read.
+
+    It names the path that the error has, or else `path`: what the calls inside are about.
+    """
     try:
         yield
     except OSError as error:
+        add_path(error, path)
         raise _translated(error, reading) from error
 
 
@@ -38,7 +44,7 @@ def _translated(error: OSError, reading: Digest | None) -> BlobError:
         return BlobMissing(reading)
     if reading is not None and error.errno in _OF_ONE_FILE:
         return BlobUnreadable(f"blob {reading}: {error}")
-    return StoreFull(str(error)) if error.errno in _NO_ROOM else StoreUnavailable(str(error))
+    return StoreFull(str(error)) if error.errno in NO_ROOM else StoreUnavailable(str(error))
 
 
 def write_all(descriptor: int, chunks: Sequence[memoryview], offset: int) -> int:

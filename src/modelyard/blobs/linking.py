@@ -25,10 +25,11 @@ class Linker:
 
     def link(self, digest: Digest) -> bool:
         """Link one blob, in place of what is there; False where that is not possible. Raises BlobMissing."""
-        with blob_errors(reading=digest):
+        path = self._source.path(digest)
+        with blob_errors(path, digest):
             place = self._target.place(digest)
             try:
-                _link(self._source.path(digest), place)
+                _link(path, place)
             except OSError as error:
                 if error.errno in _IMPOSSIBLE:
                     return False
@@ -38,8 +39,8 @@ class Linker:
 
     def sync(self) -> None:
         """Make the new names durable; once for each folder, since a blob has few neighbours and a disk is slow."""
-        with blob_errors():
-            for folder in self._touched:
+        for folder in self._touched:
+            with blob_errors(folder):
                 fsync_directory(folder)
         self._touched.clear()
 

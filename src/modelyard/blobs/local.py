@@ -26,7 +26,8 @@ _SHARD = re.compile(r"[0-9a-f]{2}")
 class LocalBlobReader:
     """An open file."""
 
-    def __init__(self, descriptor: int, digest: Digest) -> None:
+    def __init__(self, descriptor: int, path: Path, digest: Digest) -> None:
+        self._path = path
         self._digest = digest
         self._descriptor: int | None = descriptor
         self._lock = threading.Lock()
@@ -36,7 +37,7 @@ class LocalBlobReader:
         """See `BlobReader.read`."""
         check_range(offset, length)
         # Without the lock, a close in another thread could give the descriptor's number to another file.
-        with self._lock, blob_errors(reading=self._digest):
+        with self._lock, blob_errors(self._path, self._digest):
             if self._descriptor is None:
                 raise ValueError("the reader is closed")
             return read_at(self._descriptor, offset, max(0, min(length, self.size - offset)))
@@ -63,8 +64,8 @@ class LocalBlobStore:
 
     def __init__(self, root: Path, *, direct: bool = True) -> None:
         self._executor = ThreadPoolExecutor(DIRECT_THREADS, thread_name_prefix="blob-direct") if direct else None
-        with blob_errors():
-            self._layout = Layout(root.absolute())
+        self._layout = Layout(root.absolute())
+        with blob_errors(self._layout.root):
             make_directories(self._layout.root)
             self._layout.blobs()
             self._layout.incoming()
@@ -83,28 +84,31 @@ class LocalBlobStore:
 
     def begin(self) -> LocalBlobWriter:
         """See `BlobStore.begin`."""
-        with blob_errors():
+        with blob_errors(self._layout.root):
             return LocalBlobWriter(self._layout, self._executor)
 
     def open(self, digest: Digest) -> LocalBlobReader:
         """See `BlobStore.open`."""
-        with blob_errors(reading=digest):
-            return LocalBlobReader(os.open(self._layout.blob(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
+        path = self._layout.blob(digest)
+        with blob_errors(path, digest):
+            return LocalBlobReader(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path, digest)
 
     def stat(self, digest: Digest) -> BlobStat | None:
         """See `BlobStore.stat`."""
-        with blob_errors():
+        path = self._layout.blob(digest)
+        with blob_errors(path):
             try:
-                found = self._layout.blob(digest).stat()
+                found = path.stat()
             except FileNotFoundError:
                 return None
         return BlobStat(digest, found.st_size, found.st_mtime)
 
     def delete(self, digest: Digest) -> bool:
         """See `BlobStore.delete`."""
-        with blob_errors():
+        path = self._layout.blob(digest)
+        with blob_errors(path):
             try:
-                self._layout.blob(digest).unlink()
+                path.unlink()
             except FileNotFoundError:
                 return False
         return True
@@ -126,7 +130,7 @@ class LocalBlobStore:
         """See `BlobStore.leftovers`."""
         incoming = self._layout.root / "incoming"
         for name in _names(incoming, is_incoming_name):
-            with blob_errors(), abandoned(incoming / name) as found:
+            with blob_errors(incoming / name), abandoned(incoming / name) as found:
                 pass
             if found is not None:
                 yield Leftover(name, found.st_size, found.st_mtime)
@@ -136,7 +140,7 @@ class LocalBlobStore:
         if not is_incoming_name(name):
             return False
         path = self._layout.root / "incoming" / name
-        with blob_errors(), abandoned(path) as found:
+        with blob_errors(path), abandoned(path) as found:
             if found is None:
                 return False
             path.unlink()
@@ -152,5 +156,5 @@ def _is_shard(name: str) -> bool:
 
 
 def _names(directory: Path, wanted: Callable[[str], bool]) -> Sequence[str]:
-    with blob_errors(), os.scandir(directory) as entries:
+    with blob_errors(directory), os.scandir(directory) as entries:
         return sorted(entry.name for entry in entries if wanted(entry.name))

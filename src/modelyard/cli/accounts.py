@@ -7,7 +7,7 @@ from datetime import date, datetime
 import click
 
 from modelyard.access.identity import OPERATOR
-from modelyard.cli.common import change
+from modelyard.cli.common import change, say
 from modelyard.services import accounts, credentials, projects
 
 
@@ -21,7 +21,7 @@ def user() -> None:
 @click.option("--admin", is_flag=True, help="Let the user administer everything.")
 def create_user(name: str, admin: bool) -> None:
     """Make a user and print the new id."""
-    click.echo(change(lambda registry: accounts.create(registry, OPERATOR, accounts.NewUser(name, admin=admin)).id))
+    say(change(lambda registry: accounts.create(registry, OPERATOR, accounts.NewUser(name, admin=admin)).id))
 
 
 @click.group()
@@ -38,7 +38,7 @@ def create_project(path: str, visibility: str) -> None:
     if not namespace:
         raise click.BadParameter("a project is named NAMESPACE/NAME", param_hint="path")
     new = projects.NewProject(name=name, path=name, namespace_path=namespace, visibility=visibility)
-    click.echo(change(lambda registry: projects.create(registry, OPERATOR, new)[0].id))
+    say(change(lambda registry: projects.create(registry, OPERATOR, new)[0].id))
 
 
 @click.group()
@@ -55,4 +55,4 @@ def create_token(username: str, name: str, scopes: str, expires_at: datetime | N
     """Make a personal access token and print it alone; it is shown this once."""
     day: date | None = expires_at.date() if expires_at else None
     wanted = credentials.NewToken(name, tuple(scopes.split(",")), expires_on=day)
-    click.echo(change(lambda registry: credentials.create_personal(registry, OPERATOR, username, wanted)[1]))
+    say(change(lambda registry: credentials.create_personal(registry, OPERATOR, username, wanted)[1]))

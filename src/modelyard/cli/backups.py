@@ -13,7 +13,7 @@ import click
 
 from modelyard import logs
 from modelyard.blobs.open import open_store
-from modelyard.cli.common import FOLDER, opened
+from modelyard.cli.common import FOLDER, opened, say
 from modelyard.settings import load_settings
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ def _shown(copies: Iterable[Copy], total: int) -> Iterator[Copy]:
 
 def _report(summary: Summary, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(summary)))
+        say(json.dumps(dataclasses.asdict(summary)))
     else:
         blobs = summary.manifest.blobs
-        click.echo(
+        say(
             f"{summary.manifest.created_at}\t{blobs.count} blobs\t{blobs.size} bytes\t{summary.linked} linked"
             f"\t{summary.copied} copied\t{summary.present} present\t{summary.removed} removed"
         )
         for fault in summary.faults:
-            click.echo(f"{fault.outcome}\t{fault.sha256}\t{fault.size} bytes")
+            say(f"{fault.outcome}\t{fault.sha256}\t{fault.size} bytes")
     if summary.faults:
         sys.exit(1)

@@ -15,6 +15,7 @@ from modelyard import logs
 from modelyard.access.identity import OPERATOR
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
+from modelyard.naming import naming
 from modelyard.registry.backends import TurnTaken
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
@@ -68,10 +69,16 @@ def change(work: Callable[[Registry], T]) -> T:
         return database.write_now(as_operator)
 
 
+def say(text: object) -> None:
+    """Print a line of a command's result."""
+    with naming("standard output"):
+        click.echo(text)
+
+
 def print_items(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> None:
     """Print dataclasses, a line each as they come, or all at once as a JSON array."""
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(item) for item in items]))  # type: ignore[call-overload]
+        say(json.dumps([dataclasses.asdict(item) for item in items]))  # type: ignore[call-overload]
         return
     for item in items:
-        click.echo(line(item))
+        say(line(item))

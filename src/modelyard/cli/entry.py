@@ -11,7 +11,7 @@ from modelyard import __version__
 from modelyard.blobs.store import BlobError
 from modelyard.cli import accounts, backups, moving, serving, upkeep
 from modelyard.errors import ApiError, CommandError
-from modelyard.registry.dialects import is_damaged
+from modelyard.registry.dialects import is_damaged, is_out_of_space
 from modelyard.registry.revisions import NewerDatabase
 from modelyard.settings import SettingsError
 
@@ -55,7 +55,8 @@ def main() -> None:
     except DatabaseError as error:
         if not isinstance(error, OperationalError) and not is_damaged(error):
             raise
-        _fail(f"database: {str(error.orig).partition(chr(10))[0]}", 1)
+        advice = "; free room there, say with `modelyard gc`" if is_out_of_space(error) else ""
+        _fail(f"database: {str(error.orig).partition(chr(10))[0]}{advice}", 1)
 
 
 def _sentence(error: ApiError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, bindparam, func
@@ -75,7 +76,8 @@ def upsert(dialect: str, table: type[Any]) -> sqlite.Insert | postgresql.Insert:
 
 def is_out_of_space(error: DBAPIError) -> bool:
     """Whether the database failed because its disk is full (SQLITE_FULL, disk_full)."""
-    return getattr(error.orig, "sqlstate", None) == "53100" or "disk is full" in str(error.orig)
+    full = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return full or getattr(error.orig, "sqlstate", None) == "53100"
 
 
 def is_damaged(error: DBAPIError) -> bool:

@@ -26,6 +26,7 @@ from typing import Self
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.durable import fsync_directory, fsync_file, make_directories, replace_file
 from modelyard.errors import CommandError
+from modelyard.naming import naming
 from modelyard.services.blob_lists import read_list
 from modelyard.services.manifest import File, Manifest, decoded
 
@@ -70,7 +71,8 @@ class BackupFolder:
 
     def manifest(self) -> Manifest:
         """What the backup holds. Raises CommandError where that cannot be read."""
-        return decoded((self.path / MANIFEST).read_bytes())
+        with naming(self.path / MANIFEST):
+            return decoded((self.path / MANIFEST).read_bytes())
 
     def new_file(self, kind: str, created_at: str, suffix: str) -> Path:
         """A new and empty file that only its owner can read: the `database`, or the list of `blobs`."""
@@ -119,7 +121,8 @@ class BackupFolder:
 def _locked(path: Path, flags: int, kind: int) -> Iterator[None]:
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        with naming(path):
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
         raise CommandError(f"{path.parent} is in use by another backup or restore") from error
@@ -128,7 +131,7 @@ def _locked(path: Path, flags: int, kind: int) -> Iterator[None]:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelyard.blobs.store import BlobStat
+from modelyard.naming import naming
 
 
 def write_list(path: Path, blobs: Iterable[tuple[str, int]]) -> tuple[int, int]:
     """Write digests and sizes to a list; how many there are, and how many bytes these blobs have together."""
     count = total = 0
-    with path.open("w", encoding="ascii") as file:
+    with naming(path), path.open("w", encoding="ascii") as file:
         for digest, size in blobs:
             file.write(f"{digest} {size}\n")
             count += 1
@@ -21,7 +22,7 @@ def write_list(path: Path, blobs: Iterable[tuple[str, int]]) -> tuple[int, int]:
 
 def read_list(path: Path) -> Iterator[tuple[str, int]]:
     """The digests and sizes of a list."""
-    with path.open(encoding="ascii") as file:
+    with naming(path), path.open(encoding="ascii") as file:
         for line in file:
             digest, _, size = line.partition(" ")
             yield digest, int(size)

@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from modelyard.registry.backends.base import Backend, TurnTaken
+from modelyard.registry.backends.sqlite_files import explained, files_of
 
 BUSY_TIMEOUT_SECONDS = 30
 
@@ -34,9 +36,11 @@ class SQLiteBackend(Backend):
 
     def __init__(self, url: str) -> None:
         engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS})
-        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "handle_error", self._explain, retval=True)
         super().__init__(engine)
+        self._files = files_of(engine.url)
         self._write_lock = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
 
@@ -79,28 +83,40 @@ class SQLiteBackend(Backend):
             self._watcher.close()
         super().close()
 
+    def _connect(
+        self, _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]
+    ) -> sqlite3.Connection:
+        # The driver must not begin transactions by its own rules: `_begin` does, and covers DDL too.
+        options["isolation_level"] = None
+        return _prepared(sqlite3.connect(*arguments, **options))
 
-def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    # The driver must not begin transactions by its own rules: `_begin` does, and covers DDL too.
-    connection.isolation_level = None
-    cursor = connection.cursor()
+    def _explain(self, context: ExceptionContext) -> OperationalError | None:
+        error = context.original_exception
+        if not isinstance(error, sqlite3.OperationalError):
+            return None
+        said = explained(error, *self._files)
+        return None if said is error else OperationalError(context.statement, context.parameters, said)
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
-        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        _enter_wal_mode(cursor)
-    except sqlite3.Error as error:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        _enter_wal_mode(connection)
+    except sqlite3.Error:
         connection.close()
-        raise OperationalError("PRAGMA", None, error) from error
+        raise
+    return connection
 
 
-def _enter_wal_mode(cursor: DBAPICursor) -> None:
+def _enter_wal_mode(connection: sqlite3.Connection) -> None:
     """Switch the file to WAL; SQLite does not wait for other connections here, as it does everywhere else."""
     give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
                 raise
             time.sleep(0.05)
         else:
@@ -114,4 +130,4 @@ def _begin(connection: Connection) -> None:
     try:
         connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN")
     except sqlite3.Error as error:
-        raise OperationalError("BEGIN", None, error) from error
+        raise OperationalError("BEGIN", None, explained(error, *files_of(connection.engine.url))) from error

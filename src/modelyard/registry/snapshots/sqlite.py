@@ -14,12 +14,12 @@ from sqlalchemy.pool import NullPool
 from modelyard.durable import fsync_directory, fsync_file, make_directories
 from modelyard.errors import CommandError
 from modelyard.registry.backends.sqlite import BUSY_TIMEOUT_SECONDS
+from modelyard.registry.backends.sqlite_files import COMPANIONS, explained
 from modelyard.registry.engine import make_engine
 from modelyard.registry.schema import migrate
 from modelyard.registry.snapshots.base import Snapshot, Snapshots, disposed
 
 RESTORING_SUFFIX = ".restoring"
-COMPANIONS = ("", "-wal", "-shm", "-journal")
 
 
 class SQLiteSnapshots(Snapshots):
@@ -32,7 +32,7 @@ class SQLiteSnapshots(Snapshots):
     def taken(self, path: Path) -> Iterator[Snapshot]:
         """See `Snapshots.taken`."""
         with (
-            _sqlite_errors(),
+            _sqlite_errors(path, self._file()),
             closing(sqlite3.connect(self._file(), timeout=BUSY_TIMEOUT_SECONDS)) as source,
             closing(sqlite3.connect(path)) as target,
         ):
@@ -74,18 +74,18 @@ class SQLiteSnapshots(Snapshots):
 
 
 @contextmanager
-def _sqlite_errors() -> Iterator[None]:
+def _sqlite_errors(*paths: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise CommandError(f"database: {error}") from error
+        raise CommandError(f"database: {explained(error, *paths)}") from error
     except sqlite3.DatabaseError as error:
         raise CommandError(f"the database is damaged: {error}") from error
 
 
 def _copy(source: Path, target: Path) -> None:
     with (
-        _sqlite_errors(),
+        _sqlite_errors(target, source),
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as copy,
         closing(sqlite3.connect(target)) as database,
     ):
@@ -98,6 +98,6 @@ def _migrate(path: Path) -> None:
     """Bring a database to the newest revision, and all of it durably into its one file."""
     with disposed(make_engine(f"sqlite:///{path}")) as engine:
         migrate(engine)
-    with closing(sqlite3.connect(path)) as database:
+    with _sqlite_errors(path), closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode=DELETE")
     fsync_file(path)

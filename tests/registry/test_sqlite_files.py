@@ -1,0 +1,80 @@
+"""SQLite's errors about files, which SQLite itself does not explain."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from modelyard.registry.backends import sqlite_files
+from modelyard.registry.backends.sqlite_files import explained
+from modelyard.registry.dialects import is_out_of_space
+from modelyard.registry.engine import Database
+
+pytestmark = pytest.mark.sqlite
+
+
+def sqlite_error(code: int, message: str = "disk I/O error") -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error
+
+
+def refusing(number: int) -> Callable[..., object]:
+    def refuse(**_options: object) -> object:
+        raise OSError(number, os.strerror(number), "of no interest")
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("number", "full"),
+    [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EFBIG, True), (errno.EIO, False), (errno.EROFS, False)],
+)
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_CANTOPEN])
+def test_the_system_s_reason_is_told_and_a_lack_of_room_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, number: int, full: bool
+) -> None:
+    path = tmp_path / "x.db"
+    monkeypatch.setattr(sqlite_files, "TemporaryFile", refusing(number))
+    said = explained(sqlite_error(code), path)
+    assert str(said) == f"disk I/O error: [Errno {number}] {os.strerror(number)}: '{path}'"
+    assert is_out_of_space(DBAPIError(None, None, said)) is full
+
+
+def test_without_a_reason_there_is_still_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    said = explained(sqlite_error(sqlite3.SQLITE_IOERR_READ), tmp_path / "x.db", tmp_path / "y.db")
+    assert str(said) == f"disk I/O error: '{path}'"
+    full = explained(sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full"), path)
+    assert str(full) == f"database or disk is full: '{path}'"
+    assert is_out_of_space(DBAPIError(None, None, full))
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_ERROR])
+def test_what_is_not_about_files_is_left_alone(tmp_path: Path, code: int) -> None:
+    error = sqlite_error(code)
+    assert explained(error, tmp_path / "x.db") is error
+    assert explained(sqlite_error(sqlite3.SQLITE_FULL)).args == ("disk I/O error",)
+
+
+def test_a_folder_in_the_database_s_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.db").mkdir()
+    database = Database(f"sqlite:///{tmp_path}/x.db")
+    with pytest.raises(OperationalError, match=f"file: .*Is a directory: '{tmp_path}/x.db'"):
+        database.probe()
+    database.close()
+
+
+def test_a_database_in_memory_or_of_a_uri_has_no_file(tmp_path: Path) -> None:
+    for url in ("sqlite:///:memory:", f"sqlite:///file:{tmp_path}/x.db?mode=rwc&uri=true"):
+        database = Database(url)
+        assert database.read_now(lambda registry: registry.session.scalar(text("SELECT 1"))) == 1
+        database.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
