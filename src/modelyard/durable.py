@@ -7,19 +7,30 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from modelyard.naming import naming
-
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # disk, quota, largest file
+from modelyard.naming import add_path, naming
 
 DIRECTORY_MODE = 0o700
 
+# From file systems on which a folder cannot be synced: shares of Windows, and some in user space. Their list is that of
+# restic (`fsyncDir`, restic#3752); borg (`sync_dir`) has the first. Never what tells of a loss, as EIO and ENOSPC do.
+_NO_SUCH_THING = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOENT, errno.ENOSYS, errno.ENOTTY})
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # disk, quota, largest file
+# Other file systems, some that have no links, others' files, and files that have as many names as can be.
+CANNOT_LINK = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+)
+
 
 def fsync_directory(path: Path) -> None:
-    """Make the entries of a directory durable."""
+    """Make the entries of a directory durable, where its file system knows how to."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with naming(path):
-            os.fsync(descriptor)
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_THING:
+            add_path(error, path)
+            raise
     finally:
         os.close(descriptor)
 
@@ -59,3 +70,19 @@ def replace_file(path: Path, content: bytes) -> None:
     fsync_file(new)
     new.replace(path)
     fsync_directory(path.parent)
+
+
+def rename_to_new(path: Path, new: Path) -> None:
+    """Rename a file durably, in its folder, to a name that nothing has. Raises FileExistsError."""
+    try:
+        os.link(path, new)  # unlike a rename, it never replaces what was made meanwhile
+    except OSError as error:
+        if error.errno not in CANNOT_LINK:
+            raise
+        os.close(
+            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        )  # holds the name, for the moment until
+        path.replace(new)
+    else:
+        path.unlink()
+    fsync_directory(new.parent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from modelyard.blobs import _layout, _local_writer, _posix
 from modelyard.blobs.local import LocalBlobStore
-from modelyard.blobs.store import StoreUnavailable, WriterClosed
+from modelyard.blobs.store import StoreFull, StoreUnavailable, WriterClosed
 
 from .tools import CONTENT, DIGEST, SHARD, failing, files, put
 
@@ -126,6 +127,55 @@ def test_a_folder_that_cannot_be_synced_fails_the_publish(
             writer.publish()
         with pytest.raises(WriterClosed):
             writer.publish()
+
+
+def refuse_to_sync(monkeypatch: pytest.MonkeyPatch, number: int, *, folders: bool) -> None:
+    """Let fsync fail for folders, or for files; like the system's own, it does not know what they are called."""
+    fsync = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) is folders:
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
+@pytest.mark.parametrize("name", ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "ENOENT", "ENOTTY"])
+def test_a_file_system_that_cannot_sync_folders_is_used_without(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    refuse_to_sync(monkeypatch, getattr(errno, name), folders=True)
+    store = LocalBlobStore(root)
+    with store.begin() as writer:
+        writer.write([CONTENT])
+        writer.publish()
+        writer.publish()
+    assert files(root) == [f"{SHARD}/{DIGEST}"]
+
+
+@pytest.mark.parametrize("name", ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES", "EBADF"])
+def test_what_may_be_lost_with_a_folder_s_entries_is_never_acknowledged(
+    store: LocalBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    put(store)
+    refuse_to_sync(monkeypatch, getattr(errno, name), folders=True)
+    with store.begin() as writer:
+        writer.write([CONTENT])
+        with pytest.raises((StoreUnavailable, StoreFull), match=f": '{root}/{SHARD}'$"):
+            writer.publish()
+
+
+@pytest.mark.parametrize("name", ["EINVAL", "ENOTSUP", "EIO"])
+def test_bytes_that_cannot_be_synced_are_never_acknowledged(
+    store: LocalBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    refuse_to_sync(monkeypatch, getattr(errno, name), folders=False)
+    with store.begin() as writer:
+        writer.write([CONTENT])
+        with pytest.raises(StoreUnavailable, match=f": '{root}/incoming/[0-9a-f]+'$"):
+            writer.publish()
+    assert files(root) == []
 
 
 @pytest.fixture

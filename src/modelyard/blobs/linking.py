@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
 from modelyard.blobs._posix import blob_errors
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobStore, Digest
-from modelyard.durable import fsync_directory
-
-# Other file systems, some that have no links, others' files, and files that have as many names as can be.
-_IMPOSSIBLE = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES})
+from modelyard.durable import CANNOT_LINK, fsync_directory
 
 
 class Linker:
@@ -31,7 +27,7 @@ class Linker:
             try:
                 _link(path, place)
             except OSError as error:
-                if error.errno in _IMPOSSIBLE:
+                if error.errno in CANNOT_LINK:
                     return False
                 raise
         self._touched.add(place.parent)

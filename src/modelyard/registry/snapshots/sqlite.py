@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from modelyard.durable import fsync_directory, fsync_file, make_directories
+from modelyard.durable import fsync_file, make_directories, rename_to_new
 from modelyard.errors import CommandError
 from modelyard.registry.backends.sqlite import BUSY_TIMEOUT_SECONDS
 from modelyard.registry.backends.sqlite_files import COMPANIONS, explained
@@ -63,11 +63,9 @@ class SQLiteSnapshots(Snapshots):
         _copy(path, restoring)
         _migrate(restoring)
         try:
-            os.link(restoring, final)  # unlike a rename, it never replaces a database that was made meanwhile
+            rename_to_new(restoring, final)  # or a database would be replaced that was made meanwhile
         except FileExistsError as error:
             raise CommandError(f"{final} exists already") from error
-        restoring.unlink()
-        fsync_directory(final.parent)
 
     def _file(self) -> Path:
         return Path(make_url(self.url).database or "")
@@ -89,7 +87,8 @@ def _copy(source: Path, target: Path) -> None:
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as copy,
         closing(sqlite3.connect(target)) as database,
     ):
-        os.chmod(target, 0o600)
+        with suppress(OSError):  # as on a file system without modes
+            os.chmod(target, 0o600)
         database.execute("PRAGMA synchronous=FULL")
         copy.backup(database)
 

@@ -1,0 +1,97 @@
+"""File systems that lack something, as shares of Windows and some in user space do, beneath every command.
+
+They cannot be mounted here: the calls answer as theirs do, in the processes of the commands.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import environment_of
+from tests.databases import ON_POSTGRESQL, database_url
+from tests.e2e.processes import ServerProcess, new_version, wait_until_ready
+from tests.ports import free_port
+
+LACKING = """
+import errno, os, stat, sys
+number = getattr(errno, sys.argv.pop(1))
+lacks = sys.argv.pop(1).split(",")
+fsync = os.fsync
+
+def refuse(*arguments, **options):
+    raise OSError(number, os.strerror(number))
+
+def sync_files(descriptor):
+    refuse() if stat.S_ISDIR(os.fstat(descriptor).st_mode) else fsync(descriptor)
+
+for call in lacks:
+    setattr(os, call, sync_files if call == "fsync" else refuse)
+from modelyard.cli import main
+main()
+"""
+
+
+def command(number: str, lacks: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", LACKING, number, lacks, *arguments]
+
+
+def run(folder: Path, number: str, lacks: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = environment_of(folder, {"MODELYARD_GC_GRACE": "0", **variables})
+    whole = command(number, lacks, *arguments)
+    return subprocess.run(whole, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "lacks"),
+    [
+        ("EINVAL", "fsync"),
+        ("ENOTSUP", "fsync,link"),
+        ("EPERM", "link,chmod,fchown"),
+        ("ENOSYS", "fsync,link,chmod,fchown"),
+    ],
+    ids=lambda value: value.replace(",", "-"),
+)
+@pytest.mark.timeout(400)
+def test_every_command_does_without(tmp_path: Path, number: str, lacks: str) -> None:
+    port = free_port()
+    log = (tmp_path / "server.log").open("ab")
+    whole = command(number, lacks, "serve", "--port", str(port))
+    process = subprocess.Popen(whole, cwd=tmp_path, env=environment_of(tmp_path), stdout=log, stderr=log)
+    server = ServerProcess(tmp_path, port, process)
+    try:
+        wait_until_ready(server)
+        with server.client as client:
+            address = f"{new_version(client)}/f"
+            assert client.put(address, content=b"x").status_code == 201
+            assert client.get(address).content == b"x"
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+        log.close()
+    target = {"MODELYARD_DATA_DIR": "target"}
+    if ON_POSTGRESQL:
+        target["MODELYARD_DATABASE_URL"] = database_url(tmp_path / "target", migrated=False)
+    for arguments, variables in (
+        (("check", "--read"), {}),
+        (("backup", "backup"), {}),
+        (("backup", "backup"), {}),
+        (("restore", "backup"), target),
+        (("check", "--read"), target),
+        (("copy-blobs", f"file://{tmp_path}/data/blobs", f"file://{tmp_path}/copy"), {}),
+        (("gc",), {}),
+    ):
+        done = run(tmp_path, number, lacks, *arguments, **variables)
+        assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*/blobs/sha256/*/*/*"))) == 3
+
+
+@pytest.mark.parametrize("number", ["EIO", "ENOSPC"])
+def test_a_loss_is_told_with_the_folder(tmp_path: Path, number: str) -> None:
+    done = run(tmp_path, number, "fsync", "migrate")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.endswith(f": '{tmp_path}'\n")
