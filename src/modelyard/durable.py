@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelyard.naming import add_path, naming
-
-DIRECTORY_MODE = 0o700
+from modelyard.private import create_private, make_private_directory
 
 # From file systems on which a folder cannot be synced: shares of Windows, and some in user space. Their list is that of
 # restic (`fsyncDir`, restic#3752); borg (`sync_dir`) has the first. Never what tells of a loss, as EIO and ENOSPC do.
@@ -51,7 +50,7 @@ def make_directory(path: Path) -> None:
     The parent is synced also when the directory was there: another writer may have made it and not synced it yet.
     """
     with suppress(FileExistsError):
-        os.mkdir(path, DIRECTORY_MODE)
+        make_private_directory(path)
     fsync_directory(path.parent)
 
 
@@ -65,9 +64,11 @@ def make_directories(path: Path) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file anew, all at once: whoever reads it finds the old content or the new one, and never less."""
     new = path.with_name(f"{path.name}.new")
-    with naming(new):
-        new.write_bytes(content)
-    fsync_file(new)
+    new.unlink(missing_ok=True)
+    with naming(new), os.fdopen(create_private(new), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     new.replace(path)
     fsync_directory(path.parent)
 
@@ -79,9 +80,7 @@ def rename_to_new(path: Path, new: Path) -> None:
     except OSError as error:
         if error.errno not in CANNOT_LINK:
             raise
-        os.close(
-            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        )  # holds the name, for the moment until
+        os.close(create_private(new))  # holds the name, for the moment until
         path.replace(new)
     else:
         path.unlink()

@@ -75,6 +75,7 @@ def test_a_folder_in_the_database_s_place_is_named(tmp_path: Path) -> None:
 def test_a_database_in_memory_or_of_a_uri_has_no_file(tmp_path: Path) -> None:
     for url in ("sqlite:///:memory:", f"sqlite:///file:{tmp_path}/x.db?mode=rwc&uri=true"):
         database = Database(url)
+        database.close_to_others()
         assert database.read_now(lambda registry: registry.session.scalar(text("SELECT 1"))) == 1
         database.close()
     assert [path.name for path in tmp_path.iterdir()] == ["x.db"]

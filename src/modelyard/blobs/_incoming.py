@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from modelyard.blobs._posix import FILE_MODE
 from modelyard.naming import add_path
+from modelyard.private import create_private
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -34,7 +34,7 @@ class IncomingFile:
         """Create and lock a file in `directory`. Raises OSError, and then leaves nothing."""
         while True:
             path = directory / secrets.token_hex(16)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+            descriptor = create_private(path)
             file = cls(descriptor, path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

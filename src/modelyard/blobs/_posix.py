@@ -15,7 +15,6 @@ from modelyard.blobs.store import BlobError, BlobMissing, BlobUnreadable, Digest
 from modelyard.durable import NO_ROOM
 from modelyard.naming import add_path
 
-FILE_MODE = 0o600
 COPY_STEP = 1 << 20
 
 # POSIX promises 16 (_XOPEN_IOV_MAX); sysconf gives -1 where the system knows no limit.

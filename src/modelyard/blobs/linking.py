@@ -9,6 +9,7 @@ from modelyard.blobs._posix import blob_errors
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobStore, Digest
 from modelyard.durable import CANNOT_LINK, fsync_directory
+from modelyard.private import can_share
 
 
 class Linker:
@@ -24,6 +25,8 @@ class Linker:
         path = self._source.path(digest)
         with blob_errors(path, digest):
             place = self._target.place(digest)
+            if not can_share(path, place.parent):
+                return False
             try:
                 _link(path, place)
             except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -11,6 +12,7 @@ from modelyard import __version__
 from modelyard.blobs.store import BlobError
 from modelyard.cli import accounts, backups, moving, serving, upkeep
 from modelyard.errors import ApiError, CommandError
+from modelyard.private import OTHERS
 from modelyard.registry.dialects import is_damaged, is_out_of_space
 from modelyard.registry.revisions import NewerDatabase
 from modelyard.settings import SettingsError
@@ -40,6 +42,7 @@ for command in (
 
 def main() -> None:
     """The console script: a mistake is one line on standard error and exit status 2 for bad settings, else 1."""
+    os.umask(OTHERS)  # whatever a command or a library makes is its user's alone
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -114,6 +114,10 @@ class Database:
         """Ask the database anything; raises SQLAlchemyError when it cannot answer."""
         self.read_now(lambda registry: registry.session.execute(text("SELECT 1")))
 
+    def close_to_others(self) -> None:
+        """Let nobody but its owner read the database's files, where it has some on this machine."""
+        self._backend.close_to_others()
+
     def close(self) -> None:
         """Let running transactions end and give every connection back."""
         self._readers.shutdown()

@@ -3,14 +3,11 @@
 A backup copies the database first and then what that refers to. A blob in between may lose its last file, and `gc`
 would remove it before it is copied. So a backup holds all blobs, and whoever removes one asks for that right and has it
 until the removal is committed. The hold is a lock that ends with whoever has it, however that ends: a session's
-advisory lock on PostgreSQL, and beside SQLite's file a lock on another, since closing SQLite's own would let go of the
-locks that SQLite has on it.
+advisory lock on PostgreSQL, and a lock on a file beside SQLite's.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +17,10 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from modelyard.errors import CommandError
+from modelyard.registry.lock_files import lock_file
 
 BLOBS_LOCK = 0x6D6F64656C626C6F  # "modelblo"
-LOCK_FILE_SUFFIX = ".blobs-lock"
+LOCK_FILE = "blobs"
 WAIT_SECONDS = 30.0  # for removals under way, each of which takes milliseconds
 PAUSE_SECONDS = 0.01
 
@@ -51,8 +49,8 @@ def removing_blobs(connection: Connection) -> Iterator[None]:
             raise BlobsHeld
         yield
         return
-    with _lock_file(connection.engine) as file:
-        if not _locked(file, fcntl.LOCK_SH):
+    with lock_file(_database(connection.engine), LOCK_FILE) as file:
+        if not file.try_lock(shared=True):
             raise BlobsHeld
         # May end before the commit: until then, no other transaction can come to refer to the blob.
         yield
@@ -76,27 +74,13 @@ def _holding_postgresql(engine: Engine, until: float) -> Iterator[Callable[[], N
 
 @contextmanager
 def _holding_sqlite(engine: Engine, until: float) -> Iterator[Callable[[], None]]:
-    with _lock_file(engine) as file:
-        _wait_for(lambda: _locked(file, fcntl.LOCK_EX), until)
+    with lock_file(_database(engine), LOCK_FILE) as file:
+        _wait_for(file.try_lock, until)
         yield lambda: None
 
 
-@contextmanager
-def _lock_file(engine: Engine) -> Iterator[int]:
-    path = Path(f"{engine.url.database}{LOCK_FILE_SUFFIX}")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _database(engine: Engine) -> Path:
+    return Path(engine.url.database or "")
 
 
 def _wait_for(attempt: Callable[[], bool], until: float) -> None:

@@ -12,7 +12,6 @@ a new manifest replaces it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import heapq
 import os
@@ -27,6 +26,8 @@ from modelyard.blobs.local import LocalBlobStore
 from modelyard.durable import fsync_directory, fsync_file, make_directories, replace_file
 from modelyard.errors import CommandError
 from modelyard.naming import naming
+from modelyard.private import create_private, open_private, tighten
+from modelyard.registry.lock_files import LockFile
 from modelyard.services.blob_lists import read_list
 from modelyard.services.manifest import File, Manifest, decoded
 
@@ -49,7 +50,8 @@ class BackupFolder:
         make_directories(folder)
         if strangers := sorted(name for name in os.listdir(folder) if not _OWN.fullmatch(name)):
             raise CommandError(f"{path} is no backup: it holds {strangers[0]}")
-        with _locked(folder / LOCK, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX):
+        tighten(folder)
+        with _locked(open_private(folder / LOCK), folder, shared=False):
             yield cls(folder)
 
     @classmethod
@@ -62,7 +64,7 @@ class BackupFolder:
         if not (folder / LOCK).exists():  # a copy by other means, to which nobody writes
             yield cls(folder)
             return
-        with _locked(folder / LOCK, os.O_RDONLY, fcntl.LOCK_SH):
+        with _locked(os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC), folder, shared=True):
             yield cls(folder)
 
     def blobs(self) -> LocalBlobStore:
@@ -78,7 +80,7 @@ class BackupFolder:
         """A new and empty file that only its owner can read: the `database`, or the list of `blobs`."""
         time = created_at.replace(":", "")  # which other programs take for the end of a host's name
         path = self.path / f"{kind}-{time}-{secrets.token_hex(4)}{suffix}"
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(create_private(path))
         return path
 
     def kept(self, path: Path) -> File:
@@ -118,14 +120,11 @@ class BackupFolder:
 
 
 @contextmanager
-def _locked(path: Path, flags: int, kind: int) -> Iterator[None]:
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+def _locked(descriptor: int, folder: Path, *, shared: bool) -> Iterator[None]:
     try:
-        with naming(path):
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        if not LockFile(folder / LOCK, descriptor).try_lock(shared=shared):
+            raise CommandError(f"{folder} is in use by another backup or restore")
         yield
-    except BlockingIOError as error:
-        raise CommandError(f"{path.parent} is in use by another backup or restore") from error
     finally:
         os.close(descriptor)
 

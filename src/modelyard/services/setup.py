@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from modelyard.access.identity import OPERATOR
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
-from modelyard.durable import fsync_directory, make_directories
+from modelyard.durable import make_directories, replace_file
+from modelyard.private import tighten
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.revisions import is_current
@@ -22,6 +22,8 @@ def prepare(settings: Settings) -> None:
     make_directories(settings.data_dir.absolute())
     database = Database(settings.effective_database_url)
     try:
+        database.close_to_others()
+        _close_to_others(settings)
         _migrate(database)
         database.write_now(lambda registry: _ensure_root(registry, settings))
     finally:
@@ -42,7 +44,7 @@ def _ensure_root(registry: Registry, settings: Settings) -> None:
     secret = settings.root_token or new_token()
     if settings.root_token is None:
         # Before the commit: a token that nobody can read would lock everybody out.
-        _write_secret(settings.root_token_path, secret)
+        replace_file(settings.root_token_path, f"{secret}\n".encode())
     registry.act(OPERATOR)
     root = registry.users.add(ROOT, name="Administrator", admin=True)
     registry.audit.note("user_created", root, {"add": "user"})
@@ -52,12 +54,27 @@ def _ensure_root(registry: Registry, settings: Settings) -> None:
     registry.audit.note("personal_access_token_created", token, {"add": "token", "scopes": token.scopes}, entity=root)
 
 
-def _write_secret(path: Path, secret: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    fsync_directory(path.absolute().parent)
+def _close_to_others(settings: Settings) -> None:
+    """Let nobody but their owner into the folders of the registry, as into those that it makes itself.
+
+    Where nginx sends the bytes, folders stay as they are: they may be shared with it on purpose. So does a data folder
+    that is not the registry's alone, as a home is; what is secret in it is closed by itself.
+    """
+    tighten(settings.root_token_path.absolute())
+    if settings.x_accel_redirect is not None:
+        return
+    data, blobs = settings.data_dir.resolve(), settings.blob_root.resolve()
+    if not _is_shared(data, {blobs.name, "lost+found"}):
+        tighten(data)
+    if blobs.parent == data:
+        tighten(blobs)
+    for folder in ("sha256", "incoming"):
+        tighten(blobs / folder)
+
+
+def _is_shared(folder: Path, own: set[str]) -> bool:
+    """Whether a folder seems to be for something else as well, since it has more folders, or cannot be listed."""
+    try:
+        return any(each.is_dir() and each.name not in own for each in folder.iterdir())
+    except OSError:
+        return True

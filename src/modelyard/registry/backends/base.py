@@ -49,6 +49,10 @@ class Backend(ABC):
         """See `Database.generation`."""
         return None
 
+    @abstractmethod
+    def close_to_others(self) -> None:
+        """See `Database.close_to_others`."""
+
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()

@@ -81,6 +81,9 @@ class PostgreSQLBackend(Backend):
             finally:
                 connection.invalidate()  # closed, not given back to the pool with the lock
 
+    def close_to_others(self) -> None:
+        """See `Backend.close_to_others`: its files are the server's matter."""
+
     def is_passing(self, error: Exception, *, committing: bool) -> bool:
         """See `Backend.is_passing`. A connection lost while committing may have committed: nobody knows."""
         if isinstance(error, StaleDataError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 import threading
 import time
@@ -17,7 +16,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from modelyard.registry.backends.base import Backend, TurnTaken
-from modelyard.registry.backends.sqlite_files import explained, files_of
+from modelyard.registry.backends.sqlite_files import create_database, explained, files_of, tighten_all
+from modelyard.registry.lock_files import lock_file
 
 BUSY_TIMEOUT_SECONDS = 30
 
@@ -51,17 +51,20 @@ class SQLiteBackend(Backend):
     @contextmanager
     def alone(self, work: str) -> Iterator[None]:
         """See `Database.alone`: a lock on a file beside the database, which ends with its process. The file stays."""
-        with Path(f"{self.engine.url.database}.{work}-lock").open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise TurnTaken(work) from error
+        with lock_file(Path(self.engine.url.database or ""), work) as file:
+            if not file.try_lock():
+                raise TurnTaken(work)
             yield
 
     def refuse_late(self, waited: float) -> None:
         """See `Backend.refuse_late`. Behind a lock that is not released, each in the queue would wait as long again."""
         if waited >= BUSY_TIMEOUT_SECONDS:
             raise OperationalError("BEGIN", None, sqlite3.OperationalError("database is locked, others wait before"))
+
+    def close_to_others(self) -> None:
+        """See `Backend.close_to_others`."""
+        for path in self._files:
+            tighten_all(path)
 
     def generation(self) -> int | None:
         """See `Backend.generation`. Read from shared memory in microseconds, so it does not block."""
@@ -88,6 +91,8 @@ class SQLiteBackend(Backend):
     ) -> sqlite3.Connection:
         # The driver must not begin transactions by its own rules: `_begin` does, and covers DDL too.
         options["isolation_level"] = None
+        for path in self._files:
+            create_database(path)
         return _prepared(sqlite3.connect(*arguments, **options))
 
     def _explain(self, context: ExceptionContext) -> OperationalError | None:

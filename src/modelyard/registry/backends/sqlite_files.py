@@ -1,16 +1,18 @@
-"""SQLite's file and those beside it, and what the system says of them where SQLite only says that it cannot."""
+"""SQLite's file and those beside it: who may read them, and what the system says where SQLite only says "cannot"."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from sqlalchemy import URL
 
 from modelyard.durable import NO_ROOM
+from modelyard.private import create_private, tighten
 
 COMPANIONS = ("", "-wal", "-shm", "-journal")
 NEEDED_BYTES = 64 << 10  # beside a database: the index of its log alone has 32 KiB
@@ -21,6 +23,21 @@ def files_of(url: URL) -> tuple[Path, ...]:
     """The database's file; none where it is in memory, or named by a URI of SQLite's own."""
     name = url.database
     return (Path(name),) if name and name != ":memory:" and "uri" not in url.query else ()
+
+
+def create_database(path: Path) -> None:
+    """Make the file of a new database, which SQLite would let others read. Those that it makes beside it are alike.
+
+    A failure is left for SQLite to meet. A file that is there is not opened: closing it would let go of SQLite's locks.
+    """
+    with suppress(OSError):
+        os.close(create_private(path))
+
+
+def tighten_all(path: Path) -> None:
+    """Let nobody but its owner read or write a database, and what lies beside it."""
+    for each in (*(Path(f"{path}{suffix}") for suffix in COMPANIONS), *path.parent.glob(f"{path.name}.*-lock")):
+        tighten(each)
 
 
 def explained(error: sqlite3.Error, *paths: Path) -> sqlite3.Error:

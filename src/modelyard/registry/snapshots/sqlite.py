@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, make_url
@@ -14,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from modelyard.durable import fsync_file, make_directories, rename_to_new
 from modelyard.errors import CommandError
 from modelyard.registry.backends.sqlite import BUSY_TIMEOUT_SECONDS
-from modelyard.registry.backends.sqlite_files import COMPANIONS, explained
+from modelyard.registry.backends.sqlite_files import COMPANIONS, create_database, explained
 from modelyard.registry.engine import make_engine
 from modelyard.registry.schema import migrate
 from modelyard.registry.snapshots.base import Snapshot, Snapshots, disposed
@@ -82,13 +81,12 @@ def _sqlite_errors(*paths: Path) -> Iterator[None]:
 
 
 def _copy(source: Path, target: Path) -> None:
+    create_database(target)
     with (
         _sqlite_errors(target, source),
         closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as copy,
         closing(sqlite3.connect(target)) as database,
     ):
-        with suppress(OSError):  # as on a file system without modes
-            os.chmod(target, 0o600)
         database.execute("PRAGMA synchronous=FULL")
         copy.backup(database)
 
