@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from modelyard.registry.backends import sqlite_files
+from modelyard.registry.backends import sqlite_files, sqlite_full_disk
 from modelyard.registry.backends.sqlite_files import explained
+from modelyard.registry.backends.sqlite_full_disk import connect_alone
 from modelyard.registry.dialects import is_out_of_space
 from modelyard.registry.engine import Database
 
@@ -79,3 +80,23 @@ def test_a_database_in_memory_or_of_a_uri_has_no_file(tmp_path: Path) -> None:
         assert database.read_now(lambda registry: registry.session.scalar(text("SELECT 1"))) == 1
         database.close()
     assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_log_that_has_come_meanwhile_is_never_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path, log = tmp_path / "x.db", tmp_path / f"x.db{suffix}"
+    path.write_bytes(b"of no database" * 100)
+    sizes = [1, 0]
+
+    def come(_error: sqlite3.Error) -> bool:
+        log.write_bytes(bytes(sizes.pop(0)))
+        return True
+
+    monkeypatch.setattr(sqlite_full_disk, "is_full", come)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        connect_alone(path)
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        connect_alone(path)
+    assert sizes == []

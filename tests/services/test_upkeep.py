@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from modelyard.blobs.store import BlobWriter
+from modelyard.registry.blobs import BlobRepository
 from modelyard.services import results, upkeep
 from modelyard.services.pace import Pace
 from modelyard.services.upkeep import Finding, Garbage, Progress, check, collect
@@ -194,6 +197,52 @@ def test_records_without_bytes_go(yard: LiveServer) -> None:
     assert garbage(yard, dry_run=True) == [record]
     assert garbage(yard) == [record]
     assert garbage(yard) == []
+
+
+class DiskFull(Exception):
+    """As the drivers say it: SQLite's code, PostgreSQL's state."""
+
+    sqlite_errorcode = sqlite3.SQLITE_FULL
+    sqlstate = "53100"
+
+
+def test_bytes_go_also_where_the_database_has_no_room_and_their_records_the_next_time(
+    yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.put(f"{files}/one", content=CONTENT)
+    delete_all(root, files)
+
+    def refuse(_repository: BlobRepository, _sha256: str) -> None:
+        raise OperationalError("DELETE", None, DiskFull())
+
+    with monkeypatch.context() as full:
+        full.setattr(BlobRepository, "forget", refuse)
+        with capture_logs() as logged:
+            assert garbage(yard) == [Garbage("blob", SHA256, len(CONTENT))]
+        assert [line["event"] for line in logged] == ["left to the next run for want of room"]
+        assert not blob_path(yard, SHA256).exists()
+        assert garbage(yard) == []
+    assert garbage(yard) == [Garbage("record", SHA256, len(CONTENT))]
+
+
+def test_other_failures_of_the_database_end_a_collection(
+    yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.put(f"{files}/one", content=CONTENT)
+    delete_all(root, files)
+
+    def refuse(_repository: BlobRepository, _sha256: str) -> None:
+        raise OperationalError("DELETE", None, RuntimeError("the connection is lost"))
+
+    monkeypatch.setattr(BlobRepository, "forget", refuse)
+    with pytest.raises(OperationalError):
+        garbage(yard)
+    assert blob_path(yard, SHA256).exists()
+    blob_path(yard, SHA256).unlink()
+    with pytest.raises(OperationalError):
+        garbage(yard)
+    monkeypatch.undo()
+    assert [each.kind for each in garbage(yard)] == ["record"]
 
 
 def test_a_writer_that_lives_is_left_alone_and_a_dead_ones_bytes_go(yard: LiveServer) -> None:

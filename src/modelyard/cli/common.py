@@ -35,11 +35,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @contextmanager
-def opened() -> Iterator[tuple[Settings, Database, BlobStore]]:
-    """The settings, and the migrated database and the blob store that they name. Raises ClickException, BlobError."""
+def opened(*, on_full_disk: bool = False) -> Iterator[tuple[Settings, Database, BlobStore]]:
+    """The settings, and the migrated database and the blob store that they name. Raises ClickException, BlobError.
+
+    `on_full_disk`: see `Database`.
+    """
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
-    database = Database(settings.effective_database_url)
+    database = Database(settings.effective_database_url, on_full_disk=on_full_disk)
     try:
         if not is_current(database.engine):
             raise click.ClickException("the database is not migrated; run `modelyard migrate` first")

@@ -58,14 +58,16 @@ def gc(dry_run: bool, keep: tuple[Path, ...], as_json: bool) -> None:
     """Remove what nothing refers to and is older than the grace period; safe beside a running server.
 
     Events of the audit trail go as well when they have been kept for long enough. Exit 75 if a gc is running already,
-    on this machine or another.
+    on this machine or another. Works also where the disk has no room for a byte; SQLite's database is then closed to
+    all others meanwhile.
     """
-    with opened() as (settings, database, store), alone(database, "gc"), kept_by(keep) as kept:
+    with opened(on_full_disk=True) as (settings, database, store), alone(database, "gc"), kept_by(keep) as kept:
         started_at = now()
         garbage = list(upkeep.collect(database, store, grace=settings.gc_grace, dry_run=dry_run, kept=kept))
         if not dry_run:
-            if forgotten := audit.prune(database, settings.audit_days):
-                log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
+            with upkeep.where_there_is_room("old events of the audit trail"):
+                if forgotten := audit.prune(database, settings.audit_days):
+                    log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
             results.keep(database, results.GC, started_at, len(garbage), upkeep.collected(garbage))
     print_items(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
 

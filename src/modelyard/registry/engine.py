@@ -38,11 +38,13 @@ def _unobserved(_kind: str, _seconds: float) -> None:
 class Database:
     """Transactions on the registry, from worker threads (`read`, `read_long`, `write`), here and now (`read_now`,
     `write_now`), or once only (`reading`, `writing`).
+
+    `on_full_disk`: SQLite can also be read where its disk has no room, by this process alone then.
     """
 
-    def __init__(self, url: str, observe: Observe = _unobserved) -> None:
+    def __init__(self, url: str, observe: Observe = _unobserved, *, on_full_disk: bool = False) -> None:
         self._observe = observe
-        self._backend = backend_for(url)
+        self._backend = backend_for(url, on_full_disk=on_full_disk)
         self.engine = self._backend.engine
         self.usage = Usage()
         self._readers = self._long_readers = ThreadPoolExecutor(self._backend.reader_threads, "registry-read")

@@ -49,7 +49,8 @@ def removing_blobs(connection: Connection) -> Iterator[None]:
             raise BlobsHeld
         yield
         return
-    with lock_file(_database(connection.engine), LOCK_FILE) as file:
+    # Without room for the file nobody has it, and a backup that comes now copies what is seen here to refer to no blob.
+    with lock_file(_database(connection.engine), LOCK_FILE, on_full_disk=True) as file:
         if not file.try_lock(shared=True):
             raise BlobsHeld
         # May end before the commit: until then, no other transaction can come to refer to the blob.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -14,6 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore, BlobUnreadable
+from modelyard.registry.dialects import is_out_of_space
 from modelyard.registry.engine import Database
 from modelyard.registry.holding import BlobsHeld, removing_blobs
 from modelyard.registry.repository import Registry
@@ -134,18 +136,32 @@ def collect(
 
     Each blob is judged and deleted within a write transaction. An upload records its blob within one too, and puts the
     bytes back if they are gone by then; so neither order of the two loses anything. While a backup runs, blobs stay.
+
+    Where the database has no room for what it would write, bytes go all the same, and records another time.
     """
     before = time.time() - grace
+    for leftover in store.leftovers():
+        if leftover.modified <= before and (dry_run or store.remove_leftover(leftover.name)):
+            yield Garbage("write", leftover.name, leftover.size)
     try:
         for stat in not_among(store.list(), kept):
             if stat.modified <= before and (garbage := _collect_blob(database, store, stat, before, dry_run=dry_run)):
                 yield garbage
     except BlobsHeld:
         log.warning("blobs stay while a backup runs", advice="run modelyard gc again when it has ended")
-    for leftover in store.leftovers():
-        if leftover.modified <= before and (dry_run or store.remove_leftover(leftover.name)):
-            yield Garbage("write", leftover.name, leftover.size)
-    yield from _collect_records(database, store, dry_run=dry_run)
+    with where_there_is_room("records of blobs"):
+        yield from _collect_records(database, store, dry_run=dry_run)
+
+
+@contextmanager
+def where_there_is_room(what: str) -> Iterator[None]:
+    """Leave work to the next run where the database has no room for it."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_out_of_space(error):
+            raise
+        log.warning("left to the next run for want of room", what=what, error=str(error).partition("\n")[0])
 
 
 def collected(garbage: Iterable[Garbage]) -> Progress:
@@ -212,7 +228,13 @@ def _collect_blob(
         return None  # by far the usual case, which should not hold up writers
     if dry_run:
         return garbage
-    deleted = database.write_now(lambda registry: _delete_unreferenced(registry, store, listed.digest, before))
+    deleting = partial(_delete_unreferenced, store=store, sha256=listed.digest, before=before)
+    try:
+        deleted = database.write_now(deleting)
+    except DBAPIError as error:
+        if not is_out_of_space(error):
+            raise
+        deleted = database.write_now(partial(deleting, forget=False)) or store.stat(listed.digest) is None
     return garbage if deleted else None
 
 
@@ -220,13 +242,16 @@ def _references(database: Database, sha256: str) -> int:
     return database.read_now(lambda registry: registry.blobs.references(sha256))
 
 
-def _delete_unreferenced(registry: Registry, store: BlobStore, sha256: str, before: float) -> bool:
+def _delete_unreferenced(
+    registry: Registry, *, store: BlobStore, sha256: str, before: float, forget: bool = True
+) -> bool:
     registry.locks.blob(sha256)
     with removing_blobs(registry.session.connection()):
         current = store.stat(sha256)
         if current is None or current.modified > before or registry.blobs.references(sha256):
             return False
-        registry.blobs.forget(sha256)
+        if forget:
+            registry.blobs.forget(sha256)
         return store.delete(sha256)
 
 

@@ -12,9 +12,12 @@ from modelyard.registry.backends.sqlite import SQLiteBackend
 
 __all__ = ["Backend", "PostgreSQLBackend", "SQLiteBackend", "TurnTaken", "backend_for"]
 
-BACKENDS: dict[str, Callable[[str], Backend]] = {"sqlite": SQLiteBackend, "postgresql": PostgreSQLBackend}
+BACKENDS: dict[str, Callable[..., Backend]] = {"sqlite": SQLiteBackend, "postgresql": PostgreSQLBackend}
 
 
-def backend_for(url: str) -> Backend:
-    """The backend for a `sqlite:///` or `postgresql+psycopg://` URL; nothing is connected to yet."""
-    return BACKENDS[make_url(url).get_backend_name()](url)
+def backend_for(url: str, *, on_full_disk: bool = False) -> Backend:
+    """The backend for a `sqlite:///` or `postgresql+psycopg://` URL; nothing is connected to yet.
+
+    `on_full_disk`: see `Database`.
+    """
+    return BACKENDS[make_url(url).get_backend_name()](url, on_full_disk=on_full_disk)

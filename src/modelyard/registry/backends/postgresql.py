@@ -56,7 +56,8 @@ class PostgreSQLBackend(Backend):
     writer_threads = 8
     attempts = 6
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, on_full_disk: bool = False) -> None:
+        del on_full_disk  # its disk is the server's matter, too
         engine = create_engine(
             url,
             connect_args=_connect_options(make_url(url)),

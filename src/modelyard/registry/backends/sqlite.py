@@ -10,14 +10,18 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from modelyard.registry.backends.base import Backend, TurnTaken
-from modelyard.registry.backends.sqlite_files import create_database, explained, files_of, tighten_all
+from modelyard.registry.backends.sqlite_files import create_database, explained, files_of, is_full, set_up, tighten_all
+from modelyard.registry.backends.sqlite_full_disk import ReadOnlyConnection, connect_alone
 from modelyard.registry.lock_files import lock_file
+
+log = structlog.get_logger()
 
 BUSY_TIMEOUT_SECONDS = 30
 
@@ -34,13 +38,15 @@ class SQLiteBackend(Backend):
     long_reader_threads = 4
     writer_threads = 1
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, on_full_disk: bool = False) -> None:
         engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS})
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "handle_error", self._explain, retval=True)
         super().__init__(engine)
         self._files = files_of(engine.url)
+        self._on_full_disk = on_full_disk
+        self._read_only = False  # for want of room
         self._write_lock = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
 
@@ -51,7 +57,7 @@ class SQLiteBackend(Backend):
     @contextmanager
     def alone(self, work: str) -> Iterator[None]:
         """See `Database.alone`: a lock on a file beside the database, which ends with its process. The file stays."""
-        with lock_file(Path(self.engine.url.database or ""), work) as file:
+        with lock_file(Path(self.engine.url.database or ""), work, on_full_disk=True) as file:
             if not file.try_lock():
                 raise TurnTaken(work)
             yield
@@ -93,20 +99,28 @@ class SQLiteBackend(Backend):
         options["isolation_level"] = None
         for path in self._files:
             create_database(path)
-        return _prepared(sqlite3.connect(*arguments, **options))
+        try:
+            return _prepared(sqlite3.connect(*arguments, **options))
+        except sqlite3.Error as error:
+            said = explained(error, *self._files)
+            if not (self._on_full_disk and is_full(said)):
+                raise
+        connection = connect_alone(self._files[0], **options)
+        self._read_only = isinstance(connection, ReadOnlyConnection)
+        log.warning("no room beside the database, which is closed to all others meanwhile", error=str(said))
+        return connection
 
     def _explain(self, context: ExceptionContext) -> OperationalError | None:
         error = context.original_exception
         if not isinstance(error, sqlite3.OperationalError):
             return None
-        said = explained(error, *self._files)
+        said = explained(error, *self._files, full=self._read_only)
         return None if said is error else OperationalError(context.statement, context.parameters, said)
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
+        set_up(connection)
         _enter_wal_mode(connection)
     except sqlite3.Error:
         connection.close()

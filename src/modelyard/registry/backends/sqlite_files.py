@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -34,24 +35,37 @@ def create_database(path: Path) -> None:
         os.close(create_private(path))
 
 
+def set_up(connection: sqlite3.Connection) -> None:
+    """Let a connection sync what it commits, and hold foreign keys."""
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
 def tighten_all(path: Path) -> None:
     """Let nobody but its owner read or write a database, and what lies beside it."""
-    for each in (*(Path(f"{path}{suffix}") for suffix in COMPANIONS), *path.parent.glob(f"{path.name}.*-lock")):
+    for each in (*(Path(f"{path}{suffix}") for suffix in COMPANIONS), *path.parent.glob(f"{escape(path.name)}.*-lock")):
         tighten(each)
 
 
-def explained(error: sqlite3.Error, *paths: Path) -> sqlite3.Error:
+def explained(error: sqlite3.Error, *paths: Path, full: bool = False) -> sqlite3.Error:
     """The error with its path and what the system says, if it is about files; paths are of all databases in question.
 
-    Where there is no room, its code is that of a full disk (SQLITE_FULL), whatever SQLite made of it.
+    Where there is no room, its code is that of a full disk (SQLITE_FULL), whatever SQLite made of it. `full`: what is
+    read-only is so for want of room.
     """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    full = full and code & 0xFF == sqlite3.SQLITE_READONLY
     if code & 0xFF not in _OF_FILES or not paths:
         return error
     cause = None if code == sqlite3.SQLITE_FULL else next(filter(None, map(_hindrance, paths)), None)
     said = sqlite3.OperationalError(f"{error}: {cause or repr(str(paths[0]))}")
-    said.sqlite_errorcode = sqlite3.SQLITE_FULL if cause and cause.errno in NO_ROOM else code
+    said.sqlite_errorcode = sqlite3.SQLITE_FULL if full or (cause and cause.errno in NO_ROOM) else code
     return said
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _hindrance(path: Path) -> OSError | None:
