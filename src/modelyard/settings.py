@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from modelyard.environment import trimmed
 
 PREFIX = "MODELYARD_"
+REGION_VARIABLE = "AWS_REGION"
 SECRETS = ("root_token", "database_url", "secret_key", "metrics_token")
 POSTGRESQL = "postgresql+psycopg://"
 MINIMUM_TOKEN_LENGTH = 20
@@ -40,6 +44,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
+        env_file_encoding="utf-8-sig",  # editors on Windows begin a file with a mark
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -59,7 +64,7 @@ class Settings(BaseSettings):
         True, description="Write large files into a folder past the page cache, where its file system can."
     )
     s3_region: OptionalText = Field(
-        None, validation_alias="AWS_REGION", description="Region of the bucket; default: AWS_DEFAULT_REGION."
+        None, validation_alias=REGION_VARIABLE, description="Region of the bucket; default: AWS_DEFAULT_REGION."
     )
     s3_addressing: Literal["auto", "path", "virtual"] = Field(
         "auto", description="Whether a bucket is part of the path or of the host name in requests to it."
@@ -163,9 +168,22 @@ class Settings(BaseSettings):
     @field_validator("external_url")
     @classmethod
     def _absolute_external_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
+        if value is None:
+            return None
+        if not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
-        return value.rstrip("/") if value else None
+        if not _is_plain_url(value):
+            raise ValueError("must be scheme, host, port and path in ASCII: xn--… for other hosts, %… in paths")
+        return value.rstrip("/")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _text_all_the_way(cls, value: Path) -> Path:
+        try:
+            trimmed(str(value.absolute()))
+        except ValueError as error:
+            raise ValueError(f"{error}, the folder above it included") from error
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -213,6 +231,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence: arguments, environment, `…_FILE`, `.env`."""
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = _meant(source.env_vars)
         return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
 
 
@@ -220,14 +241,15 @@ class _SecretFiles(PydanticBaseSettingsSource):
     """Reads `MODELYARD_<SECRET>_FILE`, as container platforms mount secrets."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE") if field_name in SECRETS else None
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        path = _trimmed(variable, os.environ.get(variable, "")) if field_name in SECRETS else ""
         if not path:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+            return _trimmed(variable, Path(path).read_text(encoding="utf-8-sig")), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             reason = error.reason if isinstance(error, UnicodeDecodeError) else error.strerror or error
-            raise SettingsError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {reason}") from error
+            raise SettingsError(f"{variable}: cannot read {path}: {reason}") from error
 
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
@@ -239,7 +261,11 @@ def load_settings(**overrides: object) -> Settings:
 
     Raises SettingsError with one line that names each bad variable and never its value.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given = {
+        name: _trimmed(f"{PREFIX}{name.upper()}", value) if isinstance(value, str) else value
+        for name, value in overrides.items()
+        if value is not None
+    }
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -247,6 +273,33 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsError("; ".join(faults)) from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"cannot read .env: {error.reason}") from error
+
+
+def _meant(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The variables that are ours, trimmed; those that are empty then are not set."""
+    ours = {
+        name: _trimmed(name.upper(), value)
+        for name, value in variables.items()
+        if value and name.upper().startswith((PREFIX, REGION_VARIABLE))
+    }
+    return {name: value for name, value in ours.items() if value}
+
+
+def _trimmed(variable: str, value: str) -> str:
+    try:
+        return trimmed(value)
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {error}") from error
+
+
+def _is_plain_url(url: str) -> bool:
+    """Whether an `http` URL has a host, and nothing that a header would not take or that cannot be a prefix."""
+    try:
+        parts = urlsplit(url)
+        named = parts.hostname is not None and parts.port != 0
+    except ValueError:  # of a port, or of a host in brackets
+        return False
+    return named and url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}?#@')
 
 
 def _reason(message: str) -> str:
