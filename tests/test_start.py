@@ -1,16 +1,78 @@
-"""A start: what it takes from the environment."""
+"""A start: what it takes from the environment, and that whatever stops it is said in one line."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.commands import COMMAND, environment_of
+from tests.databases import ON_POSTGRESQL
 from tests.e2e.processes import new_version, serving
 from tests.s3 import BUCKET, S3Server
 
 CONTENT = os.urandom(3000)
+IN_BUCKET = {"MODELYARD_BLOB_URL": f"s3://{BUCKET}", "AWS_EC2_METADATA_DISABLED": "true"}
+NO_UTF_8 = os.fsdecode(b"\xff")
+
+
+def started(folder: Path, variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A server that is expected to end by itself."""
+    return subprocess.run(
+        [COMMAND, "serve", "--port", "0", *arguments],
+        cwd=folder,
+        env=environment_of(folder, variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (IN_BUCKET | {"AWS_PROFILE": "nope"}, "The config profile (nope) could not be found"),
+        (IN_BUCKET | {"AWS_CONFIG_FILE": "broken"}, "Unable to parse config file"),
+        (IN_BUCKET | {"AWS_CONFIG_FILE": "no-text"}, "Unable to parse config file"),
+        (IN_BUCKET | {"AWS_SHARED_CREDENTIALS_FILE": "broken"}, "Unable to parse config file"),
+        (IN_BUCKET | {"AWS_ACCESS_KEY_ID": "x"}, "Partial credentials found in env"),
+        (IN_BUCKET | {"AWS_DEFAULTS_MODE": "x"}, "invalid defaults mode"),
+        (IN_BUCKET | {"AWS_ENDPOINT_URL": "nowhere"}, "Invalid endpoint"),
+        (IN_BUCKET | {"AWS_SECRET_ACCESS_KEY": "a\nb"}, "AWS_SECRET_ACCESS_KEY: must not have control characters"),
+        (IN_BUCKET | {"AWS_REGION": "a b"}, "Provided region_name"),
+        ({"MODELYARD_BLOB_URL": "s3://a bucket"}, "the URL of a blob store is"),
+        ({"MODELYARD_BLOB_URL": "s3://[x"}, "the URL of a blob store is"),
+        ({"MODELYARD_BLOB_URL": f"file:///tmp/{NO_UTF_8}"}, "MODELYARD_BLOB_URL: must be UTF-8"),
+        ({"MODELYARD_DATA_DIR": NO_UTF_8}, "MODELYARD_DATA_DIR: must be UTF-8"),
+        ({"MODELYARD_DATA_DIR": "a\nb"}, "MODELYARD_DATA_DIR: must not have control characters"),
+        ({"MODELYARD_DATA_DIR": "file"}, "Not a directory"),
+        ({"MODELYARD_DATA_DIR": "a" * 300}, "File name too long"),
+        ({"MODELYARD_DATABASE_URL": "postgresql+psycopg://u:se/cret@db:x/db"}, "the database's URL cannot be read"),
+        ({"MODELYARD_DATABASE_URL": "sqlite:///db?timeout=soon"}, "the database's URL cannot be read"),
+        ({"MODELYARD_DATABASE_URL": "postgresql+psycopg://localhost:1/db?nope=1"}, 'invalid connection option "nope"'),
+        ({"MODELYARD_DATABASE_URL": "postgresql+psycopg://localhost:1/db?connect_timeout=x"}, "connect_timeout"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_whatever_stops_a_start_is_said_in_one_line(
+    tmp_path: Path, variables: Mapping[str, str], sentence: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "broken").write_text("[default\nx")
+    (tmp_path / "no-text").write_bytes(b"[default]\nregion = \xff\n")
+    nothing = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    done = started(tmp_path, nothing | dict(variables))
+    *before, last = done.stderr.splitlines()
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+    assert last.startswith("modelyard: ")
+    assert sentence in last
+    assert not any("Traceback" in line for line in before)
+    assert "se/cret" not in done.stderr
 
 
 def test_a_line_end_after_the_external_url_does_not_reach_the_headers(tmp_path: Path) -> None:
@@ -34,3 +96,13 @@ def test_a_line_end_after_what_boto3_reads_does_not_reach_the_bucket(
         files = new_version(client)
         assert client.put(f"{files}/a", content=CONTENT).status_code == 201
         assert client.get(f"{files}/a", follow_redirects=True).content == CONTENT
+
+
+@pytest.mark.skipif(ON_POSTGRESQL, reason="one database is enough to say it")
+@pytest.mark.parametrize("arguments", [["migrate"], ["check"], ["gc"], ["user", "create", "ada"]], ids=" ".join)
+def test_other_commands_say_it_in_one_line_too(tmp_path: Path, arguments: list[str]) -> None:
+    environment = environment_of(tmp_path, {"MODELYARD_DATA_DIR": NO_UTF_8})
+    done = subprocess.run(
+        [COMMAND, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "modelyard: MODELYARD_DATA_DIR: must be UTF-8\n")

@@ -13,7 +13,7 @@ from modelyard.blobs.store import BlobError
 from modelyard.cli import accounts, backups, moving, serving, upkeep
 from modelyard.errors import ApiError, CommandError
 from modelyard.private import OTHERS
-from modelyard.registry.dialects import is_damaged, is_out_of_space
+from modelyard.registry.dialects import is_damaged, is_misdirected, is_out_of_space
 from modelyard.registry.revisions import NewerDatabase
 from modelyard.settings import SettingsError
 
@@ -56,7 +56,7 @@ def main() -> None:
     except (CommandError, BlobError, NewerDatabase, OSError) as error:
         _fail(str(error), 1)
     except DatabaseError as error:
-        if not isinstance(error, OperationalError) and not is_damaged(error):
+        if not isinstance(error, OperationalError) and not is_damaged(error) and not is_misdirected(error):
             raise
         advice = "; free room there, say with `modelyard gc`" if is_out_of_space(error) else ""
         _fail(f"database: {str(error.orig).partition(chr(10))[0]}{advice}", 1)
@@ -70,5 +70,5 @@ def _sentence(error: ApiError) -> str:
 
 
 def _fail(sentence: str, status: int) -> None:
-    click.echo(f"modelyard: {sentence}", err=True)
+    click.echo(f"modelyard: {' '.join(sentence.splitlines())}", err=True)
     sys.exit(status)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, bindparam, func
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -86,6 +86,11 @@ def is_damaged(error: DBAPIError) -> bool:
     """
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of an extended code tells details
     return code in (11, 26) or getattr(error.orig, "sqlstate", None) in ("XX001", "XX002")
+
+
+def is_misdirected(error: DBAPIError) -> bool:
+    """Whether libpq has refused a parameter of the connection, so that no server was asked."""
+    return isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", "") is None
 
 
 def is_too_long(error: DBAPIError) -> bool:

@@ -102,7 +102,7 @@ class Bucket:
         self.name = name
         self._prefix = f"{prefix}/" if prefix else ""
         self._client = connection.client
-        self.secret = connection.secret
+        self._connection = connection
 
     def put(self, key: str, body: bytes | bytearray) -> None:
         """Create or replace an object, in one request."""
@@ -204,6 +204,11 @@ class Bucket:
             return str(
                 self._client.generate_presigned_url(operation, Params=self._at(key) | parameters, ExpiresIn=seconds)
             )
+
+    def secret(self) -> bytes | None:
+        """See `Connection.secret`. Temporary credentials that are over are renewed first, which may fail."""
+        with s3_errors():
+            return self._connection.secret()
 
     def _at(self, key: str) -> dict[str, Any]:
         return {"Bucket": self.name, "Key": self._prefix + key}

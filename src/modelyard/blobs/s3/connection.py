@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 Addressing: TypeAlias = Literal["auto", "path", "virtual"]
 
@@ -33,7 +34,14 @@ class Connection:
 
 
 def connect(region: str | None, addressing: Addressing) -> Connection:
-    """Set up a client by the AWS variables and files; asks nobody yet. Raises ValueError for an impossible endpoint."""
+    """Set up a client by the AWS variables and files; asks nobody yet. Raises ValueError where they cannot be used."""
+    try:
+        return _connect(region, addressing)
+    except (BotoCoreError, OSError) as error:  # a profile that is none, files that cannot be read, half a credential
+        raise ValueError(str(error)) from error
+
+
+def _connect(region: str | None, addressing: Addressing) -> Connection:
     session = boto3.Session()
     client = session.client(
         "s3",
