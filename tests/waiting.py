@@ -8,9 +8,9 @@ from collections.abc import Callable
 SECONDS = 20
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    """Return as soon as it holds; fails when it does not within 20 s."""
-    end = time.monotonic() + SECONDS
+def eventually(holds: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Return as soon as it holds; fails when it does not within so many seconds."""
+    end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it does not come true"
         time.sleep(0.01)

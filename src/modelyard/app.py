@@ -51,6 +51,7 @@ from modelyard.services.remote import remote_of
 from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.services.usage import UsageWriter
 from modelyard.settings import Settings
+from modelyard.wire.forwarded import Forwarded
 from modelyard.wire.middleware import RawPath, RequestLog
 from modelyard.wire.slow_clients import WATCH, Patience, Watch
 
@@ -80,11 +81,11 @@ ROUTERS = (
 class Application(FastAPI):
     """FastAPI behind what every request passes: the log, the raw path, and the direct way of the file API."""
 
-    def __init__(self, throttle: Throttle, counted: Metrics, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    def __init__(self, throttle: Throttle, counted: Metrics, proxies: str, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
         gate = Gate(DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle)
-        self._front = RequestLog(RawPath(gate), counted.request)
+        self._front: ASGIApp = Forwarded(RequestLog(RawPath(gate), counted.request), proxies)  # type: ignore[assignment]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""
@@ -119,6 +120,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, *, one_of_sev
     app = Application(
         Throttle(settings.rate_limit_anonymous, settings.rate_limit_token, settings.rate_limit_failed_logins),
         counted,
+        settings.trusted_proxies,
         title="modelyard",
         version=__version__,
         description="A self-hosted model registry that speaks GitLab's model registry API.",

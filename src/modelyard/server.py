@@ -7,22 +7,26 @@ import gc
 import os
 import resource
 import signal
+import socket
 import sys
 from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 
-from modelyard import logs
+from modelyard import listening, logs
 from modelyard.app import create_app
 from modelyard.metrics import FOLDER_VARIABLE
 from modelyard.settings import Settings, load_settings
 from modelyard.stopping import StoppingServer
+from modelyard.supervisor import Supervisor
 from modelyard.wire.slow_clients import WatchedProtocol
-from modelyard.workers import run_workers
+
+log = structlog.get_logger()
 
 KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's, so that it is never surprised by a close
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
@@ -39,26 +43,29 @@ MALLOC_OPTIONS = (
 GC_THRESHOLDS = (20_000, 20, 50)
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal, then stop as `stopping` says."""
+def serve(settings: Settings, claims: list[socket.socket]) -> None:
+    """Serve on sockets that are bound until a signal, then stop as `stopping` says."""
     options = server_options(settings)
     raise_file_limit()  # workers inherit it
     # uvicorn raises the signal that stopped it once more when all is done; a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
+    for each in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # unless somebody listens to them later on
+        signal.signal(each, signal.SIG_IGN)
+    log.info("starting", workers=settings.workers, addresses=[each.getsockname()[:2] for each in claims])
     if settings.workers == 1:
         tune_malloc()
         app = create_app(settings)
         tune_gc()
         server = StoppingServer(Config(app, **options), settings.shutdown_delay)
         with suppress(KeyboardInterrupt):
-            server.run()
+            server.run(listening.freed(claims))
         if not server.started:
             sys.exit(STARTUP_FAILURE)
     else:
         # Made anew at each start, so that nothing is counted that came before.
         with TemporaryDirectory(prefix="modelyard-metrics-") as folder:
             os.environ[FOLDER_VARIABLE] = folder
-            run_workers(Config("modelyard.server:worker_app", factory=True, workers=settings.workers, **options))
+            Supervisor(Config("modelyard.server:worker_app", factory=True, **options), claims).run()
 
 
 def worker_app() -> FastAPI:
@@ -74,11 +81,10 @@ def worker_app() -> FastAPI:
 def server_options(settings: Settings) -> dict[str, Any]:
     """How uvicorn is to serve the application."""
     return {
-        "host": settings.host,
-        "port": settings.port,
+        "workers": settings.workers,
         "http": WatchedProtocol,
         "ws": "none",
-        "forwarded_allow_ips": settings.trusted_proxies,
+        "proxy_headers": False,  # the application has its own way with them
         "lifespan": "on",
         "log_config": None,
         "access_log": False,

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -15,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from modelyard.addresses import plain, plain_network
 from modelyard.environment import trimmed
 
 PREFIX = "MODELYARD_"
@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         "127.0.0.1,::1", description="Addresses or CIDRs, separated by commas, whose `X-Forwarded-…` is believed."
     )
 
+    @field_validator("host")
+    @classmethod
+    def _as_in_no_url(cls, value: str) -> str:
+        return plain(value.removeprefix("[").removesuffix("]"))
+
     @field_validator("root_token", "secret_key", "metrics_token")
     @classmethod
     def _refuse_weak_secret(cls, value: str | None) -> str | None:
@@ -188,12 +193,10 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _refuse_what_is_no_network(cls, value: str) -> str:
-        for network in filter(None, (part.strip() for part in value.split(","))):
-            try:
-                ip_network(network)
-            except ValueError as error:
-                raise ValueError("must be addresses or CIDRs such as 10.0.0.0/8, separated by commas") from error
-        return value
+        try:
+            return ",".join(plain_network(part.strip()) for part in value.split(",") if part.strip())
+        except ValueError as error:
+            raise ValueError("must be addresses or CIDRs such as 10.0.0.0/8, separated by commas") from error
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

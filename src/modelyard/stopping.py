@@ -6,14 +6,19 @@ that is lost so is not sent again unless it is one that may be repeated. So noth
 the next answer, which carries `Connection: close`. A load balancer that closes what rests for less than the delay
 holds no connection after it. Then the server stops listening, but takes those that were already let in by the kernel,
 waits for what they ask, and gives running requests `shutdown_timeout` seconds.
+
+A worker that another one follows has no such hurry. It leaves new connections to that one at once, ends its own with
+the next answer, those that rest after the usual time, and gives running requests all the time that they take.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -25,6 +30,7 @@ from modelyard.wire.http1 import Http1Protocol, Http1State
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.05
+RETIRE = signal.SIGUSR1  # tells a worker that another one follows
 FIRST_REQUEST_SECONDS = 1.0  # within which a connection that was let in sends what it was opened for
 
 
@@ -35,18 +41,46 @@ class StoppingServer(Server):
         super().__init__(config)
         self.server_state = self.state = Http1State()
         self._delay = delay
+        self._retiring = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, with an ear for more signals."""
+        if threading.current_thread() is threading.main_thread():
+            number, obey = (signal.SIGHUP, self._stay) if self.config.workers == 1 else (RETIRE, self._retire)
+            asyncio.get_running_loop().add_signal_handler(number, obey)
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Lead clients elsewhere, then stop as uvicorn does."""
-        self.lifespan.state["stopping"] = self.state.stopping = True
+        self.state.stopping = True
         for connection in self._connections():
             connection.close_after_answer()
+        if self._retiring:
+            await self._outlast()
+        self.lifespan.state["stopping"] = True
         if self._delay and self._captured_signals == [signal.SIGTERM]:
             log.info("stopping", delay=self._delay)
             await self._while(lambda: self._captured_signals == [signal.SIGTERM], self._delay)
         await self._stop_listening()
         await self._while(lambda: any(each.is_new for each in self._connections()), FIRST_REQUEST_SECONDS)
         await super().shutdown(sockets)
+
+    def _retire(self) -> None:
+        self._retiring = self.should_exit = True
+
+    def _stay(self) -> None:
+        log.info("SIGHUP ends nothing", advice="it replaces workers where there are several; SIGTERM stops the server")
+
+    async def _outlast(self) -> None:
+        """Serve the connections that are here until they have ended, or a signal says to stop."""
+        log.info("another worker follows", connections=len(self.server_state.connections))
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(TICK_SECONDS)  # until those are here that the loop has let in
+        for patience in (self.config.timeout_keep_alive, math.inf):
+            await self._while(lambda: bool(self.server_state.connections) and not self._captured_signals, patience)
+            for connection in self._connections():
+                connection.shutdown()  # if it rests
 
     async def _stop_listening(self) -> None:
         listening = [

@@ -1,88 +1,109 @@
-"""Several servers on one port, each in a process of its own, with a listening socket of its own.
-
-Where processes share a listening socket, whoever wakes first takes the connection: of 16 that came at once, one of two
-workers got 11 to 15, and all of them at times, so that the other brought nothing for as long as they stayed open. Among
-sockets of their own the kernel spreads them evenly (SO_REUSEPORT in socket(7)).
-
-The price: what the kernel has given to a worker waits for it, however busy it is, and is reset if it dies first.
-"""
+"""A server in a process of its own: as its supervisor sees it, and what runs in it."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 import threading
-from multiprocessing import parent_process
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
 
-from uvicorn.config import Config
+import structlog
+from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.server import Server
-from uvicorn.supervisors import multiprocess
 
+from modelyard import logs
+from modelyard.mistakes import told
 from modelyard.settings import load_settings
 from modelyard.stopping import StoppingServer
 
-_SPREADS = sys.platform == "linux"  # macOS has the option as well, but gives all connections to one of the sockets
+log = structlog.get_logger()
+
+HUNG_SECONDS = 60.0  # without a beat, which a thread of its own gives
+START_SECONDS = 300.0
+_BEAT_SECONDS = 1.0
+_START_BEAT_SECONDS = 0.1
+_spawning = multiprocessing.get_context("spawn")
 
 
-def run_workers(config: Config) -> None:
-    """Serve in as many processes as `config` says, until a signal. Ends the process where the address is in use."""
-    multiprocess.Process = StoppingWorker  # type: ignore[misc]  # the supervisor takes no other word for it
-    claim = config.bind_socket()
-    if _SPREADS:
-        with claim as plain:
-            claim = _beside(plain)
-        # With it, anybody could bind the address too while no worker listens: at the start, or when all have died.
-        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    StoppingWorkers(config, [claim]).run()
+class Worker:
+    """A server in a process of its own, which takes its connections from `sockets`. Raises OSError at its start."""
 
-
-class StoppingWorkers(multiprocess.Multiprocess):
-    """uvicorn's supervisor of the servers. Its own socket holds the address, and never listens."""
-
-    def terminate_all(self) -> None:
-        """Tell the workers to stop, who alone listen from now on: what they do not take is refused at once."""
-        super().terminate_all()
-        for each in self.sockets:
-            each.close()
-
-
-class StoppingWorker(multiprocess.Process):
-    """One of the server processes."""
+    def __init__(self, config: Config, sockets: Sequence[socket.socket]) -> None:
+        self.ready = False  # it takes connections
+        self._beats, theirs = multiprocessing.Pipe(duplex=False)
+        self._silence = 0.0
+        self._process = _spawning.Process(target=_run, args=(config, sockets, theirs))
+        with theirs:
+            self._process.start()
 
     @property
-    def server(self) -> Server:
-        """The server, made in its own process."""
-        if self._server is None:
-            self._server = StoppingServer(self.config, load_settings().shutdown_delay)
-        return self._server
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid or 0
 
-    def target(self, sockets: list[socket.socket] | None = None) -> None:
-        """What runs in the process: the server, beside the others on the address of `sockets`."""
-        threading.Thread(target=_stop_with_supervisor, daemon=True).start()
-        claims = sockets or []
-        if not _SPREADS:
-            super().target(claims)
-            return
-        own = [_beside(each) for each in claims]
-        for each in claims:
-            each.close()  # or the address would not be free before this worker's last transfer has ended
-        super().target(own)
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it has ended; a negative number is that of a signal."""
+        return self._process.exitcode
+
+    @property
+    def end(self) -> int:
+        """A descriptor that can be read once it has ended."""
+        return self._process.sentinel
+
+    def look(self, elapsed: float) -> None:
+        """Learn how it is, `elapsed` seconds after the last look; kill it when nothing has come from it for long."""
+        self._silence += elapsed
+        with suppress(EOFError, OSError):  # it has just ended
+            while self._beats.poll():
+                self.ready, self._silence = self._beats.recv(), 0.0
+        if self._silence > (HUNG_SECONDS if self.ready else START_SECONDS):
+            log.error("worker hangs", pid=self.pid, ready=self.ready)
+            self.tell(signal.SIGKILL)
+
+    def tell(self, number: int) -> None:
+        """Send it a signal."""
+        if self.lives:
+            os.kill(self.pid, number)
 
 
-def _stop_with_supervisor() -> None:
-    """Stop this worker when its supervisor is killed: nobody else would, and its address would stay taken."""
-    supervisor = parent_process()
-    if supervisor is not None:
-        supervisor.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+def _run(config: Config, sockets: Sequence[socket.socket], beats: Connection) -> None:
+    """What runs in the process. A closed terminal tells all processes; what follows is the supervisor's to say."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    logs.configure("info", None)  # until the settings are read
+    config.configure_logging()
+    try:
+        settings = load_settings()  # anew, for whom a restart brings other ones
+        config.timeout_graceful_shutdown = settings.shutdown_timeout
+        server = StoppingServer(config, settings.shutdown_delay)
+        threading.Thread(target=_beat, args=(server, beats), daemon=True).start()
+        with suppress(KeyboardInterrupt):
+            server.run(list(sockets))
+    except Exception as error:
+        mistake = told(error)
+        if mistake is None:
+            raise
+        log.error("worker cannot serve", error=mistake.sentence)
+        sys.exit(STARTUP_FAILURE)
 
 
-def _beside(other: socket.socket) -> socket.socket:
-    """One more socket on the same address."""
-    own = socket.socket(other.family, other.type)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    own.bind(other.getsockname())
-    return own
+def _beat(server: Server, beats: Connection) -> None:
+    """Tell the supervisor again and again that this process runs, and whether it serves.
+
+    When it is killed, stop this one as well: nobody else would, and its address would stay taken.
+    """
+    supervisor = multiprocessing.parent_process()
+    while supervisor and not wait([supervisor.sentinel], _BEAT_SECONDS if server.started else _START_BEAT_SECONDS):
+        with suppress(OSError):
+            beats.send(server.started)
+    os.kill(os.getpid(), signal.SIGTERM)

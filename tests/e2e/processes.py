@@ -16,6 +16,7 @@ import httpx
 
 from tests.commands import COMMAND, environment_of
 from tests.ports import free_port
+from tests.waiting import eventually
 
 MIB = 1024 * 1024
 
@@ -33,6 +34,26 @@ class ServerProcess:
         token = (self.folder / "data" / "root-token").read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v4", headers=headers, timeout=60)
+
+    def log(self) -> str:
+        """All that it has written."""
+        return (self.folder / "server.log").read_text()
+
+    def workers(self, count: int) -> list[int]:
+        """The ids of its server processes, once there are so many."""
+        found: list[int] = []
+
+        def are_there() -> bool:
+            found[:] = [pid for pid in self._children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            return len(found) == count
+
+        eventually(are_there)
+        return found
+
+    def _children(self) -> list[int]:
+        return [
+            int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
 
     def peak_memory(self) -> int:
         """Bytes that were resident at most."""

@@ -6,16 +6,11 @@ import os
 import sys
 
 import click
-from sqlalchemy.exc import DatabaseError, OperationalError
 
 from modelyard import __version__
-from modelyard.blobs.store import BlobError
 from modelyard.cli import accounts, backups, moving, serving, upkeep
-from modelyard.errors import ApiError, CommandError
+from modelyard.mistakes import told
 from modelyard.private import OTHERS
-from modelyard.registry.dialects import is_damaged, is_misdirected, is_out_of_space
-from modelyard.registry.revisions import NewerDatabase
-from modelyard.settings import SettingsError
 
 
 @click.group()
@@ -49,26 +44,13 @@ def main() -> None:
         _fail(error.format_message(), error.exit_code)
     except click.Abort:
         sys.exit(130)
-    except SettingsError as error:
-        _fail(str(error), 2)
-    except ApiError as error:
-        _fail(_sentence(error), 1)
-    except (CommandError, BlobError, NewerDatabase, OSError) as error:
-        _fail(str(error), 1)
-    except DatabaseError as error:
-        if not isinstance(error, OperationalError) and not is_damaged(error) and not is_misdirected(error):
+    except Exception as error:
+        mistake = told(error)
+        if mistake is None:
             raise
-        advice = "; free room there, say with `modelyard gc`" if is_out_of_space(error) else ""
-        _fail(f"database: {str(error.orig).partition(chr(10))[0]}{advice}", 1)
-
-
-def _sentence(error: ApiError) -> str:
-    message = error.body.get("message", error.body.get("error"))
-    if isinstance(message, dict):  # of fields, each with what is wrong with it
-        return ", ".join(f"{field} {reason}" for field, reasons in message.items() for reason in reasons)
-    return str(message)
+        _fail(*mistake)
 
 
 def _fail(sentence: str, status: int) -> None:
-    click.echo(f"modelyard: {' '.join(sentence.splitlines())}", err=True)
+    click.echo(f"modelyard: {sentence}", err=True)
     sys.exit(status)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gc
-import socket
+from contextlib import suppress
 
 import click
 
-from modelyard import __version__, logs
+from modelyard import __version__, listening, logs
+from modelyard.addresses import in_url
 from modelyard.blobs.open import open_store
-from modelyard.errors import CommandError
 from modelyard.services.setup import prepare
-from modelyard.settings import Settings, load_settings
+from modelyard.settings import load_settings
 
 
 @click.command()
@@ -26,24 +26,13 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     settings = load_settings(host=host, port=port, workers=workers)
     logs.configure(settings.log_level, settings.log_format)
     open_store(settings)  # or say here, in one line, why there is none
-    _try_to_listen(settings)
+    claims = listening.claim(settings.host, settings.port)
     prepare(settings)
-    click.echo(f"modelyard {__version__} serves on http://{settings.host}:{settings.port}")
-    if settings.root_token_path.exists():
-        click.echo(f"The administrator's first token is in {settings.root_token_path.absolute()}")
-    run(settings)
-
-
-def _try_to_listen(settings: Settings) -> None:
-    """Raise CommandError where the address is taken, or is none of this machine's, before anything is announced."""
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _name, address in found[:1]:
-            with socket.socket(family, kind, protocol) as listener:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself will
-                listener.bind(address)
-    except OSError as error:
-        raise CommandError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+    with suppress(OSError):  # where this is written there is no room, say: that stops no server
+        click.echo(f"modelyard {__version__} serves on http://{in_url(settings.host)}:{claims[0].getsockname()[1]}")
+        if settings.root_token_path.exists():
+            click.echo(f"The administrator's first token is in {settings.root_token_path.absolute()}")
+    run(settings, claims)
 
 
 @click.command()

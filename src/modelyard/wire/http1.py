@@ -5,10 +5,13 @@ uvicorn answers an unreadable request in plain text, and drops a client that end
 
 from __future__ import annotations
 
+import asyncio
+
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from modelyard.addresses import plain
 from modelyard.wire.bulk import BulkProtocol
 from modelyard.wire.framing import bad_request
 
@@ -21,6 +24,13 @@ class Http1State(ServerState):
 
 class Http1Protocol(BulkProtocol):
     """One client connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Take a connection, and know both ends by the usual spelling of their addresses."""
+        super().connection_made(transport)
+        if self.client and self.server:
+            self.client = (plain(self.client[0]), self.client[1])
+            self.server = (plain(self.server[0]), self.server[1])
 
     @property
     def is_new(self) -> bool:
