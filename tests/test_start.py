@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.commands import COMMAND, environment_of
@@ -73,6 +74,13 @@ def test_whatever_stops_a_start_is_said_in_one_line(
     assert sentence in last
     assert not any("Traceback" in line for line in before)
     assert "se/cret" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_variables_of_the_libraries_below_stop_nothing(tmp_path: Path, workers: str) -> None:
+    variables = {"PROMETHEUS_MULTIPROC_DIR": "/nowhere", "WEB_CONCURRENCY": "many", "FORWARDED_ALLOW_IPS": "*"}
+    with serving(tmp_path, "--workers", workers, environment=variables) as server:
+        assert httpx.get(f"http://127.0.0.1:{server.port}/metrics").status_code == 200
 
 
 def test_a_line_end_after_the_external_url_does_not_reach_the_headers(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ from modelyard.services.remote import remote_of
 from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.services.usage import UsageWriter
 from modelyard.settings import Settings
+from modelyard.shared_counts import SharedCounts
 from modelyard.wire.forwarded import Forwarded
 from modelyard.wire.middleware import RawPath, RequestLog
 from modelyard.wire.slow_clients import WATCH, Patience, Watch
@@ -111,12 +112,12 @@ class Application(FastAPI):
         return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
 
-def create_app(settings: Settings, store: BlobStore | None = None, *, one_of_several: bool = False) -> FastAPI:
+def create_app(settings: Settings, store: BlobStore | None = None, shared: SharedCounts | None = None) -> FastAPI:
     """The application on a migrated database; `store` replaces the blob store that the settings name.
 
-    `one_of_several`: a worker, whose metrics are added to those of the others.
+    `shared`: where a worker, one of several, counts what its metrics tell.
     """
-    counted = Metrics(shared=one_of_several)
+    counted = Metrics(shared)
     app = Application(
         Throttle(settings.rate_limit_anonymous, settings.rate_limit_token, settings.rate_limit_failed_logins),
         counted,

@@ -1,28 +1,25 @@
 """What Prometheus is told: requests, transfers, the latencies of database and store, upkeep, the processes.
 
-With several workers, each keeps its numbers in files of one folder (prometheus-client's multiprocess mode), and
-whichever is asked adds up all of them.
+With several workers, whichever is asked adds up the numbers of all of them (`shared_counts`).
 """
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import values as client_values
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from modelyard import __version__
+from modelyard.shared_counts import SharedCounts
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # of prometheus-client; it must be set before that is imported
 UNKNOWN = "unknown"  # the route of every path, and the method of every word, that is none of ours
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"})
 
@@ -31,6 +28,8 @@ STEP_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 STORE_STEPS = ("begin", "write", "publish", "open", "read")
 DATABASE_UNITS = ("read", "write")
 DIRECTIONS = ("up", "down")
+
+F = TypeVar("F", Counter, Gauge, Histogram)
 
 
 class LastRun(NamedTuple):
@@ -45,33 +44,40 @@ class LastRun(NamedTuple):
 
 
 class Metrics:
-    """The numbers of one application. Counting is for the hot path: a few microseconds a request, whatever it does."""
+    """The numbers of one application, added to those of others where they are shared.
 
-    def __init__(self, *, shared: bool = False) -> None:
+    Counting is for the hot path: a few microseconds a request, whatever it does.
+    """
+
+    def __init__(self, shared: SharedCounts | None = None) -> None:
         self._shared = shared
-        self._registry = registry = CollectorRegistry()
+        # Whatever PROMETHEUS_MULTIPROC_DIR says: the library maps files of that folder.
+        client_values.ValueClass = client_values.MutexValue if shared is None else shared.value
+        if shared is not None:
+            shared.claim()
+            # When the worker that is asked has first counted a series says nothing of it.
+            disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._families: dict[str, Counter | Gauge | Histogram] = {}
         by_route = ("route", "method")
-        self._requests = Counter(
-            "modelyard_http_requests", "Requests that were answered.", (*by_route, "status"), registry=registry
+        self._requests = self._family(
+            Counter, "modelyard_http_requests", "Requests that were answered.", (*by_route, "status")
         )
-        self._seconds = Histogram(
+        self._seconds = self._family(
+            Histogram,
             "modelyard_http_request_duration_seconds",
             "From the head of a request to the end of its answer.",
             by_route,
             buckets=REQUEST_SECONDS,
-            registry=registry,
         )
-        self._received = Counter(
-            "modelyard_http_received_bytes", "Bytes of request bodies.", by_route, registry=registry
-        )
-        self._sent = Counter("modelyard_http_sent_bytes", "Bytes of answers' bodies.", by_route, registry=registry)
+        self._received = self._family(Counter, "modelyard_http_received_bytes", "Bytes of request bodies.", by_route)
+        self._sent = self._family(Counter, "modelyard_http_sent_bytes", "Bytes of answers' bodies.", by_route)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram, Counter, Counter]] = {}
-        in_flight = Gauge(
+        in_flight = self._family(
+            Gauge,
             "modelyard_transfers_in_flight",
             "Files on their way up, or down from the store; small ones come from memory.",
             ["direction"],
-            registry=registry,
-            multiprocess_mode="livesum",
         )
         self._in_flight = {direction: in_flight.labels(direction) for direction in DIRECTIONS}
         self._store = self._steps("store", "A step of the blob store.", "operation", STORE_STEPS)
@@ -105,22 +111,30 @@ class Metrics:
 
     def exposition(self, accept: str, upkeep: Sequence[LastRun]) -> tuple[bytes, str]:
         """All numbers in the format that the header asks for, and its media type; blocks for some milliseconds."""
-        registry = self._registry
         pids: list[str] = ["self"]
-        if self._shared:
-            pids = _living_workers(Path(os.environ[FOLDER_VARIABLE]))
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        if self._shared is not None:
+            pids = sorted(map(str, self._shared.read()))
+            self._meet(self._shared)
         encode, media_type = choose_encoder(accept)
         whole = CollectorRegistry()
-        whole.register(_Joined([registry.collect(), _build(), _processes(pids), _upkeep(upkeep)]))
+        whole.register(_Joined([self._registry.collect(), _build(), _processes(pids), _upkeep(upkeep)]))
         return encode(whole), media_type
 
+    def _meet(self, shared: SharedCounts) -> None:
+        """Know the series of other workers, which may run another version with other metrics."""
+        for series in shared.sums:
+            with suppress(KeyError, ValueError):
+                self._families[series.metric].labels(*series.labels)
+
     def _steps(self, subject: str, text: str, label: str, values: Sequence[str]) -> dict[str, Histogram]:
-        steps = Histogram(
-            f"modelyard_{subject}_duration_seconds", text, [label], buckets=STEP_SECONDS, registry=self._registry
-        )
+        name = f"modelyard_{subject}_duration_seconds"
+        steps = self._family(Histogram, name, text, [label], buckets=STEP_SECONDS)
         return {value: steps.labels(value) for value in values}
+
+    def _family(self, kind: type[F], name: str, text: str, labels: Sequence[str], **options: Any) -> F:  # noqa: ANN401
+        family = kind(name, text, labels, registry=self._registry, **options)
+        self._families[name] = family
+        return family
 
     def _know(self, route: str, method: str, status: int) -> tuple[Counter, Histogram, Counter, Counter]:
         word = method if method in METHODS else UNKNOWN
@@ -202,21 +216,3 @@ def _add(total: Metric, family: Metric) -> None:
     values = (old.value, new.value)
     value = min(values) if total.name in {"process_start_time_seconds", "process_max_fds"} else sum(values)
     total.samples = [old._replace(value=value)]
-
-
-def _living_workers(folder: Path) -> list[str]:
-    """The workers that have counted anything and still run; those that do not are told to have nothing in flight."""
-    pids = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
-    living = {pid for pid in pids if _lives(int(pid))}
-    for pid in pids - living:
-        with suppress(FileNotFoundError):  # another worker that is asked at this moment was quicker
-            mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
-    return sorted(living)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -32,7 +32,7 @@ def told(error: Exception) -> Mistake | None:
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout) or (
         isinstance(error, DatabaseError) and (is_damaged(error) or is_misdirected(error))
     ):
-        advice = "; free room there, say with `modelyard gc`" if is_out_of_space(error) else ""
+        advice = "; free room there, say with `modelyard gc`" if isinstance(error, DatabaseError) and is_out_of_space(error) else ""
         return _mistake(f"database: {getattr(error, 'orig', error)}".partition("\n")[0] + advice)
     return None
 

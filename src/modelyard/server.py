@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import resource
 import signal
 import socket
 import sys
 from contextlib import suppress
-from tempfile import TemporaryDirectory
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,8 +19,8 @@ from uvicorn.config import STARTUP_FAILURE
 
 from modelyard import listening, logs
 from modelyard.app import create_app
-from modelyard.metrics import FOLDER_VARIABLE
 from modelyard.settings import Settings, load_settings
+from modelyard.shared_counts import SharedCounts
 from modelyard.stopping import StoppingServer
 from modelyard.supervisor import Supervisor
 from modelyard.wire.slow_clients import WatchedProtocol
@@ -62,18 +61,17 @@ def serve(settings: Settings, claims: list[socket.socket]) -> None:
         if not server.started:
             sys.exit(STARTUP_FAILURE)
     else:
-        # Made anew at each start, so that nothing is counted that came before.
-        with TemporaryDirectory(prefix="modelyard-metrics-") as folder:
-            os.environ[FOLDER_VARIABLE] = folder
-            Supervisor(Config("modelyard.server:worker_app", factory=True, **options), claims).run()
+        # As many again for those that end what they have begun, while others have come for them.
+        application = partial(worker_app, SharedCounts.for_processes(2 * settings.workers + 1))
+        Supervisor(Config(application, factory=True, **options), claims).run()
 
 
-def worker_app() -> FastAPI:
+def worker_app(shared: SharedCounts) -> FastAPI:
     """The application of one worker process, which reads the settings for itself."""
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
     tune_malloc()
-    app = create_app(settings, one_of_several=True)
+    app = create_app(settings, shared=shared)
     tune_gc()
     return app
 
