@@ -8,17 +8,23 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from modelyard.cli import cli
+from modelyard.cli import health as health_command
 from modelyard.routes import health
 from modelyard.settings import PREFIX, Settings, load_settings
 from tests import tools
+from tests.commands import COMMAND, environment_of
+from tests.ports import free_port
 from tests.s3 import S3Server
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
@@ -69,11 +75,56 @@ def test_ports_agree() -> None:
     assert instructions(FINAL, "EXPOSE") == [PORT]
     assert f"MODELYARD_PORT={PORT}" in DOCKERFILE
     assert service["ports"] == [f"{PORT}:{PORT}"]
-    assert f"127.0.0.1:{PORT}/-/health" in instructions(FINAL, "HEALTHCHECK")[0]
+
+
+HEALTHCHECK = json.loads(instructions(FINAL, "HEALTHCHECK")[0].partition(" CMD ")[2])
 
 
 def test_the_healthcheck_asks_a_route_that_exists() -> None:
-    assert "/-/health" in {getattr(route, "path", None) for route in health.router.routes}
+    assert health_command.PATH in {getattr(route, "path", None) for route in health.router.routes}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variables", [{}, {"MODELYARD_HOST": "127.0.0.2"}, {"MODELYARD_HOST": "*"}], ids=str)
+def test_the_healthcheck_finds_the_server_past_a_proxy_wherever_it_listens(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """With the variables of the image, those of its user, and those that Docker gives to every container."""
+    image = dict(each.split("=", 1) for each in instructions(FINAL, "ENV")[0].split() if each.startswith(PREFIX))
+    image |= {"MODELYARD_DATA_DIR": str(tmp_path / "data"), "MODELYARD_PORT": f"{free_port()}\n"} | variables
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    environment = environment_of(tmp_path, image | proxies)
+    ask = partial(
+        subprocess.run,
+        [COMMAND.with_name(HEALTHCHECK[0]), *HEALTHCHECK[1:]],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    before = ask()
+    assert (before.returncode, before.stdout, before.stderr.count("\n")) == (1, "", 1)
+    with subprocess.Popen([COMMAND, "serve"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: ask().returncode == 0, 60)
+            assert ask().stdout == "modelyard OK\n"
+        finally:
+            process.terminate()
+
+
+def test_other_containers_are_asked_past_a_proxy() -> None:
+    services = compose()["services"]
+    asked_by_wget = [
+        each["healthcheck"]["test"] for each in services.values() if "wget" in str(each.get("healthcheck"))
+    ]
+    assert len(asked_by_wget) == 2
+    assert all("--proxy=off" in test for test in asked_by_wget)
+    for name in (*REPLICAS, "bucket"):
+        environment = services[name]["environment"]
+        host = urlsplit(environment["AWS_ENDPOINT_URL_S3"]).hostname
+        assert environment["NO_PROXY"] == environment["no_proxy"] == host
+        assert host in services
 
 
 def test_the_volume_is_the_data_folder_and_its_user_is_nobody_special() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _MAPPED_BITS = 96
+_EVERYWHERE = frozenset({"0.0.0.0", "::", "*"})  # noqa: S104 - no socket is bound to them here
 
 
 def plain(address: str) -> str:
@@ -34,3 +35,8 @@ def plain_network(network: str) -> str:
 def in_url(host: str) -> str:
     """A host as a URL has it: an IPv6 address in brackets, the name of its zone escaped (RFC 6874)."""
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
+
+
+def reachable(host: str) -> str:
+    """The address at which this machine finds a server that listens on `host`."""
+    return "127.0.0.1" if host in _EVERYWHERE else host

@@ -32,7 +32,8 @@ def told(error: Exception) -> Mistake | None:
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout) or (
         isinstance(error, DatabaseError) and (is_damaged(error) or is_misdirected(error))
     ):
-        advice = "; free room there, say with `modelyard gc`" if isinstance(error, DatabaseError) and is_out_of_space(error) else ""
+        full = isinstance(error, DatabaseError) and is_out_of_space(error)
+        advice = "; free room there, say with `modelyard gc`" if full else ""
         return _mistake(f"database: {getattr(error, 'orig', error)}".partition("\n")[0] + advice)
     return None
 
