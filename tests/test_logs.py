@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -99,6 +100,14 @@ def test_processes_that_share_a_log_do_not_mix_their_lines() -> None:
         written = [ours.recv(10_000), ours.recv(10_000)]
     assert [json.loads(line)["event"] for line in written] == ["ours", "theirs"]
     assert all(line.endswith(b"}\n") for line in written)
+
+
+def test_what_is_no_text_is_logged_all_the_same(capsys: Capture) -> None:
+    """As a file system may name a file."""
+    logs.configure("info", "json")
+    structlog.get_logger().info("ours", path=os.fsdecode(b"a\xff"), size=2**70)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["path"], line["size"]) == ("ours", os.fsdecode(b"a\xff"), 2**70)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")

@@ -131,6 +131,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     )
     app.state.settings = settings
     app.state.metrics = counted
+    app.state.not_ready = set[str]()
     app.state.database = Database(settings.effective_database_url, counted.database)
     app.state.store = store or open_store(settings)
     remote = remote_of(app.state.store, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import sys
@@ -51,7 +52,10 @@ def configure(level: str, form: str | None) -> None:
 
 
 def _to_json(event: Event, default: Callable[[Any], Any] | None = None, **_options: object) -> str:
-    return orjson.dumps(event, default=default).decode()
+    try:
+        return orjson.dumps(event, default=default).decode()
+    except orjson.JSONEncodeError:  # for a path that is no UTF-8, say: what logs must not fail by it
+        return json.dumps(event, default=default)
 
 
 def _capture_library_logs(level: str, shared: list[Any], last: list[Any]) -> None:

@@ -31,6 +31,8 @@ from modelyard.registry.dialects import is_damaged, is_out_of_space, is_too_long
 log = structlog.get_logger()
 
 OUTAGES = (OperationalError, DatabaseInternalError, InterfaceError, PoolTimeout)
+DATABASE_ADVICE = "check that the database can be reached, its disk space and its locks"
+STORE_ADVICE = "check the disk and the folder's permissions"
 MLFLOW_PATH = "/ml/mlflow/"
 # GitLab-shaped refusals on MLflow's routes carry an `error_code` as well, since its client looks for one.
 MLFLOW_CODES = {
@@ -99,8 +101,7 @@ async def _database(request: Request, error: Exception) -> Response:
         return answer(request, InternalError())
     if not isinstance(error, OUTAGES):
         raise error  # a statement of ours is wrong
-    advice = "check that the database can be reached, its disk space and its locks"
-    log.error("database failure", error=str(error).splitlines()[0], advice=advice)
+    log.error("database failure", error=str(error).splitlines()[0], advice=DATABASE_ADVICE)
     full = isinstance(error, DBAPIError) and is_out_of_space(error)
     return answer(request, InsufficientStorage() if full else Unavailable())
 
@@ -116,7 +117,7 @@ async def _store_full(request: Request, error: Exception) -> Response:
 
 
 async def _store_unavailable(request: Request, error: Exception) -> Response:
-    log.error("blob store unavailable", error=str(error), advice="check the disk and the folder's permissions")
+    log.error("blob store unavailable", error=str(error), advice=STORE_ADVICE)
     return answer(request, Unavailable())
 
 
