@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from modelyard import __version__
-from modelyard.private import OTHERS
 
 
 class _Lazily(UserDict[str, Any]):
@@ -47,7 +46,7 @@ def cli() -> None:
 
 def main() -> None:
     """The console script: a mistake is one line on standard error and exit status 2 for bad settings, else 1."""
-    os.umask(OTHERS)  # whatever a command or a library makes is its user's alone
+    os.umask(0o077)  # whatever a command or a library makes is its user's alone
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
