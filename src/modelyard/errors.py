@@ -3,7 +3,8 @@
 ApiError
 ├── MessageError            {"message": "404 Not Found"}         GitLab's own errors
 │   ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
-│   ├── Conflict 409, PreconditionFailed 412, BodyTooLarge 413, RangeNotSatisfiable 416, TooManyRequests 429
+│   ├── Conflict 409, PreconditionFailed 412, BodyTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416
+│   ├── TooManyRequests 429
 │   └── InternalError 500, Unavailable 503, InsufficientStorage 507
 ├── InvalidFields 400       {"message": {"path": ["has already been taken"]}}   a record that fails its rules
 ├── ParameterError 400      {"error": "file_name is invalid"}    parameters, routing
@@ -124,6 +125,16 @@ class BodyTooLarge(MessageError):
 
     status = 413
     default = "413 Request Entity Too Large"
+
+
+class UnsupportedMediaType(MessageError):
+    """415 with a reason: a body that is compressed. `Accept-Encoding` says what is taken (RFC 9110 section 15.5.16)."""
+
+    status = 415
+    default = "415 Unsupported Media Type"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, headers={"Accept-Encoding": "identity"})
 
 
 class RangeNotSatisfiable(MessageError):

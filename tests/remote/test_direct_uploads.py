@@ -216,6 +216,45 @@ def test_a_digest_in_the_last_request_is_held_too(root: httpx.Client, file_url: 
         assert take_over(root, file_url, remote, **{"Repr-Digest": header}).status_code == status
 
 
+def test_the_last_request_may_speak_of_the_file_or_of_its_own_empty_body(root: httpx.Client, file_url: str) -> None:
+    remote = authorize(root, file_url, size=5)
+    send(remote, b"hello")
+
+    def spellings(content: bytes) -> list[tuple[str, str]]:
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        return [
+            ("Digest", f"sha-256={digest}"),
+            ("X-Checksum-Sha256", sha256(content)),
+            ("Content-Digest", f"sha-256=:{digest}:"),
+        ]
+
+    for header, value in spellings(b"hallo"):
+        assert take_over(root, file_url, remote, **{header: value}).status_code == 400, header
+    md5 = base64.b64encode(hashlib.md5(b"hello").digest()).decode()
+    refused = take_over(root, file_url, remote, **{"Content-MD5": md5})
+    assert "Only sha-256 is verified" in refused.json()["message"]
+    two = {"Repr-Digest": repr_of(b"hello"), "Content-Digest": repr_of(b"hallo")}
+    assert "contradict" in take_over(root, file_url, remote, **two).json()["message"]
+    assert root.head(file_url).status_code == 404
+    for header, value in [
+        *spellings(b"hello"),
+        ("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg=="),
+        ("Content-Digest", repr_of(b"")),
+    ]:
+        assert take_over(root, file_url, remote, **{header: value}).status_code == 201, header
+
+
+def repr_of(content: bytes) -> str:
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+
+
+def test_the_last_request_is_not_compressed(root: httpx.Client, file_url: str) -> None:
+    remote = authorize(root, file_url, size=5)
+    send(remote, b"hello")
+    assert take_over(root, file_url, remote, **{"Content-Encoding": "gzip"}).status_code == 415
+    assert root.head(file_url).status_code == 404
+
+
 def test_the_last_request_carries_no_bytes(root: httpx.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")

@@ -127,7 +127,7 @@ def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
     if operation.get("parameters") or "requestBody" in operation:
         yield 400
     if "requestBody" in operation or key == f"PUT {FILE}/authorize":
-        yield 413
+        yield from (413, 415)
     if not key.startswith("GET"):
         yield 507
 

@@ -152,6 +152,7 @@ REASONS = {
     409: "It is there already.",
     412: "A condition of the request does not hold.",
     413: "The body is larger than any that makes sense here.",
+    415: "The body is compressed.",
     416: "The file has no such range.",
     429: "Too many requests, failed logins or uploads at a time; worth a retry later.",
     501: "Not offered; MLflow's client then goes another way.",
@@ -172,6 +173,7 @@ PAGING = {
 VALIDATORS = {"ETag": TEXT_HEADER, "Repr-Digest": {**TEXT_HEADER, "description": "RFC 9530, sha-256."}}
 HEADERS = {
     401: {"WWW-Authenticate": TEXT_HEADER},
+    415: {"Accept-Encoding": TEXT_HEADER},
     429: {"Retry-After": _NUMBER_HEADER},
     503: {"Retry-After": _NUMBER_HEADER},
 }

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from modelyard.errors import BodyTooLarge, ParameterError
+from modelyard.wire.encodings import refuse_encoded
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -120,6 +121,7 @@ def read_query(request: Request, lists: frozenset[str] = frozenset()) -> dict[st
 async def _read_body(request: Request, lists: frozenset[str]) -> dict[str, Any]:
     if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
         return {}  # there is no body (RFC 9112 section 6.3)
+    refuse_encoded(request.headers)
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     body = await _bounded_body(request)
     if not body.strip():

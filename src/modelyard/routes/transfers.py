@@ -21,7 +21,8 @@ from modelyard.services.opening import Download
 from modelyard.services.throttling import UploadSlots
 from modelyard.wire.bulk import FILE_BEGINS
 from modelyard.wire.conditions import Outcome, evaluate
-from modelyard.wire.digests import DigestCheck, MalformedDigest, parse_digest_field
+from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united
+from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined
 from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
 from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download, headers_for_nginx
@@ -58,12 +59,12 @@ async def store(request: Request, address: Address, files: FileService) -> Mappi
     with slots.taken(credential):
         if (offer_id := headers.get(OFFER_HEADER)) is not None:
             await _refuse_body(request)
-            kept = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
-            return _representation(kept).validator_headers
-        begins = request.scope.get(FILE_BEGINS)
-        pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body, begins)
-        stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
-        return _representation(stored).validator_headers
+            stored = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
+        else:
+            begins = request.scope.get(FILE_BEGINS)
+            pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body, begins)
+            stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
+    return _representation(stored).validator_headers | answered_digests(headers, stored.sha256)
 
 
 async def serve(request: Request, address: Address, files: FileService, *, signed_in: bool = False) -> Response:
@@ -112,7 +113,8 @@ def _handed_over(method: str, headers: Mapping[str, str], opened: Download, file
     if opened.reader is None or method != "GET" or not CONDITIONS.isdisjoint(headers):
         return None
     opened.close()
-    return BytesResponse(200, headers_for_nginx(_representation(opened.file), path), b"")
+    own = headers_for_nginx(headers, _representation(opened.file), path)
+    return BytesResponse(200, own, b"")
 
 
 async def _refuse_body(request: Request) -> None:
@@ -157,16 +159,16 @@ def _declared_size(headers: Mapping[str, str]) -> int | None:
 
 
 def _expectations(headers: Mapping[str, str], max_size: int) -> Expectations:
-    """What the request says of its bytes. Raises BadRequest for what cannot be held."""
+    """What the request says of its bytes. Raises BadRequest for what cannot be held, and UnsupportedMediaType."""
     if "content-range" in headers:
         # RFC 9110 section 14.5: to store a part as if it were the whole would lose the rest silently.
         raise BadRequest("Content-Range is not supported in an upload")
+    refuse_encoded(headers)
     try:
-        representation = parse_digest_field(headers.get("repr-digest"))
-        content = parse_digest_field(headers.get("content-digest"))
+        file, body = announced_digests(headers)
+        if OFFER_HEADER in headers and not DigestCheck(body, own_sha256=True).matches():
+            file = united((file, body))  # which is not that of no bytes, as this request's own body is
     except MalformedDigest as error:
         raise BadRequest(str(error)) from error
-    form = is_form(headers.get("content-type"))
-    return Expectations(
-        max_size, representation, content, DigestCheck(content, own_sha256=True) if form and content else None
-    )
+    form = body and is_form(headers.get("content-type"))
+    return Expectations(max_size, file, body, DigestCheck(body, own_sha256=True) if form else None)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from modelyard.errors import PreconditionFailed, RangeNotSatisfiable
 from modelyard.wire.conditions import Outcome, Validators, evaluate, http_date, range_applies
-from modelyard.wire.digests import etag_of, format_repr_digest
+from modelyard.wire.digests import answered_digests, etag_of, format_repr_digest
 from modelyard.wire.disposition import attachment
 from modelyard.wire.headers import RawHeaders, encoded
 from modelyard.wire.ranges import ByteRange, MultipartRanges, UnsatisfiableRange, parse_range
@@ -66,26 +66,28 @@ def answer_download(method: str, headers: Mapping[str, str], file: Representatio
     outcome = evaluate(method, headers, file.validators)
     if outcome is Outcome.PRECONDITION_FAILED:
         raise PreconditionFailed
+    asked_for = encoded(answered_digests(headers, file.sha256)) if "want-digest" in headers else ()
     if outcome is Outcome.NOT_MODIFIED:
-        return Answer(304, encoded(file.validator_headers | CACHING), [])
+        return Answer(304, encoded(file.validator_headers | CACHING) + asked_for, [])
     parts = _requested_parts(method, headers, file)
     if parts is None:
-        return Answer(200, _headers(file, CONTENT_TYPE, file.size), [ByteRange(0, file.size)])
+        return Answer(200, _headers(file, CONTENT_TYPE, file.size) + asked_for, [ByteRange(0, file.size)])
     if len(parts) == 1:
-        single = encoded({"Content-Range": parts[0].content_range(file.size)})
-        return Answer(206, _headers(file, CONTENT_TYPE, parts[0].length) + single, parts)
+        asked_for += encoded({"Content-Range": parts[0].content_range(file.size)})
+        return Answer(206, _headers(file, CONTENT_TYPE, parts[0].length) + asked_for, parts)
     framing = MultipartRanges(tuple(parts), file.size, secrets.token_hex(16), CONTENT_TYPE)
-    return Answer(206, _headers(file, framing.content_type_header, framing.content_length), parts, framing)
+    own = _headers(file, framing.content_type_header, framing.content_length)
+    return Answer(206, own + asked_for, parts, framing)
 
 
-def headers_for_nginx(file: Representation, path: str) -> RawHeaders:
+def headers_for_nginx(headers: Mapping[str, str], file: Representation, path: str) -> RawHeaders:
     """Headers of an answer without a body, in whose place nginx sends the file that it has at `path`.
 
-    How long that is, and whether it takes ranges, nginx says itself.
+    `headers` are the request's. How long that is, and whether it takes ranges, nginx says itself.
     """
     own = (b"content-length", b"accept-ranges")
     whole = tuple(header for header in _headers(file, CONTENT_TYPE, file.size) if header[0] not in own)
-    return whole + encoded({"Content-Length": "0", "X-Accel-Redirect": path})
+    return whole + encoded({"Content-Length": "0", "X-Accel-Redirect": path} | answered_digests(headers, file.sha256))
 
 
 def _requested_parts(method: str, headers: Mapping[str, str], file: Representation) -> list[ByteRange] | None:
