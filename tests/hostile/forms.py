@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import re
 from collections.abc import Callable
@@ -26,11 +27,12 @@ _DELIMITER = re.compile(rb"\r\n--" + BOUNDARY + rb"(--|[ \t]*\r\n)")
 def file_of(body: bytes) -> bytes | None:
     """The content of the one part named `file`; None for what is no form, or has no such part or more than one.
 
+    A part that is encoded (RFC 2045 section 6) has the content that it stands for, or none.
     A delimiter is a line break, the boundary, then white space and a line break, or `--` after the last part. What
     comes before the first and after the last is of no meaning.
     """
     body = b"\r\n" + body
-    delimiter, files = _DELIMITER.search(body), []
+    delimiter, files = _DELIMITER.search(body), list[bytes | None]()
     while delimiter is not None and delimiter[1] != b"--":
         start = delimiter.end()
         head_end = start if body.startswith(b"\r\n", start) else body.find(b"\r\n\r\n", start) + 2
@@ -38,19 +40,43 @@ def file_of(body: bytes) -> bytes | None:
             return None
         delimiter = _DELIMITER.search(body, head_end + 2)
         if delimiter is not None and _is_file(body[start:head_end]):
-            files.append(body[head_end + 2 : delimiter.start()])
+            files.append(_decoded(_message(body[start:head_end]), body[head_end + 2 : delimiter.start()]))
     return files[0] if delimiter is not None and len(files) == 1 else None
 
 
 def _is_file(head: bytes) -> bool:
+    message = _message(head)
+    disposition = message.get_content_disposition()
+    parameters = dict(message.get_params([], header="content-disposition"))  # of several, the last counts
+    return disposition == "form-data" and parameters.get("name") == "file"
+
+
+def _message(head: bytes) -> Message:
     message = Message()
     for line in head.decode("latin-1").split("\r\n"):
         name, _, value = line.partition(":")
         if name.lower() == "content-disposition":
             del message[name]  # of several, the last counts
+        if name.lower() in {"content-disposition", "content-transfer-encoding"}:
             message[name] = value.strip()
-    disposition = message.get_content_disposition()
-    return disposition == "form-data" and message.get_param("name", header="content-disposition") == "file"
+    return message
+
+
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_QUOTED = re.compile(rb"(?:[!-<>-~]|[ \t](?!\r\n|\Z)|=[0-9A-Fa-f]{2}|=?\r\n)*")
+_ESCAPE = re.compile(rb"=(\r\n|[0-9A-Fa-f]{2})")
+
+
+def _decoded(message: Message, content: bytes) -> bytes | None:
+    encoding = str(message.get("content-transfer-encoding", "binary")).lower()
+    if encoding in {"7bit", "8bit", "binary", ""}:
+        return content
+    text = re.sub(rb"[\r\n \t]", b"", content)
+    if encoding == "base64" and _BASE64.fullmatch(text):
+        return base64.b64decode(text)
+    if encoding == "quoted-printable" and _QUOTED.fullmatch(content):
+        return _ESCAPE.sub(lambda escape: b"" if escape[1] == b"\r\n" else bytes.fromhex(escape[1].decode()), content)
+    return None
 
 
 def mutate(body: bytes, chance: random.Random) -> bytes:

@@ -7,9 +7,11 @@ refused with 400, and then nothing is stored and nothing left behind. MODELYARD_
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import os
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import httpx
 import pytest
@@ -33,6 +35,15 @@ CONTENTS = (
     b"\r\n--" + BOUNDARY + b"z\r\n--" + BOUNDARY + b"-\r\n",
     bytes(range(256)),
 )
+ENCODINGS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], bytes]], ...] = (
+    ((), bytes),
+    ((b"Content-Transfer-Encoding: binary",), bytes),
+    ((b"Content-Transfer-Encoding: base64",), lambda content: base64.encodebytes(content).replace(b"\n", b"\r\n")),
+    (
+        (b"Content-Transfer-Encoding: quoted-printable",),
+        lambda content: binascii.b2a_qp(content, istext=False).replace(b"=\n", b"=\r\n"),
+    ),
+)
 PREAMBLES = (b"", b"\r\n", b"preamble\r\n", b"\r\npre-amble\r\n--\r\n", b"--" + BOUNDARY[:-1] + b"\r\n")
 EPILOGUES = (b"", b"\r\n", b"epilogue", part(b"file", b"no part of it"))
 
@@ -40,7 +51,8 @@ EPILOGUES = (b"", b"\r\n", b"epilogue", part(b"file", b"no part of it"))
 def whole_form(chance: random.Random) -> bytes:
     before = part(b"note", b"ignored") * chance.randint(0, 2)
     after = part(b"note", b"ignored", b"X-Other: header") * chance.randint(0, 1)
-    form = before + part(b"file", chance.choice(CONTENTS)) + after + END
+    content, (headers, encode) = chance.choice(CONTENTS), chance.choice(ENCODINGS)
+    form = before + part(b"file", encode(content), *headers) + after + END
     return chance.choice(PREAMBLES) + form + chance.choice(EPILOGUES)
 
 

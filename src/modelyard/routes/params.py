@@ -8,10 +8,11 @@ import orjson
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
-from starlette.exceptions import HTTPException
+from starlette.formparsers import FormParser, MultiPartException
 
 from modelyard.errors import BodyTooLarge, ParameterError
 from modelyard.wire.encodings import refuse_encoded
+from modelyard.wire.fields import FieldParser
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -127,7 +128,7 @@ async def _read_body(request: Request, lists: frozenset[str]) -> dict[str, Any]:
     if not body.strip():
         return {}
     if content_type in FORM_TYPES:
-        return await _read_form(request, lists)
+        return await _read_form(request, lists, FormParser if content_type == FORM_TYPES[0] else FieldParser)
     return _read_json(body)
 
 
@@ -141,15 +142,18 @@ async def _bounded_body(request: Request) -> bytes:
     return request._body
 
 
-async def _read_form(request: Request, lists: frozenset[str]) -> dict[str, Any]:
+async def _read_form(request: Request, lists: frozenset[str], parser: type[FieldParser | FormParser]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     try:
-        async with request.form() as form:
-            for name, value in form.multi_items():
-                if isinstance(value, str):
-                    _collect(values, name, value, lists)
-    except HTTPException as error:
+        form = await parser(request.headers, request.stream()).parse()
+    except MultiPartException as error:
         raise ParameterError("The form is malformed") from error
+    try:
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                _collect(values, name, value, lists)
+    finally:
+        await form.close()
     return values
 
 

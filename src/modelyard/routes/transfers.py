@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Literal
@@ -24,7 +24,8 @@ from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined
-from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form
+from modelyard.wire.parts import IDENTITY, MAX_EXPANSION
+from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form, refuse_unnamed_form
 from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download, headers_for_nginx
 from modelyard.wire.send import BytesResponse, FileResponse
 
@@ -61,7 +62,7 @@ async def store(request: Request, address: Address, files: FileService) -> Mappi
             await _refuse_body(request)
             stored = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
         else:
-            begins = request.scope.get(FILE_BEGINS)
+            begins = _beginning(request, headers, expectations)
             pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body, begins)
             stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
     return _representation(stored).validator_headers | answered_digests(headers, stored.sha256)
@@ -155,7 +156,20 @@ def _declared_size(headers: Mapping[str, str]) -> int | None:
     length = headers.get("content-length")
     if length is None:
         return None
-    return max(0, int(length) - FORM_OVERHEAD_BYTES) if is_form(headers.get("content-type")) else int(length)
+    form = is_form(headers.get("content-type"))  # in which the file may be encoded
+    return max(0, int(length) - FORM_OVERHEAD_BYTES) // MAX_EXPANSION if form else int(length)
+
+
+def _beginning(request: Request, headers: Mapping[str, str], expectations: Expectations) -> Callable[[int], None]:
+    """Is told at which byte of a form the file begins as it is, from which on its least size is known."""
+    place: Callable[[int], None] | None = request.scope.get(FILE_BEGINS)
+
+    def begins(position: int) -> None:
+        expectations.hold(int(headers.get("content-length", 0)) - position - FORM_OVERHEAD_BYTES)
+        if place is not None:
+            place(position)
+
+    return begins
 
 
 def _expectations(headers: Mapping[str, str], max_size: int) -> Expectations:
@@ -163,12 +177,16 @@ def _expectations(headers: Mapping[str, str], max_size: int) -> Expectations:
     if "content-range" in headers:
         # RFC 9110 section 14.5: to store a part as if it were the whole would lose the rest silently.
         raise BadRequest("Content-Range is not supported in an upload")
+    if headers.get("content-transfer-encoding", "").lower() not in IDENTITY:
+        raise BadRequest("Content-Transfer-Encoding is only supported in a part of a form")  # HTTP has none of its own
     refuse_encoded(headers)
+    content_type = headers.get("content-type")
+    refuse_unnamed_form(content_type)
     try:
         file, body = announced_digests(headers)
         if OFFER_HEADER in headers and not DigestCheck(body, own_sha256=True).matches():
             file = united((file, body))  # which is not that of no bytes, as this request's own body is
     except MalformedDigest as error:
         raise BadRequest(str(error)) from error
-    form = body and is_form(headers.get("content-type"))
+    form = body and is_form(content_type)
     return Expectations(max_size, file, body, DigestCheck(body, own_sha256=True) if form else None)

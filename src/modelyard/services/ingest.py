@@ -43,10 +43,17 @@ class Expectations:
     """What must hold of the bytes before they are kept."""
 
     max_size: int  # bytes; 0 = no limit
-    representation: Mapping[str, bytes]  # Repr-Digest: digests of the file
-    content: Mapping[str, bytes]  # Content-Digest: digests of the request body, or of the file in it
+    representation: Mapping[str, bytes]  # Repr-Digest and its kin: digests of the file
+    content: Mapping[str, bytes]  # Content-Digest and its kin: digests of the request body, or of the file in it
     body: DigestCheck | None  # has seen the whole body, where that is more than the file
     room: Room | None = None  # what the project has left for it
+
+    def hold(self, size: int) -> None:
+        """Raise FileTooLarge or OverQuota for a file of so many bytes."""
+        if self.max_size and size > self.max_size:
+            raise FileTooLarge
+        if self.room is not None:
+            self.room.hold(size)
 
 
 class Ingest:
@@ -89,10 +96,7 @@ class Ingest:
 
     def _take(self, piece: Piece) -> None:
         self.size += len(piece)
-        if self._expected.max_size and self.size > self._expected.max_size:
-            raise FileTooLarge
-        if self._expected.room is not None:
-            self._expected.room.hold(self.size)
+        self._expected.hold(self.size)
         self._batch.append(piece)
         self._batched += len(piece)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from modelyard.errors import BadRequest, ParameterError
 from modelyard.pages import find
+from modelyard.wire.parts import Chunk, MalformedForm, PartDecoder, decoder_of, part_headers
 
 MAX_PARTS = 100
 MAX_FIELD_BYTES = 64 * 1024  # of all parts but the file together
@@ -17,7 +18,6 @@ MAX_PART_HEADER_BYTES = 8 * 1024
 MAX_PREAMBLE_BYTES = 8 * 1024
 PARSED_BYTES = 16 * 1024  # at once, where a delimiter may be
 
-Chunk = bytes | bytearray | memoryview  # the last of memory that can be written to
 Piece = bytes | memoryview
 
 
@@ -26,13 +26,6 @@ class TruncatedBody(BadRequest):
 
     def __init__(self) -> None:
         super().__init__("The request body ended early")
-
-
-class MalformedForm(BadRequest):
-    """400: the body is no multipart form."""
-
-    def __init__(self) -> None:
-        super().__init__("The multipart form is malformed")
 
 
 def boundary_of(content_type: str) -> bytes:
@@ -47,7 +40,8 @@ class FileForm:
     """Takes the file out of a form, chunk by chunk, without copying it.
 
     The library parses the heads of parts, and looks at each place where the file may end. What lies between two such
-    places is only searched. `begins` is told at which byte of the body the file does.
+    places is only searched. A file that was encoded for its way is decoded. `begins` is told at which byte of the body
+    the file does, if it lies there as it is.
     """
 
     def __init__(self, boundary: bytes, begins: Callable[[int], None] | None = None) -> None:
@@ -78,7 +72,8 @@ class FileForm:
         self._parsed, self._origin = b"", 0  # what is parsed, and where in the body that begins
         self._pieces: list[Piece] = []
         self._name, self._value = b"", b""
-        self._headers: dict[bytes, bytes] = {}
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._decoder: PartDecoder | None = None  # of the file
         self._parts = 0
         self._field_bytes = 0
         self._in_file = self._seen_file = self._ended = False
@@ -98,7 +93,9 @@ class FileForm:
                 self._parse(bytes(view[done:stop]))
             self._fed += stop - done
             done = stop
-        return self._pieces
+        if self._decoder is None:
+            return self._pieces
+        return [decoded for piece in self._pieces if (decoded := self._decoder.decode(piece))]
 
     def finish(self) -> None:
         """Hold that the form was whole and had its file."""
@@ -108,6 +105,8 @@ class FileForm:
             raise TruncatedBody
         if not self._seen_file:
             raise ParameterError("file is missing")
+        if self._decoder is not None:
+            self._decoder.finish()
 
     def _parse(self, data: bytes) -> None:
         self._parsed = data if self._begun else self._after_preamble(data)
@@ -133,7 +132,7 @@ class FileForm:
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise MalformedForm
-        self._headers = {}
+        self._headers = []
         self._name, self._value = b"", b""
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
@@ -143,14 +142,18 @@ class FileForm:
         self._value += data[start:end]
 
     def _end_header(self) -> None:
-        self._headers[self._name.lower()] = self._value
+        self._headers.append((self._name, self._value))
         self._name, self._value = b"", b""
 
     def _begin_content(self) -> None:
-        self._in_file = _part_name(self._headers) == b"file"
-        if self._in_file and self._seen_file:
+        headers = part_headers(self._headers)
+        self._in_file = _part_name(headers.get("content-disposition")) == b"file"
+        if not self._in_file:
+            return
+        if self._seen_file:
             raise ParameterError("file is invalid")
-        self._seen_file = self._seen_file or self._in_file
+        self._seen_file = True
+        self._decoder = decoder_of(headers)
 
     def _content(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
@@ -165,7 +168,8 @@ class FileForm:
         # Where a delimiter may have begun, the parser keeps that back, and gives it from its own copy later.
         self._searching = data is self._parsed and end == len(data)
         if self._begins is not None:
-            self._begins(self._origin + start if data is self._parsed else self._origin - (end - start))
+            if self._decoder is None:
+                self._begins(self._origin + start if data is self._parsed else self._origin - (end - start))
             self._begins = None
 
     def _end_part(self) -> None:
@@ -186,6 +190,6 @@ def _next_delimiter(chunk: Chunk, delimiter: bytes, start: int) -> int:
     return end - len(tail) + last if last >= 0 and delimiter.startswith(tail[last:]) else end
 
 
-def _part_name(headers: Mapping[bytes, bytes]) -> bytes | None:
-    disposition, options = parse_options_header(headers.get(b"content-disposition"))
+def _part_name(content_disposition: str | None) -> bytes | None:
+    disposition, options = parse_options_header(content_disposition)
     return options.get(b"name") if disposition == b"form-data" else None

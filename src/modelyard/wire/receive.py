@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
+from python_multipart.multipart import parse_options_header
+
+from modelyard.errors import BadRequest
 from modelyard.wire.digests import DigestCheck
 from modelyard.wire.form import FileForm, Piece, boundary_of
 
@@ -17,6 +20,17 @@ FORM_OVERHEAD_BYTES = 1024 * 1024  # more than any form adds to its file
 def is_form(content_type: str | None) -> bool:
     """Whether a body of that type is a form that carries the file as a part."""
     return content_type is not None and content_type.split(";")[0].strip().lower() == "multipart/form-data"
+
+
+def refuse_unnamed_form(content_type: str | None) -> None:
+    """Raise BadRequest for a body in parts that does not say to be a form: what frames them would become the file.
+
+    It is what `curl -F` sends where the user gives a `Content-Type` of his own.
+    """
+    if content_type is None or "boundary" not in content_type.lower() or is_form(content_type):
+        return
+    if parse_options_header(content_type)[1].get(b"boundary"):
+        raise BadRequest("A body in parts is taken as multipart/form-data alone")
 
 
 def file_pieces(
