@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Self
 
 CHALLENGE = 'Bearer realm="modelyard"'
+BASIC_CHALLENGE = 'Basic realm="modelyard", charset="UTF-8"'  # RFC 7617; for clients that do not ask anybody by it
 
 
 class CommandError(Exception):
@@ -68,7 +69,7 @@ class Unauthorized(MessageError):
     default = "401 Unauthorized"
 
     def __init__(self) -> None:
-        # RFC 9110 section 11.6.1 wants a challenge with every 401; Basic would open a browser's login window.
+        # RFC 9110 section 11.6.1 wants a challenge with every 401.
         super().__init__(headers={"WWW-Authenticate": CHALLENGE})
 
 

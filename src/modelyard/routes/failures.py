@@ -17,16 +17,19 @@ from starlette.routing import Match
 
 from modelyard.blobs.store import BlobMissing, StoreFull, StoreUnavailable
 from modelyard.errors import (
+    BASIC_CHALLENGE,
     ApiError,
     InsufficientStorage,
     InternalError,
     MethodNotAllowed,
     NotFound,
     ParameterError,
+    Unauthorized,
     Unavailable,
     UnknownRoute,
 )
 from modelyard.registry.dialects import is_damaged, is_out_of_space, is_too_long
+from modelyard.wire.browsers import is_browser
 
 log = structlog.get_logger()
 
@@ -74,7 +77,12 @@ def answer(request: Request, error: ApiError) -> Response:
     if request.headers.get("expect", "").lower() == "100-continue":
         # The client still holds its body back; on a kept connection it would have to send it (RFC 9110 section 10.1.1).
         headers["Connection"] = "close"
-    return JSONResponse(body, error.status, headers)
+    response = JSONResponse(body, error.status, headers)
+    if error.status == Unauthorized.status and not is_browser(request.headers):
+        # In a header of its own, as wget reads the first word of each; the first, as urllib's handler of Digest, which
+        # Ansible has, takes offence at Bearer there.
+        response.raw_headers.insert(0, (b"www-authenticate", BASIC_CHALLENGE.encode()))
+    return response
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
