@@ -19,7 +19,7 @@ from .conftest import version_files
 
 MIB = 1024 * 1024
 LARGE = os.urandom(9 * MIB + 7)
-DISPOSITION = "attachment; filename=\"m_del.bin\"; filename*=UTF-8''m%C3%B6del.bin"
+DISPOSITION = "attachment; filename=\"m_del-f725d08c.bin\"; filename*=UTF-8''m%C3%B6del.bin"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import hashlib
 import os
 from base64 import b64encode
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from tests.live import LiveServer
+from tests.programs import curl
 
 LARGE = os.urandom(3 * 1024 * 1024 + 17)
 
@@ -72,7 +74,9 @@ def test_a_download_has_every_header_that_clients_rely_on(root: httpx.Client, ve
     assert headers["repr-digest"] == repr_digest(b"content")
     assert headers["last-modified"].endswith("GMT")
     assert headers["content-type"] == "application/octet-stream"
-    assert headers["content-disposition"] == "attachment; filename=\"m_del.bin\"; filename*=UTF-8''m%C3%B6del.bin"
+    assert headers["content-disposition"] == (
+        "attachment; filename=\"m_del-f725d08c.bin\"; filename*=UTF-8''m%C3%B6del.bin"
+    )
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-request-id"]
 
@@ -271,6 +275,23 @@ def test_odd_names_come_back_byte_for_byte(root: httpx.Client, version_url: str,
     assert got.content == name.encode()
     last = quote(name.rpartition("/")[2], safe="!#$&+-.^_`|~")
     assert got.headers["content-disposition"].endswith(f"filename*=UTF-8''{last}")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("模型.bin", "数据.bin"), ("é", "è"), ('a"b', "a_b"), ("100%.csv", "100_.csv"), ("日本.tgz", "東京.tgz")],
+)
+def test_curl_saves_two_names_as_two_files(
+    server: LiveServer, root: httpx.Client, version_url: str, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    for name in names:
+        path = f"{version_url}/{quote(name)}"
+        assert root.put(path, content=name.encode()).status_code == 201
+        token = ("--header", f"Authorization: Bearer {server.root_token}")
+        assert curl(tmp_path, *token, "--remote-name", "--remote-header-name", server.api + path)[0] == 200
+    saved = list(tmp_path.iterdir())
+    assert sorted(file.read_bytes() for file in saved) == sorted(name.encode() for name in names)
+    assert {file.suffix for file in saved} == {Path(name).suffix for name in names}
 
 
 def test_a_project_is_found_by_its_encoded_path_whatever_the_case(
