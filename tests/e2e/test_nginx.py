@@ -60,11 +60,11 @@ def files(client: httpx.Client) -> str:
 
 
 def test_names_pass_untouched(client: httpx.Client, direct: httpx.Client, files: str) -> None:
-    for name in ("a%20b", "d%C3%A9j%C3%A0/v%2Bu", "q%3Fx", "semi;colon&and=", "100%25"):
+    for name in ("a%20b", "d%C3%A9j%C3%A0/v%2Bu", "q%3Fx", "semi;colon&and=", "100%25", "a%2520b"):
         assert client.put(f"{files}/{name}", content=name.encode()).status_code == 201, name
         assert direct.get(f"{files}/{name}").content == name.encode()
         assert client.get(f"{files}/{name}").content == name.encode()
-    for refused in ("a%2Fb", "a%2520b", "..%2Fx"):
+    for refused in ("a%2Fb", "a%252Fb", "..%2Fx"):
         through, past = client.put(f"{files}/{refused}", content=b"x"), direct.put(f"{files}/{refused}", content=b"x")
         assert (through.status_code, through.json()) == (past.status_code, past.json())
         assert through.status_code == 400

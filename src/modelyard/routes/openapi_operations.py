@@ -178,9 +178,10 @@ HEADERS = {
     503: {"Retry-After": _NUMBER_HEADER},
 }
 _ID: Schema = {"type": "integer", "minimum": 1}
+_NO_STEP = r"(?!(\.|%(25)*2[eE]){1,2}$)(?!.*%(25)*(2[fF]|5[cC]))"  # nor one that is encoded once more
 _NAME: Schema = {  # of one segment of a path; names may have several
     "type": "string",
-    "pattern": r"^(?!\.{1,2}$)[^/\\%\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+$",
+    "pattern": "^" + _NO_STEP + r"[^/\\\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+$",
 }
 PARAMETERS: dict[str, Schema] = {
     "project": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)+$"}]},

@@ -21,7 +21,7 @@ LOGGED_MODELS_ROOT = "models"
 ProjectRef = int | str  # an id, or a path `namespace/name`
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_ENCODED_TWICE = re.compile(r"%[0-9A-Fa-f]{2}")
+_STEPS = frozenset({b".", b".."})
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
 _CANDIDATE = "candidate:"
 # Control characters, and line and paragraph separators. Format characters stay, as emoji are joined by them …
@@ -64,10 +64,7 @@ def decode_segment(segment: str) -> str:
 
 def parse_project(segment: str) -> ProjectRef:
     """`:id`, a number or a URL-encoded path; anything that no project can have becomes NOBODY."""
-    try:
-        text = decode_segment(segment)
-    except ValueError:
-        return NOBODY
+    text = _decode_id(segment)
     if _DIGITS.fullmatch(text):
         return int(text)
     return text if "/" in text else NOBODY
@@ -75,12 +72,22 @@ def parse_project(segment: str) -> ProjectRef:
 
 def parse_owner(segment: str) -> OwnerRef:
     """`:model_version_id`, a version id or `candidate:<iid>`; anything else becomes NOBODY's."""
-    try:
-        text = decode_segment(segment)
-    except ValueError:
-        return OwnerRef(OwnerKind.VERSION, NOBODY)
+    text = _decode_id(segment)
     kind = OwnerKind.CANDIDATE if text.startswith(_CANDIDATE) else OwnerKind.VERSION
     return OwnerRef(kind, parse_id(text.removeprefix(_CANDIDATE)))
+
+
+def _decode_id(segment: str) -> str:
+    """A segment that names a project or an owner, decoded; empty for one that cannot be.
+
+    None of their names has a `%`. Where a file's name has one that is not encoded, Python's requests encodes each `%`
+    of the URL once more, so that `group%252Fproject` arrives: what is left to decode is decoded.
+    """
+    try:
+        text = decode_segment(segment)
+        return decode_segment(text) if "%" in text else text
+    except ValueError:
+        return ""
 
 
 def parse_artifact_path(path: str) -> tuple[OwnerRef, str]:
@@ -108,6 +115,8 @@ def parse_file_name(raw: str) -> str:
 
     Raises ParameterError with GitLab's sentences for a name that the rule refuses.
     """
+    if len(raw) > 3 * MAX_NAME_BYTES:  # characters, up to three of which stand for a byte
+        raise ParameterError("path is invalid")
     *directories, file_name = (_decoded(segment) for segment in raw.split("/"))
     faults = _faults("file_name", file_name)
     for directory in directories:
@@ -133,10 +142,12 @@ def _decoded(segment: str) -> str | None:
 
 
 def _faults(parameter: str, segment: str | None) -> list[str]:
-    faults = []
-    if segment is not None and (_traverses(segment) or _ENCODED_TWICE.search(segment)):
+    if segment is None:
+        return [f"{parameter} is invalid"]
+    faults, hides_a_step = [], _hides_a_step(segment)
+    if hides_a_step or _traverses(segment):
         faults.append(f"{parameter} should be a valid file path")
-    if segment is None or not _is_name(segment):
+    if hides_a_step or not _is_name(segment):
         faults.append(f"{parameter} is invalid")
     return faults
 
@@ -147,8 +158,23 @@ def _traverses(segment: str) -> bool:
     return segment == "." or ".." in steps or "\n" in segment or segment.startswith(("/", "\\"))
 
 
+def _hides_a_step(segment: str) -> bool:
+    """Whether whoever decodes the name again, however often, may find `.`, `..` or a separator.
+
+    Here it is decoded no more; but a client may, or a proxy, and write to a path that it did not mean.
+    """
+    if "%" not in segment or len(segment) > MAX_SEGMENT_BYTES:
+        return False
+    encoded = segment.encode()
+    while (decoded := unquote_to_bytes(encoded)) != encoded:
+        if decoded in _STEPS or b"/" in decoded or b"\\" in decoded:
+            return True
+        encoded = decoded
+    return False
+
+
 def _is_name(segment: str) -> bool:
-    if not segment or len(segment.encode()) > MAX_SEGMENT_BYTES or _ENCODED_TWICE.search(segment):
+    if not segment or len(segment.encode()) > MAX_SEGMENT_BYTES:
         return False
     if segment.isascii() and segment.isprintable():
         return "/" not in segment and "\\" not in segment

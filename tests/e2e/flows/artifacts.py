@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import mlflow
+import numpy
 from mlflow import MlflowClient
 
 from harness import Yard, owner_of, run, sha256
@@ -51,6 +52,29 @@ def flow_files_of_the_file_api_are_artifacts(yard: Yard) -> None:
     yard.put(owner_of(active.info.artifact_uri), "dir/weights.bin", content)
     local = mlflow.artifacts.download_artifacts(run_id=active.info.run_id, artifact_path="dir/weights.bin")
     assert Path(local).read_bytes() == content
+
+
+def flow_names_with_percent_signs_go_up_and_come_back(yard: Yard) -> None:
+    # By its path: for a name with a lone `%`, requests encodes each `%` of the URL once more, the project's too.
+    mlflow.set_tracking_uri(yard.tracking_uri_by_path)
+    mlflow.set_experiment("e")
+    image, names = [[0.5] * 8] * 8, ("100% sure.txt", "dogs%step%0%timestamp%1795932854708%g1b2.png", "50%")
+    with mlflow.start_run() as active, tempfile.TemporaryDirectory() as folder:
+        mlflow.log_image(numpy.array(image), key="dogs", step=0)
+        for name in names:
+            (Path(folder) / name).write_text(name)
+            mlflow.log_artifact(str(Path(folder) / name), "dir")
+    client, run_id, owner = MlflowClient(), active.info.run_id, owner_of(active.info.artifact_uri)
+    images = [f.path for f in client.list_artifacts(run_id, "images")]
+    assert len(images) == 2
+    assert all(path.startswith("images/dogs") for path in images)
+    assert Path(client.download_artifacts(run_id, images[0])).read_bytes() == yard.get(owner, images[0])
+    assert [f.path for f in client.list_artifacts(run_id, "dir")] == sorted(f"dir/{name}" for name in names)
+    for name in names:
+        assert yard.get(owner, f"dir/{name}") == name.encode()
+        assert Path(client.download_artifacts(run_id, f"dir/{name}")).read_text() == name
+    local = Path(client.download_artifacts(run_id, ""))
+    assert {path.name for path in (local / "dir").iterdir()} == set(names)
 
 
 def flow_two_thousand_small_files(yard: Yard) -> None:

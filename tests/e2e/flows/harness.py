@@ -36,6 +36,10 @@ class Yard:
     def tracking_uri(self) -> str:
         return f"{SERVER}/api/v4/projects/{self.project}/ml/mlflow"
 
+    @property
+    def tracking_uri_by_path(self) -> str:
+        return f"{SERVER}/api/v4/projects/{quote(self.path, safe='')}/ml/mlflow"
+
     def call(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """The body of an answer to a request below `/api/v4`."""
         request = urllib.request.Request(f"{SERVER}/api/v4{path}", body, method=method)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from fastapi import Response
 from pydantic import BaseModel, Field
 
@@ -189,7 +191,8 @@ async def log_params(project: InProject, model_id: str, logged: LogParams = para
 )
 async def list_files(project: InProject, model_id: str, wanted: Directory = parameters(Directory)) -> Response:
     """Directly in one directory."""
-    directory = parse_file_name(wanted.artifact_directory_path) if wanted.artifact_directory_path else ""
+    path = (wanted.artifact_directory_path or "").strip("/")
+    directory = parse_file_name(quote(path, safe="/")) if path else ""
     owner = OwnerRef(OwnerKind.LOGGED_MODEL, model_id)
     children = await project.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
     return answer(file_list(children))
