@@ -84,7 +84,7 @@ class DirectRoutes:
         method, path = scope["method"], scope["path"]
         if match := _FILE.fullmatch(path):
             scope["path_params"] = match.groupdict()
-            return _file_target(method, authorize=match["authorize"] is not None)
+            return _authorize_target(scope) if match["authorize"] else _FILE_TARGETS.get(method)
         if match := _MLFLOW.match(path):
             scope["path_params"] = match.groupdict()
             return self._mlflow.get((method, path[match.end() :])) or self._find_pattern(scope)
@@ -98,8 +98,9 @@ class DirectRoutes:
         return None
 
 
-def _file_target(method: str, *, authorize: bool) -> _Target | None:
-    """What answers for a file; a GET of `…/authorize` is that of a file of this name, as FastAPI's routes have it."""
-    if authorize:
-        return _AUTHORIZE if method == "PUT" else None
-    return _FILE_TARGETS.get(method)
+def _authorize_target(scope: Scope) -> _Target | None:
+    """What answers for `…/authorize`; to be read, it is a file of this name, as FastAPI's routes have it."""
+    if scope["method"] == "PUT":
+        return _AUTHORIZE
+    scope["path_params"]["name"] += model_files.AUTHORIZE_SUFFIX
+    return _FILE_TARGETS.get(scope["method"])

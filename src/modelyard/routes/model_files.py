@@ -10,15 +10,16 @@ from functools import lru_cache
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field, field_validator
 
 from modelyard.access.tokens import read_credential
+from modelyard.routes.claims import Claim, read_stated, refuse_other_facts, sent_file
 from modelyard.routes.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, described
-from modelyard.routes.params import query_documented, read_parameters, validate
+from modelyard.routes.params import query_documented, read_query, validate
 from modelyard.routes.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.urls import own_url
 from modelyard.services.locating import Address
 from modelyard.services.remote import Offer
+from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined, encoded
 from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
 from modelyard.wire.send import BytesResponse
@@ -32,25 +33,22 @@ AUTHORIZE_SUFFIX = "/authorize"
 PATH = "/{name:path}"
 
 
-class Claim(BaseModel):
-    """What a client may declare of a file before it sends it."""
-
-    size: int | None = Field(None, ge=0, description="Bytes that the file has.")
-    sha256: str | None = Field(None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 of the file in hex.")
-
-    @field_validator("sha256")
-    @classmethod
-    def _canonical(cls, value: str | None) -> str | None:
-        return value.lower() if value else value
-
-
 async def authorize(request: Request) -> Response:
-    """Answer all that the upload would answer, but for its body. It promises nothing: the upload checks again."""
-    address, files = _address(request), files_of(request)
-    claim = validate(Claim, await read_parameters(request))
-    credential = read_credential(request.scope["headers"])
+    """Answer all that the upload would answer, but for its body. It promises nothing: the upload checks again.
+
+    A file whose own name is `authorize` is taken where its type or its bytes show that it is one.
+    """
+    headers, address = combined(request.scope["headers"]), _address(request)
+    request, is_file = await sent_file(request, headers)
+    if is_file:
+        return await _upload(request, AUTHORIZE_SUFFIX)
+    refuse_encoded(headers)
+    stated = await read_stated(request)
+    claim = validate(Claim, read_query(request) | stated)
+    credential, files = read_credential(request.scope["headers"]), files_of(request)
     current = (await files.authorize(credential, address, claim.size)).current
-    precondition_of(combined(request.scope["headers"]))(current)
+    refuse_other_facts(stated)
+    precondition_of(headers)(current)
     body: dict[str, object] = {
         "MaximumSize": files.max_file_size,
         "UploadHashFunctions": ["sha256"],
@@ -82,7 +80,11 @@ def _remote_object(offer: Offer) -> dict[str, object]:
 
 async def upload(request: Request) -> Response:
     """Take a form with a part named `file`, or any other body as the bytes themselves; 201 means durable."""
-    stored = await store(request, _address(request), files_of(request))
+    return await _upload(request)
+
+
+async def _upload(request: Request, suffix: str = "") -> Response:
+    stored = await store(request, _address(request, suffix), files_of(request))
     return _json({"message": "201 Created"}, 201, {"Location": own_url(request), **stored})
 
 
@@ -91,9 +93,9 @@ async def download(request: Request) -> Response:
     return await serve(request, _address(request), files_of(request))
 
 
-def _address(request: Request) -> Address:
+def _address(request: Request, suffix: str = "") -> Address:
     path = request.scope["path_params"]
-    return _parsed(path["project"], path["model_version_id"], path["name"])
+    return _parsed(path["project"], path["model_version_id"], path["name"] + suffix)
 
 
 @lru_cache(maxsize=4096)

@@ -14,10 +14,10 @@ from modelyard.routes.openapi_operations import (
     ANSWERS,
     ANYBODY,
     API,
+    AUTHORIZE,
     BYTES,
     DOWNLOAD,
     EMPTY,
-    FILE,
     HEADERS,
     JSON,
     LINKS,
@@ -113,6 +113,9 @@ def _successes(key: str, status: str) -> dict[str, Any]:
     content = {} if status == "204" else {PLAIN if schema is TEXT else JSON: schema}
     if key in UPLOAD:
         return {status: _response("The file is durable.", content, VALIDATORS)}
+    if key == AUTHORIZE:
+        kept = _response("A file whose own name is `authorize` is durable.", {JSON: ref("Message")}, VALIDATORS)
+        return {status: _response("Done.", content), "201": kept}
     return {status: _response("Done.", content, PAGING if schema.get("type") == "array" else {})}
 
 
@@ -126,7 +129,7 @@ def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
         yield 404
     if operation.get("parameters") or "requestBody" in operation:
         yield 400
-    if "requestBody" in operation or key == f"PUT {FILE}/authorize":
+    if "requestBody" in operation or key == AUTHORIZE:
         yield from (413, 415)
     if not key.startswith("GET"):
         yield 507

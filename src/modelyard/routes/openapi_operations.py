@@ -7,6 +7,7 @@ from modelyard.routes.openapi_shapes import NUMBER, TEXT, Schema, maybe, record,
 
 API = "/api/v4"
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
+AUTHORIZE = f"PUT {FILE}/authorize"
 ARTIFACTS = f"{ROOT}/api/2.0/mlflow-artifacts"
 ANYTHING: Schema = {"type": "object"}
 EMPTY: Schema = {"type": "object", "additionalProperties": False}
@@ -88,7 +89,7 @@ ANSWERS: dict[str, Schema] = {
             ("GET", "/projects/{project}/packages/{package_id}/package_files", several(ref("PackageFile"))),
         )
     },
-    f"PUT {FILE}/authorize": ref("UploadPermission"),
+    AUTHORIZE: ref("UploadPermission"),
     f"PUT {FILE}": ref("Message"),
     f"GET {FILE}": BYTES,
     **{
@@ -140,7 +141,7 @@ NOT_OFFERED = {f"POST {ARTIFACTS}/mpu/{{operation}}/{{path}}", f"GET {ARTIFACTS}
 # Refusals beyond those that every operation of its kind has.
 STATUSES: dict[int, set[str]] = {
     409: {f"POST {API}/users", f"POST {API}/projects/{{project}}/members"},
-    412: {*UPLOAD, *DOWNLOAD, f"PUT {FILE}/authorize"},
+    412: {*UPLOAD, *DOWNLOAD, AUTHORIZE},
     416: DOWNLOAD,
     501: NOT_OFFERED,
 }

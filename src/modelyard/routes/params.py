@@ -106,7 +106,7 @@ async def read_parameters(request: Request, lists: frozenset[str] = frozenset())
 
     Names that end in `[]` or are among `lists` become lists; of any other that is repeated the last counts.
     """
-    return read_query(request, lists) | await _read_body(request, lists)
+    return read_query(request, lists) | await read_body(request, lists)
 
 
 def read_query(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -119,7 +119,8 @@ def read_query(request: Request, lists: frozenset[str] = frozenset()) -> dict[st
     return values
 
 
-async def _read_body(request: Request, lists: frozenset[str]) -> dict[str, Any]:
+async def read_body(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The parameters in a request's body. Raises ParameterError, BodyTooLarge and UnsupportedMediaType."""
     if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
         return {}  # there is no body (RFC 9112 section 6.3)
     refuse_encoded(request.headers)

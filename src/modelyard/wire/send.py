@@ -53,6 +53,7 @@ class BytesResponse(Response):
     """An answer whose bytes are at hand, with headers that need no more work."""
 
     def __init__(self, status: int, headers: RawHeaders, content: bytes) -> None:
+        self.background = None  # FastAPI's routes look at it
         self.status_code = status
         self.raw_headers = list(headers)
         self.body = content
