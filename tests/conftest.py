@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,10 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from sqlalchemy import update
 
+from modelyard.clock import DAY, now
+from modelyard.registry.tables import Token
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
 from tests.s3 import S3Server, running_moto
@@ -119,6 +123,19 @@ def make_user(
         assert answer.status_code == 201, answer.text
         token = make_token(answer.json()["id"])["token"]
         return Account(answer.json()["id"], username, token, clients(token))
+
+    return make
+
+
+@pytest.fixture
+def make_dormant(server: LiveServer) -> Callable[[int], None]:
+    """Makes a user's tokens such that nobody has used them for a hundred days."""
+
+    def make(user_id: int) -> None:
+        asyncio.run(server.app.state.usage.write(0))  # else the server would remember the uses
+        with server.app.state.database.writing() as registry:
+            mine = update(Token).where(Token.user_id == user_id, Token.last_used_at.is_not(None))
+            registry.session.execute(mine.values(last_used_at=now() - 100 * DAY))
 
     return make
 

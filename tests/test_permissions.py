@@ -255,3 +255,34 @@ def test_a_blocked_user_is_refused_everywhere_until_unblocked(
     assert outcome(person.client.get("/user")) == blocked
     assert root.post(f"/users/{person.id}/unblock").status_code == 201
     assert person.client.get(f"{url}/f").status_code == 200
+
+
+def test_a_deactivated_user_is_refused_everywhere_until_activated(
+    root: httpx.Client,
+    server: LiveServer,
+    files: Callable[[str], str],
+    make_user: Callable[..., Account],
+    make_dormant: Callable[[int], None],
+) -> None:
+    person, url = make_user(), files("public")
+    project = url.split("/")[2]
+    root.post(f"/projects/{project}/members", json={"user_id": person.id, "access_level": 30})
+    job = {"JOB-TOKEN": person.client.post(f"/projects/{project}/job_tokens").json()["token"]}
+    assert [person.client.get(f"{url}/f").status_code for _ in range(2)] == [200, 200]
+    make_dormant(person.id)
+    assert root.post(f"/users/{person.id}/deactivate").json() is True
+    deactivated = (403, {"message": "403 Forbidden - Your account has been deactivated by your administrator."})
+    requests_of_theirs = [
+        person.client.get(f"{url}/f"),
+        person.client.put(f"{url}/f", content=b"x"),
+        person.client.put(f"{url}/f/authorize"),
+        person.client.get("/user"),
+        person.client.delete("/personal_access_tokens/self"),
+    ]
+    with server.client() as bare:
+        requests_of_theirs += [bare.get(f"{url}/f", headers=job), bare.put(f"{url}/f", content=b"x", headers=job)]
+    assert [outcome(answer) for answer in requests_of_theirs] == [deactivated] * 7
+    refused = person.client.get(f"/projects/{project}/{MLFLOW}/experiments/get?experiment_id=0")
+    assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+    assert root.post(f"/users/{person.id}/activate").status_code == 201
+    assert person.client.get(f"{url}/f").status_code == 200

@@ -88,6 +88,8 @@ def test_every_writing_route_leaves_an_event(walk: Walk, make_run: Callable[...,
     walk("PUT", f"/users/{user}", json={"name": "Walker"})
     walk("POST", f"/users/{user}/block")
     walk("POST", f"/users/{user}/unblock")
+    walk("POST", f"/users/{user}/deactivate")
+    walk("POST", f"/users/{user}/activate")
     token = walk("POST", f"/users/{user}/personal_access_tokens", json={"name": "t", "scopes": ["api"]})
     token = walk("POST", f"/personal_access_tokens/{token['id']}/rotate")
     walk("DELETE", f"/personal_access_tokens/{token['id']}")

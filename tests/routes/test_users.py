@@ -79,6 +79,85 @@ def test_administrators_cannot_lock_themselves_out(root: httpx.Client) -> None:
     assert root.post("/users/1/block").status_code == 403
 
 
+DORMANCY = (
+    "403 Forbidden - The user you are trying to deactivate has been active in the past 90 days and cannot be deactivated"
+)
+
+
+def state_of(root: httpx.Client, person: Account) -> str:
+    return str(root.get(f"/users/{person.id}").json()["state"])
+
+
+def test_who_is_active_cannot_be_deactivated(
+    root: httpx.Client, make_user: Callable[..., Account], make_dormant: Callable[[int], None]
+) -> None:
+    person = make_user()
+    assert person.client.get("/user").status_code == 200
+    refused = root.post(f"/users/{person.id}/deactivate")
+    assert (refused.status_code, refused.json()) == (403, {"message": DORMANCY})
+    assert state_of(root, person) == "active"
+    make_dormant(person.id)
+    assert [root.post(f"/users/{person.id}/deactivate").json() for _ in range(2)] == [True, True]
+    assert state_of(root, person) == "deactivated"
+
+
+def test_what_a_users_job_did_lately_is_activity(
+    root: httpx.Client,
+    client_for: Callable[[str], httpx.Client],
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, object]],
+    make_dormant: Callable[[int], None],
+) -> None:
+    person = make_user()
+    project = make_project(person)["id"]
+    job = client_for(person.client.post(f"/projects/{project}/job_tokens").json()["token"])
+    make_dormant(person.id)
+    assert job.get(f"/projects/{project}").status_code == 200
+    assert root.post(f"/users/{person.id}/deactivate").json() == {"message": DORMANCY}
+
+
+def test_blocking_and_deactivating_are_undone_each_in_its_own_way(
+    root: httpx.Client, make_user: Callable[..., Account]
+) -> None:
+    person = make_user()
+    url = f"/users/{person.id}"
+    assert root.post(f"{url}/deactivate").status_code == 201
+    refused = root.post(f"{url}/unblock")
+    reason = "403 Forbidden - Deactivated users cannot be unblocked by the API"
+    assert (refused.status_code, refused.json(), state_of(root, person)) == (403, {"message": reason}, "deactivated")
+    assert root.post(f"{url}/block").json() is True
+    for verb, reason in (
+        ("deactivate", "A blocked user cannot be deactivated"),
+        ("activate", "A blocked user must be unblocked to be activated"),
+    ):
+        refused = root.post(f"{url}/{verb}")
+        assert (refused.status_code, refused.json()) == (403, {"message": f"403 Forbidden - {reason}"})
+    assert state_of(root, person) == "blocked"
+    for verb in ("unblock", "deactivate", "activate", "activate"):
+        answer = root.post(f"{url}/{verb}")
+        assert (answer.status_code, answer.json()) == (201, True)
+    assert state_of(root, person) == "active"
+
+
+@pytest.mark.parametrize("verb", ["block", "unblock", "deactivate", "activate"])
+def test_only_administrators_moderate_and_nobody_themselves(
+    root: httpx.Client,
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, object]],
+    anonymous: httpx.Client,
+    verb: str,
+) -> None:
+    person, other = make_user(), make_user()
+    url = f"/users/{other.id}/{verb}"
+    job = {"JOB-TOKEN": root.post(f"/projects/{make_project()['id']}/job_tokens").json()["token"]}
+    assert person.client.post(url).json() == {"message": "403 Forbidden"}
+    assert anonymous.post(url, headers=job).json() == {"message": "403 Forbidden"}
+    assert anonymous.post(url).status_code == 401
+    assert root.post(f"/users/1/{verb}").status_code == 403
+    assert root.post(f"/users/999999/{verb}").json() == {"message": "404 User Not Found"}
+    assert state_of(root, other) == "active"
+
+
 def test_the_last_administrator_stays(root: httpx.Client, make_user: Callable[..., Account]) -> None:
     admin = make_user(admin=True)
     assert admin.client.put(f"/users/{admin.id}", json={"admin": False}).status_code == 200

@@ -15,6 +15,7 @@ class UserState(StrEnum):
 
     ACTIVE = "active"
     BLOCKED = "blocked"
+    DEACTIVATED = "deactivated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Identity:
 
 
 ANONYMOUS = Identity()
+_KEPT_OUT: dict[str, str] = {UserState.DEACTIVATED: "Your account has been deactivated by your administrator."}
 # Whoever can run commands beside the database owns everything in it.
 OPERATOR = Identity(username="operator", admin=True, may_write=True)
 
@@ -60,7 +62,8 @@ OPERATOR = Identity(username="operator", admin=True, may_write=True)
 def identify(facts: TokenFacts | None, at: Milliseconds) -> Identity:
     """The identity behind a presented token.
 
-    Raises Unauthorized for a token that nobody has, TokenRevoked, TokenExpired, and Forbidden for a blocked user.
+    Raises Unauthorized for a token that nobody has, TokenRevoked, TokenExpired, and Forbidden for a user who is blocked
+    or deactivated.
     """
     if facts is None:
         raise Unauthorized
@@ -69,7 +72,7 @@ def identify(facts: TokenFacts | None, at: Milliseconds) -> Identity:
     if facts.expires_at is not None and facts.expires_at <= at:
         raise TokenExpired
     if facts.state != UserState.ACTIVE:
-        raise Forbidden("Your account has been blocked.")
+        raise Forbidden(_KEPT_OUT.get(facts.state, "Your account has been blocked."))
     return Identity(
         user_id=facts.user_id,
         username=facts.username,

@@ -45,6 +45,10 @@ class Registry:
         if caller.token_id is not None:
             self._usage.tokens.note(caller.token_id)
 
+    def write_last_uses(self) -> None:
+        """Write when tokens were last used, as far as this process knows and has not written it yet."""
+        self.tokens.touch(self._usage.tokens.due(0), 0)
+
     @cached_property
     def audit(self) -> AuditRepository:
         """Who did what."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import ColumnElement, bindparam, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 
 from modelyard.access.identity import TokenFacts
 from modelyard.access.tokens import TokenKind
@@ -61,6 +61,11 @@ class TokenRepository(Repository):
         """A project's access tokens that still work, newest first."""
         mine = (Token.project_id == project_id) & (Token.kind == TokenKind.PROJECT)
         return self.page(select(Token).where(mine, _active(now())).order_by(Token.id.desc()), request)
+
+    def last_used(self, user_ids: Collection[int]) -> dict[int, Milliseconds]:
+        """When any token of a user was last used, by the ids of those who used one."""
+        theirs = select(Token.user_id, func.max(Token.last_used_at)).where(Token.user_id.in_(user_ids))
+        return {user: at for user, at in self.session.execute(theirs.group_by(Token.user_id)) if at is not None}
 
     def touch(self, moments: Mapping[int, Milliseconds], pause: Milliseconds) -> None:
         """Keep when tokens were last used, by their ids, unless a use less than `pause` before is kept already."""

@@ -62,8 +62,10 @@ ANSWERS: dict[str, Schema] = {
             ("POST", "/users", _USER),
             ("GET", "/users/{user_id}", {"anyOf": [_USER, ref("PublicUser")]}),
             ("PUT", "/users/{user_id}", _USER),
-            ("POST", "/users/{user_id}/block", {"const": True}),
-            ("POST", "/users/{user_id}/unblock", {"const": True}),
+            *(
+                ("POST", f"/users/{{user_id}}/{change}", {"const": True})
+                for change in ("block", "unblock", "deactivate", "activate")
+            ),
             ("POST", "/users/{user_id}/personal_access_tokens", _NEW_TOKEN),
             ("GET", "/audit_events", several(_EVENT)),
             ("GET", "/audit_events/{event_id}", _EVENT),
@@ -221,6 +223,7 @@ LINKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             f"PUT {API}/users/{{user_id}}",
             f"DELETE {API}/users/{{user_id}}",
             f"POST {API}/users/{{user_id}}/block",
+            f"POST {API}/users/{{user_id}}/deactivate",
             f"POST {API}/users/{{user_id}}/personal_access_tokens",
         ),
     ),

@@ -45,7 +45,7 @@ _PUBLIC = {
     "id": NUMBER,
     "username": TEXT,
     "name": TEXT,
-    "state": {"enum": ["active", "blocked"]},
+    "state": {"enum": ["active", "blocked", "deactivated"]},
     "avatar_url": NOTHING,
     "web_url": URL,
 }

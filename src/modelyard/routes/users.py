@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from modelyard.access.identity import UserState
+from modelyard.access.identity import Identity
 from modelyard.clock import iso
 from modelyard.errors import NotFound
+from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
@@ -120,15 +122,27 @@ async def delete_user(call: ApiCall, user_id: str) -> Response:
 @router.post("/users/{user_id}/block", status_code=201, summary="Block a user")
 async def block_user(call: ApiCall, user_id: str) -> Response:
     """For administrators; the user's tokens are refused from the next request on."""
-    return await _set_state(call, user_id, UserState.BLOCKED)
+    return await _moderate(call, user_id, accounts.block)
 
 
 @router.post("/users/{user_id}/unblock", status_code=201, summary="Let a blocked user in again")
 async def unblock_user(call: ApiCall, user_id: str) -> Response:
-    """For administrators."""
-    return await _set_state(call, user_id, UserState.ACTIVE)
+    """For administrators; who was deactivated is to be activated instead."""
+    return await _moderate(call, user_id, accounts.unblock)
 
 
-async def _set_state(call: ApiCall, user_id: str, state: UserState) -> Response:
-    await call.write(lambda registry, caller: accounts.set_state(registry, caller, parse_id(user_id), state))
+@router.post("/users/{user_id}/deactivate", status_code=201, summary="Deactivate a user")
+async def deactivate_user(call: ApiCall, user_id: str) -> Response:
+    """For administrators: somebody whose tokens nobody used for 90 days; they are refused from then on."""
+    return await _moderate(call, user_id, accounts.deactivate)
+
+
+@router.post("/users/{user_id}/activate", status_code=201, summary="Let a deactivated user in again")
+async def activate_user(call: ApiCall, user_id: str) -> Response:
+    """For administrators; who was blocked is to be unblocked instead."""
+    return await _moderate(call, user_id, accounts.activate)
+
+
+async def _moderate(call: ApiCall, user_id: str, change: Callable[[Registry, Identity, int], None]) -> Response:
+    await call.write(lambda registry, caller: change(registry, caller, parse_id(user_id)))
     return JSONResponse(True, 201)

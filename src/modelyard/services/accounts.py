@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from modelyard.access.identity import Identity, UserState
+from modelyard.clock import DAY, now
 from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
@@ -14,6 +15,7 @@ from modelyard.services.names import is_path_segment
 from modelyard.wire.paging import Page, PageRequest
 
 MAX_NAME = 255  # characters
+DORMANT_DAYS = 90  # since the last use of a token, after which a user can be deactivated, as in GitLab
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -89,11 +91,47 @@ def delete(registry: Registry, caller: Identity, user_id: int) -> None:
     registry.users.delete(user)
 
 
-def set_state(registry: Registry, caller: Identity, user_id: int, state: UserState) -> None:
-    """Block an account, or let it in again; its tokens follow with the next request. Raises as `update` does."""
+def block(registry: Registry, caller: Identity, user_id: int) -> None:
+    """Keep an account out; its tokens are refused from the next request on. Raises as `update` does."""
+    _set_state(registry, _somebody_else(registry, caller, user_id), UserState.BLOCKED, "user_blocked")
+
+
+def unblock(registry: Registry, caller: Identity, user_id: int) -> None:
+    """Let a blocked account in again. Raises as `update`, and Forbidden for one that was deactivated."""
     user = _somebody_else(registry, caller, user_id)
-    name = "user_blocked" if state == UserState.BLOCKED else "user_unblocked"
-    registry.audit.note_changes(name, user, {"state": user.state}, {"state": state})
+    if user.state == UserState.DEACTIVATED:
+        raise Forbidden("Deactivated users cannot be unblocked by the API")
+    _set_state(registry, user, UserState.ACTIVE, "user_unblocked")
+
+
+def deactivate(registry: Registry, caller: Identity, user_id: int) -> None:
+    """Keep an account out that nobody has used for DORMANT_DAYS. Raises as `update`; Forbidden for any other.
+
+    What other processes have seen of it counts once they have written it, which they do within a minute.
+    """
+    user = _somebody_else(registry, caller, user_id)
+    if user.state == UserState.BLOCKED:
+        raise Forbidden("A blocked user cannot be deactivated")
+    if user.state == UserState.ACTIVE:
+        registry.write_last_uses()
+        if registry.tokens.last_used([user.id]).get(user.id, 0) > now() - DORMANT_DAYS * DAY:
+            raise Forbidden(
+                f"The user you are trying to deactivate has been active in the past {DORMANT_DAYS} days "
+                "and cannot be deactivated"
+            )
+    _set_state(registry, user, UserState.DEACTIVATED, "user_deactivated")
+
+
+def activate(registry: Registry, caller: Identity, user_id: int) -> None:
+    """Let a deactivated account in again. Raises as `update`, and Forbidden for one that was blocked."""
+    user = _somebody_else(registry, caller, user_id)
+    if user.state == UserState.BLOCKED:
+        raise Forbidden("A blocked user must be unblocked to be activated")
+    _set_state(registry, user, UserState.ACTIVE, "user_activated")
+
+
+def _set_state(registry: Registry, user: User, state: UserState, event: str) -> None:
+    registry.audit.note_changes(event, user, {"state": user.state}, {"state": state})
     user.state = state
 
 
