@@ -149,6 +149,119 @@ def test_listings_are_ordered_and_paged(make_user: Callable[..., Account], make_
     assert (found, pages) == (ids, 3)
 
 
+NOWHERE = (
+    {"archived": True},
+    {"active": False},
+    {"starred": True},
+    {"imported": True},
+    {"topic": "nlp"},
+    {"with_issues_enabled": True},
+    {"with_merge_requests_enabled": True},
+    {"with_programming_language": "Ruby"},
+)
+
+
+@pytest.mark.parametrize("asked", NOWHERE, ids=lambda asked: str(next(iter(asked))))
+def test_what_no_project_here_can_be_is_not_answered_by_all_of_them(
+    make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], asked: dict[str, Any]
+) -> None:
+    person = make_user()
+    project = make_project(person)["id"]
+    answer = person.client.get("/projects", params={"owned": True} | asked)
+    assert (answer.status_code, answer.json(), answer.headers["x-total"]) == (200, [], "0")
+    other: dict[str, Any] = {name: not value if isinstance(value, bool) else "" for name, value in asked.items()}
+    assert [each["id"] for each in person.client.get("/projects", params={"owned": True} | other).json()] == [project]
+
+
+def test_listings_are_narrowed_by_role_id_and_time(
+    server: LiveServer,
+    root: httpx.Client,
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, Any]],
+) -> None:
+    person = make_user()
+    first, second, third = (make_project()["id"] for _ in range(3))
+    for project, level in ((first, 20), (second, 30), (third, 50)):
+        root.post(f"/projects/{project}/members", json={"user_id": person.id, "access_level": level})
+    with server.app.state.database.writing() as registry:
+        for project, day in ((first, 10), (second, 20), (third, 30)):
+            registry.projects.by_id(project).updated_at = day * 86_400_000
+
+    def listed(**query: Any) -> list[int]:
+        params: dict[str, Any] = {"membership": True, "order_by": "id", "sort": "asc"} | query
+        return [project["id"] for project in person.client.get("/projects", params=params).json()]
+
+    assert listed(min_access_level=30) == [second, third]
+    assert listed(min_access_level=50) == [third]
+    assert listed(id_after=first) == [second, third]
+    assert listed(id_before=third, id_after=first) == [second]
+    assert listed(id_after="", id_before="") == listed(id_after=-(2**70), id_before=2**70) == [first, second, third]
+    assert listed(id_after=2**63) == listed(id_before=-(2**63)) == []
+    assert listed(last_activity_after="1970-01-21") == listed(updated_after="1970-01-21T00:00:00Z") == [second, third]
+    assert listed(last_activity_before="1970-01-21T01:00:00+01:00") == [first, second]
+    assert listed(updated_before="1970-01-31", last_activity_before="1970-01-11") == [first]
+    assert listed(updated_before="1970-01-01") == []
+    assert listed(updated_after="") == [first, second, third]
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"min_access_level": 35}, "min_access_level does not have a valid value"),
+        ({"min_access_level": "developer"}, "min_access_level does not have a valid value"),
+        ({"id_after": "x"}, "id_after is invalid"),
+        ({"last_activity_after": "yesterday"}, "last_activity_after is invalid"),
+        ({"updated_before": "2026-02-30"}, "updated_before is invalid"),
+        ({"updated_before": "0.5"}, "updated_before is invalid"),
+        ({"archived": "perhaps"}, "archived is invalid"),
+        ({"pagination": "random"}, "pagination does not have a valid value"),
+    ],
+)
+def test_filters_that_make_no_sense_are_refused(root: httpx.Client, query: dict[str, Any], sentence: str) -> None:
+    refused = root.get("/projects", params=query)
+    assert (refused.status_code, refused.json()) == (400, {"error": sentence})
+
+
+@pytest.mark.parametrize("sort", ["asc", "desc"])
+def test_pages_by_keyset_follow_each_other_while_projects_go(
+    make_user: Callable[..., Account], make_project: Callable[..., Any], sort: str
+) -> None:
+    person = make_user()
+    ids = sorted((make_project(person)["id"] for _ in range(5)), reverse=sort == "desc")
+    url, found, pages = f"/projects?pagination=keyset&order_by=id&sort={sort}&owned=true&per_page=2", [], 0
+    while url:
+        answer = person.client.get(url)
+        rows = [project["id"] for project in answer.json()]
+        for row in rows:
+            assert person.client.delete(f"/projects/{row}").status_code == 202
+        found += rows
+        assert not {"x-page", "x-next-page", "x-total", "x-total-pages"} & set(answer.headers)
+        assert set(answer.links) <= {"next"}
+        url, pages = answer.links.get("next", {}).get("url", ""), pages + 1
+    assert (found, pages) == (ids, 3)
+    assert person.client.get("/projects?pagination=keyset&order_by=id&owned=true").json() == []
+
+
+def test_an_order_that_has_no_keyset_has_numbered_pages(
+    make_user: Callable[..., Account], make_project: Callable[..., Any]
+) -> None:
+    person = make_user()
+    ids = [make_project(person)["id"] for _ in range(3)]
+    answer = person.client.get("/projects?pagination=keyset&owned=true&per_page=2&sort=asc")
+    assert ([project["id"] for project in answer.json()], answer.headers["x-total"]) == (ids[:2], "3")
+    following = person.client.get(answer.links["next"]["url"])
+    assert [project["id"] for project in following.json()] == ids[2:]
+
+
+def test_simple_shows_what_tells_projects_apart(root: httpx.Client, make_project: Callable[..., Any]) -> None:
+    project = make_project()
+    query = {"id_after": project["id"] - 1, "id_before": project["id"] + 1, "statistics": True}
+    (full,) = root.get("/projects", params=query).json()
+    (simple,) = root.get("/projects", params=query | {"simple": True}).json()
+    assert simple.items() <= full.items()
+    assert set(full) - set(simple) == {"archived", "creator_id", "updated_at", "_links", "statistics", "storage_limit"}
+
+
 def test_maintainers_describe_and_owners_decide(
     root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:

@@ -80,7 +80,8 @@ def test_administrators_cannot_lock_themselves_out(root: httpx.Client) -> None:
 
 
 DORMANCY = (
-    "403 Forbidden - The user you are trying to deactivate has been active in the past 90 days and cannot be deactivated"
+    "403 Forbidden - The user you are trying to deactivate has been active in the past 90 days "
+    "and cannot be deactivated"
 )
 
 

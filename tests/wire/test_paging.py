@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelyard.wire.paging import Page, PageRequest, paging_headers
+from modelyard.wire.paging import Page, PageRequest, keyset_headers, paging_headers
 
 URL = "http://host/api/v4/things"
 
@@ -60,3 +60,17 @@ def test_a_page_beyond_the_last_has_no_next() -> None:
     beyond: Page[int] = Page([], 5, PageRequest(9, 2))
     headers = paging_headers(beyond, URL, [])
     assert headers["X-Next-Page"] == ""
+
+
+def test_a_page_by_keyset_says_only_where_the_next_one_is() -> None:
+    query = [("pagination", "keyset"), ("id_after", "3"), ("page", "9"), ("per_page", "2"), ("job_token", "s")]
+    request = PageRequest(1, 2, keyset="id_after")
+    assert keyset_headers(Page([4, 5], 0, request, more=True), 5, URL, query) == {
+        "Link": f'<{URL}?pagination=keyset&id_after=5&per_page=2>; rel="next"'
+    }
+    assert keyset_headers(Page([4, 5], 0, request), 5, URL, query) == {}
+
+
+def test_rows_made_from_those_of_a_page_are_the_same_page() -> None:
+    page = Page([1, 2], 7, PageRequest(2, 2), more=True)
+    assert page.showing(["a", "b"]) == Page(["a", "b"], 7, PageRequest(2, 2), more=True)

@@ -32,7 +32,13 @@ class Repository:
         return self.session.get_bind().dialect.name
 
     def page(self, statement: Select[T], request: PageRequest) -> Page[T]:
-        """One page of the rows of an ordered statement, and how many rows there are in all."""
+        """One page of the rows of an ordered statement, and how many rows there are in all.
+
+        By keyset, where the statement leaves out what came before, only whether more rows follow.
+        """
+        if request.keyset is not None:
+            found = list(self.session.scalars(statement.limit(request.limit + 1)))
+            return Page(found[: request.limit], 0, request, more=len(found) > request.limit)
         total = self.session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
         items: Sequence[T] = self.session.scalars(statement.limit(request.limit).offset(request.offset)).all()
         return Page(items=list(items), total=total or 0, request=request)
@@ -124,6 +130,11 @@ def _values_statement(
 def storable(number: int) -> int:
     """`number` itself, or -1, which is nobody's id, when it is beyond what a column can hold."""
     return number if 0 <= number <= MAX_INT64 else -1
+
+
+def bounded(number: int) -> int:
+    """`number`, or the end of what a column can hold that it is beyond: the same rows are above and below."""
+    return min(max(number, -MAX_INT64 - 1), MAX_INT64)
 
 
 def contains(needle: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, false, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
-from modelyard.clock import now
-from modelyard.registry.base import Repository, contains, storable
+from modelyard.clock import Milliseconds, now
+from modelyard.registry.base import Repository, bounded, contains, storable
 from modelyard.registry.tables import Member, Project
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
@@ -33,6 +34,12 @@ class ProjectFilter:
     visibility: str | None = None
     membership: bool = False
     owned: bool = False
+    least_role: Role | None = None  # of the caller
+    id_after: int | None = None
+    id_before: int | None = None
+    updated_after: Milliseconds | None = None  # both ends of the time belong to it
+    updated_before: Milliseconds | None = None
+    none: bool = False  # what no project here can be is asked for
     order_by: str = "created_at"
     descending: bool = True
 
@@ -134,7 +141,22 @@ def _narrow(statement: Select[Project], narrowed: ProjectFilter) -> Select[Proje
         statement = statement.where(Member.access_level.is_not(None))
     if narrowed.owned:
         statement = statement.where(Member.access_level >= Role.OWNER)
-    return statement
+    if narrowed.least_role is not None:
+        statement = statement.where(Member.access_level >= narrowed.least_role)
+    if narrowed.none:
+        statement = statement.where(false())
+    return statement.where(*_between(narrowed))
+
+
+def _between(narrowed: ProjectFilter) -> Iterator[ColumnElement[bool]]:
+    if narrowed.id_after is not None:
+        yield Project.id > bounded(narrowed.id_after)
+    if narrowed.id_before is not None:
+        yield Project.id < bounded(narrowed.id_before)
+    if narrowed.updated_after is not None:
+        yield Project.updated_at >= narrowed.updated_after
+    if narrowed.updated_before is not None:
+        yield Project.updated_at <= narrowed.updated_before
 
 
 def _below(root: str) -> ColumnElement[bool]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from modelyard.clock import Milliseconds, iso
+from modelyard.clock import iso
 from modelyard.errors import ParameterError
 from modelyard.registry.audit import AuditFilter
 from modelyard.registry.tables import AuditEvent
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import PageQuery, listing
+from modelyard.routes.listing import Moment, PageQuery, listing
 from modelyard.routes.params import parameters, query_documented
 from modelyard.services import audit
 from modelyard.wire.paths import parse_id, parse_project
@@ -25,13 +24,13 @@ router = APIRouter(prefix="/api/v4", tags=["audit events"])
 class ProjectAuditQuery(PageQuery):
     """How a listing of a project's events is narrowed."""
 
-    created_after: datetime | None = Field(None, description="At this time or later; UTC where no offset is given.")
-    created_before: datetime | None = Field(None, description="At this time or earlier.")
+    created_after: Moment = Field(None, description="At this time or later; UTC where no offset is given.")
+    created_before: Moment = Field(None, description="At this time or earlier.")
 
     @property
     def narrowed(self) -> AuditFilter:
         """The filter that is asked for."""
-        return AuditFilter(created_after=_moment(self.created_after), created_before=_moment(self.created_before))
+        return AuditFilter(created_after=self.created_after, created_before=self.created_before)
 
 
 class AuditQuery(ProjectAuditQuery):
@@ -99,9 +98,3 @@ async def show_of_project(call: ApiCall, project: str, event_id: str) -> dict[st
     ref = parse_project(project)
     event = await call.read(lambda registry, caller: audit.find_of_project(registry, caller, ref, parse_id(event_id)))
     return audit_fields(event)
-
-
-def _moment(time: datetime | None) -> Milliseconds | None:
-    if time is None:
-        return None
-    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
+from modelyard.clock import Milliseconds
+from modelyard.routes.params import empty_is_none
 from modelyard.routes.urls import own_url
-from modelyard.wire.paging import Page, PageRequest, paging_headers
+from modelyard.wire.paging import Page, PageRequest, keyset_headers, paging_headers
 
 T = TypeVar("T")
+
+
+def _milliseconds(text: object) -> Milliseconds:
+    time = datetime.fromisoformat(str(text))
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _or_empty(*schemas: dict[str, str]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [*schemas, {"const": ""}]})
+
+
+# What narrows a listing; an empty value is none, as in GitLab. Times are ISO 8601, in UTC where no offset is given.
+Moment = Annotated[
+    Annotated[Milliseconds, BeforeValidator(_milliseconds)] | None,
+    BeforeValidator(empty_is_none),
+    _or_empty({"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}),
+]
+Id = Annotated[int | None, BeforeValidator(empty_is_none), _or_empty({"type": "integer"})]
 
 
 class PageQuery(BaseModel):
@@ -27,7 +48,34 @@ class PageQuery(BaseModel):
         return PageRequest(self.page, self.per_page)
 
 
+class KeysetQuery(PageQuery):
+    """Parameters of a listing that has pages by keyset, too, when it is ordered by id."""
+
+    pagination: Literal["legacy", "keyset"] = Field(
+        "legacy",
+        description="`keyset` with `order_by=id`: pages that follow each other by ids, neither numbered nor counted.",
+    )
+    id_after: Id = Field(None, description="Only ids above this one.")
+    id_before: Id = Field(None, description="Only ids below this one.")
+    order_by: str = "id"
+    sort: Literal["asc", "desc"] = "desc"
+
+    @property
+    def descending(self) -> bool:
+        """Whether the last comes first."""
+        return self.sort == "desc"
+
+    @property
+    def request(self) -> PageRequest:
+        """The page that is asked for; by number where the order has no keyset, as in GitLab."""
+        if self.pagination != "keyset" or self.order_by != "id":
+            return super().request
+        return PageRequest(1, self.per_page, keyset="id_before" if self.descending else "id_after")
+
+
 def listing(request: Request, page: Page[T], present: Callable[[T], dict[str, object]]) -> JSONResponse:
     """The answer for one page, each row in its shape."""
-    headers = paging_headers(page, own_url(request), request.query_params.multi_items())
-    return JSONResponse([present(item) for item in page.items], headers=headers)
+    rows, url, query = [present(item) for item in page.items], own_url(request), request.query_params.multi_items()
+    if page.request.keyset is None:
+        return JSONResponse(rows, headers=paging_headers(page, url, query))
+    return JSONResponse(rows, headers=keyset_headers(page, rows[-1]["id"] if rows else None, url, query))

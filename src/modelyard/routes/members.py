@@ -13,7 +13,7 @@ from modelyard.clock import iso, iso_date
 from modelyard.registry.members import Membership
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import documented, empty_is_none, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.routes.users import public_fields
 from modelyard.services import members
@@ -21,8 +21,7 @@ from modelyard.wire.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"])
 
-# A form cannot say null: an empty value does.
-OptionalDay = Annotated[date | None, BeforeValidator(lambda value: None if value == "" else value)]
+OptionalDay = Annotated[date | None, BeforeValidator(empty_is_none)]
 
 
 class MemberQuery(PageQuery):

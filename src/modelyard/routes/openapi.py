@@ -20,6 +20,8 @@ from modelyard.routes.openapi_operations import (
     EMPTY,
     HEADERS,
     JSON,
+    KEYSET,
+    KEYSET_PAGING,
     LINKS,
     NOT_OFFERED,
     OCTETS,
@@ -116,7 +118,8 @@ def _successes(key: str, status: str) -> dict[str, Any]:
     if key == AUTHORIZE:
         kept = _response("A file whose own name is `authorize` is durable.", {JSON: ref("Message")}, VALIDATORS)
         return {status: _response("Done.", content), "201": kept}
-    return {status: _response("Done.", content, PAGING if schema.get("type") == "array" else {})}
+    paging = KEYSET_PAGING if key in KEYSET else PAGING
+    return {status: _response("Done.", content, paging if schema.get("type") == "array" else {})}
 
 
 def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:

@@ -42,6 +42,7 @@ def _found(key: str, schema: str) -> Schema:
 
 
 _USER, _MEMBER, _PROJECT, _TOKEN, _NEW_TOKEN = map(ref, ("User", "Member", "Project", "Token", "NewToken"))
+_PROJECTS = several({"anyOf": [_PROJECT, ref("SimpleProject")]})
 _EVENT = ref("AuditEvent")
 _MODEL, _LOGGED = record(registered_model=ref("RegisteredModel")), record(model=ref("LoggedModel"))
 _LATEST = record(model_versions=several(ref("ModelVersion")))
@@ -77,7 +78,7 @@ ANSWERS: dict[str, Schema] = {
             ("GET", "/projects/{project}/access_tokens", several(_TOKEN)),
             ("POST", "/projects/{project}/access_tokens", _NEW_TOKEN),
             ("POST", "/projects/{project}/job_tokens", ref("JobToken")),
-            ("GET", "/projects", several(_PROJECT)),
+            ("GET", "/projects", _PROJECTS),
             ("POST", "/projects", _PROJECT),
             ("GET", "/projects/{project}", _PROJECT),
             ("PUT", "/projects/{project}", _PROJECT),
@@ -173,6 +174,9 @@ PAGING = {
     "X-Prev-Page": {"schema": TEXT, "required": True, "description": "Empty on the first page."},
     "Link": {"schema": TEXT, "required": True, "description": "first, prev, next and last (RFC 8288)."},
 }
+# Listings that have pages by keyset, too, which say no more than where the next one is.
+KEYSET = {f"GET {API}/projects"}
+KEYSET_PAGING = {name: header | {"required": False} for name, header in PAGING.items()}
 VALIDATORS = {"ETag": TEXT_HEADER, "Repr-Digest": {**TEXT_HEADER, "description": "RFC 9530, sha-256."}}
 HEADERS = {
     401: {"WWW-Authenticate": TEXT_HEADER},

@@ -74,7 +74,7 @@ _TOKEN = record(
     active=FLAG,
     expires_at=maybe(DAY),
 )
-_PROJECT = record(
+_SIMPLE_PROJECT = record(
     id=NUMBER,
     name=TEXT,
     path=TEXT,
@@ -84,12 +84,15 @@ _PROJECT = record(
     visibility={"enum": ["private", "internal", "public"]},
     web_url=URL,
     default_branch=NOTHING,
-    archived=FLAG,
-    creator_id=maybe(NUMBER),
     namespace=record(name=TEXT, path=TEXT, kind=TEXT, full_path=TEXT),
     created_at=MOMENT,
-    updated_at=MOMENT,
     last_activity_at=MOMENT,
+)
+_PROJECT = record(
+    **_SIMPLE_PROJECT["properties"],
+    archived=FLAG,
+    creator_id=maybe(NUMBER),
+    updated_at=MOMENT,
     _links=record(self=URL),
 )
 _PAIRS = several(record(key=TEXT, value=TEXT))
@@ -133,6 +136,7 @@ SCHEMAS: dict[str, Schema] = {
     "Member": record(
         **_PUBLIC, access_level=NUMBER, created_at=MOMENT, expires_at=maybe(DAY), membership_state={"const": "active"}
     ),
+    "SimpleProject": _SIMPLE_PROJECT,
     "Project": also(
         _PROJECT,
         permissions=record(project_access=maybe(record(access_level=NUMBER)), group_access=NOTHING),

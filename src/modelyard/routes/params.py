@@ -88,6 +88,11 @@ def _query_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": n, "in": "query", "required": n in required, "schema": field} for n, field in fields.items()]
 
 
+def empty_is_none(value: object) -> object:
+    """What stands before optional fields: a form or a query cannot say null, an empty value does."""
+    return None if value == "" else value
+
+
 def validate(model: type[M], values: dict[str, Any]) -> M:
     """`values` as a `model`; raises ParameterError in the words of GitLab's parameter checks."""
     try:

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from modelyard.access.identity import Identity
-from modelyard.access.policy import Visibility
-from modelyard.clock import iso
+from modelyard.access.policy import Role, Visibility
+from modelyard.clock import Milliseconds, iso
 from modelyard.registry.base import MAX_INT64
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import PageQuery, listing
+from modelyard.routes.listing import KeysetQuery, Moment, listing
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.services import projects
@@ -27,19 +27,65 @@ from modelyard.wire.paths import parse_project
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
 
 
+NONE = "No project here"
 STATISTICS = "Show how many bytes the files have, to whom is a reporter or more."
 
 
-class ProjectQuery(PageQuery):
-    """How a listing of projects is narrowed and ordered."""
+class ProjectQuery(KeysetQuery):
+    """How a listing of projects is narrowed, ordered and shown."""
 
     search: str | None = Field(None, description="Found in name, path or description.")
     visibility: Visibility | None = None
     membership: bool = Field(False, description="Only projects that one is a member of.")
     owned: bool = Field(False, description="Only projects that one owns.")
+    min_access_level: Role | None = Field(None, description="Only projects where one has at least this role.")
+    last_activity_after: Moment = None
+    last_activity_before: Moment = None
+    updated_after: Moment = None
+    updated_before: Moment = None
+    archived: bool | None = Field(None, description=f"{NONE} is archived.")
+    active: bool | None = Field(None, description="All are.")
+    starred: bool = Field(False, description=f"{NONE} is.")
+    imported: bool = Field(False, description=f"{NONE} is.")
+    topic: str | None = Field(None, description=f"{NONE} has topics.")
+    with_issues_enabled: bool = Field(False, description=f"{NONE} has issues.")
+    with_merge_requests_enabled: bool = Field(False, description=f"{NONE} has merge requests.")
+    with_programming_language: str | None = Field(None, description=f"{NONE} has a repository.")
+    simple: bool = Field(False, description="Show only what tells projects apart.")
     statistics: bool = Field(False, description=STATISTICS)
     order_by: Literal["id", "name", "path", "created_at", "updated_at", "last_activity_at"] = "created_at"
-    sort: Literal["asc", "desc"] = "desc"
+
+    @property
+    def narrowed(self) -> ProjectFilter:
+        """The filter that is asked for; the last activity in a project is its last update."""
+        nowhere = (
+            self.archived,
+            self.active is False,
+            self.starred,
+            self.imported,
+            self.topic,
+            self.with_issues_enabled,
+            self.with_merge_requests_enabled,
+            self.with_programming_language,
+        )
+        return ProjectFilter(
+            search=self.search,
+            visibility=self.visibility,
+            membership=self.membership,
+            owned=self.owned,
+            least_role=self.min_access_level,
+            id_after=self.id_after,
+            id_before=self.id_before,
+            updated_after=max(_given(self.last_activity_after, self.updated_after), default=None),
+            updated_before=min(_given(self.last_activity_before, self.updated_before), default=None),
+            none=any(nowhere),
+            order_by=self.order_by,
+            descending=self.descending,
+        )
+
+
+def _given(*moments: Milliseconds | None) -> list[Milliseconds]:
+    return [moment for moment in moments if moment is not None]
 
 
 class ShowProject(BaseModel):
@@ -73,8 +119,8 @@ class UpdateProject(BaseModel):
     )
 
 
-def project_fields(project: Project, base: str) -> dict[str, object]:
-    """A project as GitLab shows it."""
+def simple_fields(project: Project, base: str) -> dict[str, object]:
+    """What tells a project from others, as GitLab shows it."""
     last = project.namespace_path.rpartition("/")[2]
     return {
         "id": project.id,
@@ -86,12 +132,18 @@ def project_fields(project: Project, base: str) -> dict[str, object]:
         "visibility": project.visibility,
         "web_url": f"{base}/{project.full_path}",
         "default_branch": None,
-        "archived": False,
-        "creator_id": project.creator_id,
         "namespace": {"name": last, "path": last, "kind": "group", "full_path": project.namespace_path},
         "created_at": iso(project.created_at),
-        "updated_at": iso(project.updated_at),
         "last_activity_at": iso(project.updated_at),
+    }
+
+
+def project_fields(project: Project, base: str) -> dict[str, object]:
+    """A project as GitLab shows it."""
+    return simple_fields(project, base) | {
+        "archived": False,
+        "creator_id": project.creator_id,
+        "updated_at": iso(project.updated_at),
         "_links": {"self": f"{base}/api/v4/projects/{project.id}"},
     }
 
@@ -119,19 +171,19 @@ def _seen_with_storage(
 @router.get("", summary="List projects", openapi_extra=query_documented(ProjectQuery))
 async def list_projects(request: Request, call: ApiCall, query: ProjectQuery = parameters(ProjectQuery)) -> Response:
     """Those that the caller sees; anonymous callers see public ones."""
-    narrowed = ProjectFilter(
-        query.search, query.visibility, query.membership, query.owned, query.order_by, query.sort == "desc"
-    )
+    narrowed = query.narrowed
 
     def work(registry: Registry, caller: Identity) -> tuple[Page[Project], dict[int, Storage]]:
         page = projects.page(registry, caller, narrowed, query.request)
-        return page, projects.storage_of(registry, caller, page.items, statistics=query.statistics)
+        sizes = query.statistics and not query.simple
+        return page, projects.storage_of(registry, caller, page.items, statistics=sizes)
 
     page, storage = await call.read_public(work)
+    base = base_url(request)
+    if query.simple:
+        return listing(request, page, lambda project: simple_fields(project, base))
     return listing(
-        request,
-        page,
-        lambda project: project_fields(project, base_url(request)) | _storage_fields(project, storage[project.id]),
+        request, page, lambda project: project_fields(project, base) | _storage_fields(project, storage[project.id])
     )
 
 

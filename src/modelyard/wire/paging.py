@@ -1,4 +1,4 @@
-"""GitLab's offset paging: pages of 20 rows, 100 at most, with the counts in headers."""
+"""GitLab's paging, 20 rows a page and 100 at most: by offset with the counts in headers, or by the last row's id."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 DEFAULT_PER_PAGE = 20
 MAX_PER_PAGE = 100
@@ -21,6 +22,9 @@ class PageRequest:
 
     page: int = 1
     per_page: int = DEFAULT_PER_PAGE
+    # GitLab's keyset paging: the parameter by which the next page is asked for, with the id of this one's last row.
+    # Then pages are neither numbered nor counted, and rows that come or go meanwhile move no others.
+    keyset: str | None = None
 
     @property
     def number(self) -> int:
@@ -40,17 +44,23 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a listing: its rows, and how many there are in all."""
+    """One page of a listing: its rows, and how many there are in all, or by keyset only whether more follow."""
 
     items: list[T]
     total: int
     request: PageRequest
+    more: bool = False
+
+    def showing(self, items: list[V]) -> Page[V]:
+        """The same page of rows that were made from these."""
+        return Page(items, self.total, self.request, self.more)
 
 
 def paging_headers(page: Page[T], url: str, query: Sequence[tuple[str, str]]) -> dict[str, str]:
     """GitLab's `X-…` counts and a `Link` header (RFC 8288) with `first`, `last`, `prev` and `next`.
 
-    `url` is the listing's absolute URL; `query` its other parameters, which the links keep, but for tokens.
+    `url` is the listing's absolute URL; `query` its other parameters, which the links keep, but for tokens. For a page
+    by keyset see `keyset_headers`.
     """
     current, pages = page.request.number, max(1, -(-page.total // page.request.limit))
     relations = {"prev": current - 1, "next": current + 1, "first": 1, "last": pages}
@@ -63,9 +73,20 @@ def paging_headers(page: Page[T], url: str, query: Sequence[tuple[str, str]]) ->
         "X-Next-Page": str(there.get("next", "")),
         "X-Prev-Page": str(there.get("prev", "")),
     }
-    kept = [(name, value) for name, value in query if name not in SECRET_PARAMETERS | {"page", "per_page"}]
-    links = (
-        f'<{url}?{urlencode([*kept, ("page", number), ("per_page", page.request.limit)])}>; rel="{relation}"'
-        for relation, number in there.items()
-    )
+    links = (_link(url, query, page.request, "page", number, relation) for relation, number in there.items())
     return headers | {"Link": ", ".join(links)}
+
+
+def keyset_headers(page: Page[T], last_id: object, url: str, query: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """A `Link` header with `next` alone, and none on the last page, as GitLab has it for a page by keyset."""
+    if page.request.keyset is None or not page.more:
+        return {}
+    return {"Link": _link(url, query, page.request, page.request.keyset, last_id, "next")}
+
+
+def _link(
+    url: str, query: Sequence[tuple[str, str]], request: PageRequest, parameter: str, value: object, relation: str
+) -> str:
+    replaced = SECRET_PARAMETERS | {parameter, "page", "per_page"}
+    kept = [(name, value) for name, value in query if name not in replaced]
+    return f'<{url}?{urlencode([*kept, (parameter, value), ("per_page", request.limit)])}>; rel="{relation}"'
