@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.locations import lookup_statement
@@ -30,6 +31,21 @@ def test_the_lookup_of_a_file_never_scans_a_table(tmp_path: Path, by_id: bool, k
     assert len(touched) >= 8
     scans = [line for line in touched if line.startswith("SCAN") and "CONSTANT ROW" not in line and line != "SCAN one"]
     assert scans == []
+
+
+@pytest.mark.sqlite
+def test_the_last_use_of_a_users_tokens_is_found_without_looking_at_all_of_them(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/db")
+    migrate(database.engine)
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *context: statements.append(context[2]))
+    with database.reading() as registry:
+        registry.tokens.last_used([1])
+    with database.engine.connect() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statements[-1]}", (1,))]
+    database.close()
+    assert any("ix_tokens_user_id_last_used_at (user_id=?)" in line for line in plan), plan
+    assert not any(line.startswith("SCAN") for line in plan), plan
 
 
 @pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL's planner")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -72,6 +74,158 @@ def test_only_administrators_manage_users(make_user: Callable[..., Account]) -> 
         assert (answer.status_code, answer.json()) == (403, {"message": "403 Forbidden"})
     assert "email" not in person.client.get(f"/users/{other.id}").json()
     assert "email" in person.client.get(f"/users/{person.id}").json()
+
+
+def test_whoever_knows_a_user_name_finds_the_user(
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, Any]],
+    anonymous: httpx.Client,
+    root: httpx.Client,
+) -> None:
+    person, other = make_user(), make_user()
+    found = person.client.get("/users", params={"username": other.username.upper()})
+    assert found.json() == [person.client.get(f"/users/{other.id}").json()]
+    assert "email" not in found.json()[0]
+    assert person.client.get("/users", params={"username": "nobody-at-all"}).json() == []
+    unknown: tuple[dict[str, Any], ...] = ({"search": other.username}, {"id_after": other.id - 1}, {"admins": True})
+    for query in unknown:
+        assert person.client.get("/users", params=query).status_code == 403
+    known = {"username": other.username}
+    assert anonymous.get("/users", params=known).status_code == 401
+    job = {"JOB-TOKEN": root.post(f"/projects/{make_project()['id']}/job_tokens").json()["token"]}
+    assert anonymous.get("/users", params=known, headers=job).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"search": "@example.com"}, False),
+        ({"search": "user-"}, True),
+        ({"admins": True}, True),
+        ({"created_after": "2999-01-01"}, True),
+        ({"created_before": "1999-01-01"}, True),
+        ({"without_projects": True}, True),
+        ({"blocked": True}, False),
+        ({"exclude_active": True}, False),
+        ({"active": True}, True),
+        ({"external": True}, False),
+    ],
+    ids=str,
+)
+def test_nobody_finds_out_by_asking_what_only_administrators_are_told(
+    make_user: Callable[..., Account], make_project: Callable[..., Any], query: dict[str, Any], found: bool
+) -> None:
+    person, other = make_user(), make_user()
+    make_project(other)
+    answer = person.client.get("/users", params={"username": other.username} | query)
+    assert [user["id"] for user in answer.json()] == ([other.id] if found else [])
+
+
+def test_administrators_narrow_and_order_the_users(
+    server: LiveServer,
+    root: httpx.Client,
+    make_user: Callable[..., Account],
+    make_project: Callable[..., Any],
+) -> None:
+    active, blocked, deactivated, admin = (make_user() for _ in range(4))
+    root.put(f"/users/{admin.id}", json={"admin": True})
+    root.post(f"/users/{blocked.id}/block")
+    root.post(f"/users/{deactivated.id}/deactivate")
+    make_project(active)
+    with server.app.state.database.writing() as registry:
+        registry.users.by_id(blocked.id).created_at = 10 * 86_400_000
+    ids = [active.id, blocked.id, deactivated.id, admin.id]
+
+    def listed(**query: Any) -> list[int]:
+        params: dict[str, Any] = {"id_after": ids[0] - 1, "id_before": ids[-1] + 1, "sort": "asc"} | query
+        answer = root.get("/users", params=params)
+        assert answer.status_code == 200, answer.text
+        return [user["id"] for user in answer.json()]
+
+    assert listed() == listed(humans=True, two_factor="disabled", exclude_external=True, exclude_internal=True) == ids
+    assert listed(sort="desc") == ids[::-1]
+    assert listed(active=True) == [active.id, admin.id]
+    assert listed(exclude_active=True) == [blocked.id, deactivated.id]
+    assert listed(blocked=True) == [blocked.id]
+    assert listed(active=True, blocked=True) == []
+    assert listed(admins=True) == [admin.id]
+    assert listed(without_projects=True) == [blocked.id, deactivated.id, admin.id]
+    assert listed(created_before="1970-01-11") == listed(created_before="1970-01-12T00:00:00+01:00") == [blocked.id]
+    assert listed(created_after="1970-01-12") == [active.id, deactivated.id, admin.id]
+    assert listed(order_by="created_at")[0] == blocked.id
+    assert listed(order_by="username", sort="desc") == sorted(ids, key=lambda i: name_of(root, i), reverse=True)
+
+
+def name_of(root: httpx.Client, user_id: int) -> str:
+    return str(root.get(f"/users/{user_id}").json()["username"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"exclude_humans": True},
+        {"external": True},
+        {"auditors": True},
+        {"two_factor": "enabled"},
+        {"public_email": "a@example.com"},
+        {"extern_uid": "1", "provider": "github"},
+    ],
+    ids=str,
+)
+def test_what_nobody_here_can_be_is_not_answered_by_everybody(root: httpx.Client, asked: dict[str, Any]) -> None:
+    answer = root.get("/users", params=asked)
+    assert (answer.status_code, answer.json(), answer.headers["x-total"]) == (200, [], "0")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"blocked": "maybe"}, "blocked is invalid"),
+        ({"created_after": "soon"}, "created_after is invalid"),
+        ({"two_factor": "on"}, "two_factor does not have a valid value"),
+        ({"order_by": "email"}, "order_by does not have a valid value"),
+    ],
+)
+def test_filters_that_make_no_sense_are_refused(root: httpx.Client, query: dict[str, Any], sentence: str) -> None:
+    refused = root.get("/users", params=query)
+    assert (refused.status_code, refused.json()) == (400, {"error": sentence})
+
+
+def test_users_are_paged_by_keyset_while_they_go(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+    people = [make_user().id for _ in range(5)]
+    url, found = f"/users?pagination=keyset&order_by=id&sort=asc&per_page=2&id_after={people[0] - 1}", []
+    while url:
+        answer = root.get(url)
+        for user in answer.json():
+            assert root.delete(f"/users/{user['id']}").status_code == 204
+            found.append(user["id"])
+        url = answer.links.get("next", {}).get("url", "")
+    assert found == people
+
+
+def test_a_user_is_shown_with_the_day_of_the_last_use_of_a_token(
+    root: httpx.Client, make_user: Callable[..., Account], make_dormant: Callable[[int], None]
+) -> None:
+    person = make_user()
+    assert root.get(f"/users/{person.id}").json()["last_activity_on"] is None
+    person.client.get("/user")
+    make_dormant(person.id)
+    day = f"{datetime.now(UTC) - timedelta(days=100):%Y-%m-%d}"
+    listed = root.get("/users", params={"username": person.username}).json()
+    changed = root.put(f"/users/{person.id}", json={"name": "N"}).json()
+    assert [each["last_activity_on"] for each in (*listed, changed)] == [day, day]
+    assert person.client.get("/user").json()["last_activity_on"] == day
+    assert "last_activity_on" not in make_user().client.get(f"/users/{person.id}").json()
+
+
+def test_a_user_name_does_not_change(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+    person = make_user()
+    same = root.put(f"/users/{person.id}", json={"username": person.username, "name": "N"})
+    assert (same.status_code, same.json()["name"]) == (200, "N")
+    refused = root.put(f"/users/{person.id}", json={"username": "other", "name": "O"})
+    assert refused.status_code == 400
+    assert refused.json() == {"message": {"username": ["cannot be changed, as projects are addressed by it"]}}
+    assert (root.get(f"/users/{person.id}").json()["name"], name_of(root, person.id)) == ("N", person.username)
 
 
 def test_administrators_cannot_lock_themselves_out(root: httpx.Client) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Delete, Insert, Select, SQLColumnExpression, Update, bindparam, func, insert, inspect, select
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Select,
+    SQLColumnExpression,
+    Update,
+    bindparam,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, make_transient_to_detached
 
@@ -18,6 +30,8 @@ T = TypeVar("T")
 Entity = TypeVar("Entity", bound=Base)
 
 MAX_INT64 = 2**63 - 1
+
+Ends = tuple[int | None, int | None]  # the least and the greatest of some numbers that are meant; None: no such end
 
 
 class Repository:
@@ -132,9 +146,17 @@ def storable(number: int) -> int:
     return number if 0 <= number <= MAX_INT64 else -1
 
 
-def bounded(number: int) -> int:
-    """`number`, or the end of what a column can hold that it is beyond: the same rows are above and below."""
-    return min(max(number, -MAX_INT64 - 1), MAX_INT64)
+def between(column: SQLColumnExpression[Any], ends: Ends) -> Iterator[ColumnElement[bool]]:
+    """The conditions that a number lies between two ends, as far as there are such; the ends belong to it."""
+    low, high = ends
+    if low is not None:
+        yield column >= _bounded(low)
+    if high is not None:
+        yield column <= _bounded(high)
+
+
+def _bounded(number: int) -> int:
+    return min(max(number, -MAX_INT64), MAX_INT64)
 
 
 def contains(needle: str) -> str:

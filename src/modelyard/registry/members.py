@@ -19,13 +19,13 @@ class MemberRepository(Repository):
     def find(self, project_id: int, user_id: int) -> Membership | None:
         """A user's membership in a project."""
         statement = select(Member, User).join(User, User.id == Member.user_id)
-        mine = (Member.project_id == project_id) & (Member.user_id == storable(user_id)) & _current()
+        mine = (Member.project_id == project_id) & (Member.user_id == storable(user_id)) & in_time()
         row = self.session.execute(statement.where(mine)).one_or_none()
         return row if row else None
 
     def page_of_project(self, project_id: int, request: PageRequest, text: str | None) -> Page[Membership]:
         """A page of members, oldest user first, optionally only those with `text` in their names."""
-        mine = (Member.project_id == project_id) & _current()
+        mine = (Member.project_id == project_id) & in_time()
         members = select(Member).join(User, User.id == Member.user_id).where(mine)
         if text:
             names = (User.username, User.name)
@@ -37,7 +37,7 @@ class MemberRepository(Repository):
     def add(self, project_id: int, user_id: int, access_level: int, expires_at: Milliseconds | None = None) -> Member:
         """Insert a membership, in place of one that has ended; the user must not have another."""
         mine = (Member.project_id == project_id) & (Member.user_id == user_id)
-        self.session.execute(delete(Member).where(mine, ~_current()))
+        self.session.execute(delete(Member).where(mine, ~in_time()))
         member = Member(project_id=project_id, user_id=user_id, access_level=access_level, expires_at=expires_at)
         self.session.add(member)
         self.session.flush()
@@ -65,5 +65,6 @@ class MemberRepository(Repository):
         return {user.id: user for user in self.session.scalars(select(User).where(User.id.in_(ids)))}
 
 
-def _current() -> ColumnElement[bool]:
+def in_time() -> ColumnElement[bool]:
+    """The condition that a membership has not ended."""
     return Member.expires_at.is_(None) | (Member.expires_at > now())

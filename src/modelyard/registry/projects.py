@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, false, or_, select, update
@@ -10,8 +9,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
-from modelyard.clock import Milliseconds, now
-from modelyard.registry.base import Repository, bounded, contains, storable
+from modelyard.registry.base import Ends, Repository, between, contains, storable
+from modelyard.registry.members import in_time
 from modelyard.registry.tables import Member, Project
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
@@ -35,10 +34,8 @@ class ProjectFilter:
     membership: bool = False
     owned: bool = False
     least_role: Role | None = None  # of the caller
-    id_after: int | None = None
-    id_before: int | None = None
-    updated_after: Milliseconds | None = None  # both ends of the time belong to it
-    updated_before: Milliseconds | None = None
+    ids: Ends = (None, None)
+    updated: Ends = (None, None)  # milliseconds
     none: bool = False  # what no project here can be is asked for
     order_by: str = "created_at"
     descending: bool = True
@@ -115,8 +112,7 @@ _NEXT_CANDIDATE = _counting(Project.last_candidate_iid)
 
 def current_membership(user_id: int | None) -> ColumnElement[bool]:
     """The condition that joins a project to the user's membership, if that has not expired."""
-    in_time = Member.expires_at.is_(None) | (Member.expires_at > now())
-    return and_(Member.project_id == Project.id, Member.user_id == user_id, in_time)
+    return and_(Member.project_id == Project.id, Member.user_id == user_id, in_time())
 
 
 def _seen_by(identity: Identity) -> Select[Project]:
@@ -145,18 +141,7 @@ def _narrow(statement: Select[Project], narrowed: ProjectFilter) -> Select[Proje
         statement = statement.where(Member.access_level >= narrowed.least_role)
     if narrowed.none:
         statement = statement.where(false())
-    return statement.where(*_between(narrowed))
-
-
-def _between(narrowed: ProjectFilter) -> Iterator[ColumnElement[bool]]:
-    if narrowed.id_after is not None:
-        yield Project.id > bounded(narrowed.id_after)
-    if narrowed.id_before is not None:
-        yield Project.id < bounded(narrowed.id_before)
-    if narrowed.updated_after is not None:
-        yield Project.updated_at >= narrowed.updated_after
-    if narrowed.updated_before is not None:
-        yield Project.updated_at <= narrowed.updated_before
+    return statement.where(*between(Project.id, narrowed.ids), *between(Project.updated_at, narrowed.updated))
 
 
 def _below(root: str) -> ColumnElement[bool]:

@@ -64,8 +64,9 @@ class TokenRepository(Repository):
 
     def last_used(self, user_ids: Collection[int]) -> dict[int, Milliseconds]:
         """When any token of a user was last used, by the ids of those who used one."""
-        theirs = select(Token.user_id, func.max(Token.last_used_at)).where(Token.user_id.in_(user_ids))
-        return {user: at for user, at in self.session.execute(theirs.group_by(Token.user_id)) if at is not None}
+        latest = select(func.max(Token.last_used_at)).where(Token.user_id == User.id).scalar_subquery()
+        rows = self.session.execute(select(User.id, latest).where(User.id.in_(user_ids)))
+        return {user: at for user, at in rows if at is not None}
 
     def touch(self, moments: Mapping[int, Milliseconds], pause: Milliseconds) -> None:
         """Keep when tokens were last used, by their ids, unless a use less than `pause` before is kept already."""

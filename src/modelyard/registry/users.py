@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, or_, select
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, false, func, or_, select
 
 from modelyard.access.identity import UserState
-from modelyard.registry.base import Repository, contains, storable
-from modelyard.registry.tables import User
+from modelyard.registry.base import Ends, Repository, between, contains, storable
+from modelyard.registry.members import in_time
+from modelyard.registry.tables import Member, User
 from modelyard.wire.paging import Page, PageRequest
+
+ORDERS = {"id": User.id, "name": User.name, "username": User.username_key, "created_at": User.created_at}
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """How a listing of people is narrowed and ordered."""
+
+    username: str | None = None
+    search: str | None = None
+    in_emails: bool = True  # whether `search` looks there
+    active: bool = False
+    inactive: bool = False
+    blocked: bool = False
+    admins: bool = False
+    without_projects: bool = False
+    ids: Ends = (None, None)
+    created: Ends = (None, None)  # milliseconds
+    none: bool = False  # what nobody here can be is asked for
+    order_by: str = "id"
+    descending: bool = True
 
 
 class UserRepository(Repository):
@@ -21,15 +46,11 @@ class UserRepository(Repository):
         """The user of that name, whatever its case."""
         return self.session.scalar(select(User).where(User.username_key == username.lower()))
 
-    def search(self, request: PageRequest, *, username: str | None, text: str | None) -> Page[User]:
-        """A page of people, newest first: of that exact user name, or with `text` in user name, name or e-mail."""
-        statement = select(User).where(~User.bot).order_by(User.id.desc())
-        if username is not None:
-            statement = statement.where(User.username_key == username.lower())
-        if text:
-            columns = (User.username, User.name, User.email)
-            statement = statement.where(or_(*(column.ilike(contains(text), escape="\\") for column in columns)))
-        return self.page(statement, request)
+    def search(self, narrowed: UserFilter, request: PageRequest) -> Page[User]:
+        """A page of people."""
+        orders = (ORDERS[narrowed.order_by], User.id)
+        statement = select(User).where(~User.bot, *_conditions(narrowed))
+        return self.page(statement.order_by(*(o.desc() if narrowed.descending else o.asc() for o in orders)), request)
 
     def add(
         self, username: str, *, name: str | None = None, email: str = "", admin: bool = False, bot: bool = False
@@ -61,3 +82,24 @@ class UserRepository(Repository):
         """Remove a user with their tokens and memberships; what they made stays."""
         self.session.delete(user)
         self.session.flush()
+
+
+def _conditions(narrowed: UserFilter) -> Iterator[ColumnElement[bool]]:
+    if narrowed.username is not None:
+        yield User.username_key == narrowed.username.lower()
+    if narrowed.search:
+        columns = (User.username, User.name, *([User.email] if narrowed.in_emails else []))
+        yield or_(*(column.ilike(contains(narrowed.search), escape="\\") for column in columns))
+    if narrowed.without_projects:
+        yield ~exists().where(Member.user_id == User.id, in_time())
+    for asked, condition in (
+        (narrowed.active, User.state == UserState.ACTIVE),
+        (narrowed.inactive, User.state != UserState.ACTIVE),
+        (narrowed.blocked, User.state == UserState.BLOCKED),
+        (narrowed.admins, User.admin.is_(True)),
+        (narrowed.none, false()),
+    ):
+        if asked:
+            yield condition
+    yield from between(User.id, narrowed.ids)
+    yield from between(User.created_at, narrowed.created)

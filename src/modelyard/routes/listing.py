@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from modelyard.clock import Milliseconds
+from modelyard.registry.base import Ends
 from modelyard.routes.params import empty_is_none
 from modelyard.routes.urls import own_url
 from modelyard.wire.paging import Page, PageRequest, keyset_headers, paging_headers
@@ -59,6 +60,12 @@ class KeysetQuery(PageQuery):
     id_before: Id = Field(None, description="Only ids below this one.")
     order_by: str = "id"
     sort: Literal["asc", "desc"] = "desc"
+
+    @property
+    def ids(self) -> Ends:
+        """The least and the greatest id that are asked for."""
+        after, before = self.id_after, self.id_before
+        return None if after is None else after + 1, None if before is None else before - 1
 
     @property
     def descending(self) -> bool:

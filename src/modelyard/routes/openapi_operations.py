@@ -42,6 +42,7 @@ def _found(key: str, schema: str) -> Schema:
 
 
 _USER, _MEMBER, _PROJECT, _TOKEN, _NEW_TOKEN = map(ref, ("User", "Member", "Project", "Token", "NewToken"))
+_ANY_USER: Schema = {"anyOf": [_USER, ref("PublicUser")]}
 _PROJECTS = several({"anyOf": [_PROJECT, ref("SimpleProject")]})
 _EVENT = ref("AuditEvent")
 _MODEL, _LOGGED = record(registered_model=ref("RegisteredModel")), record(model=ref("LoggedModel"))
@@ -59,9 +60,9 @@ ANSWERS: dict[str, Schema] = {
         for method, path, schema in (
             ("GET", "/version", record(version=TEXT, revision=TEXT)),
             ("GET", "/user", _USER),
-            ("GET", "/users", several(_USER)),
+            ("GET", "/users", several(_ANY_USER)),
             ("POST", "/users", _USER),
-            ("GET", "/users/{user_id}", {"anyOf": [_USER, ref("PublicUser")]}),
+            ("GET", "/users/{user_id}", _ANY_USER),
             ("PUT", "/users/{user_id}", _USER),
             *(
                 ("POST", f"/users/{{user_id}}/{change}", {"const": True})
@@ -175,7 +176,7 @@ PAGING = {
     "Link": {"schema": TEXT, "required": True, "description": "first, prev, next and last (RFC 8288)."},
 }
 # Listings that have pages by keyset, too, which say no more than where the next one is.
-KEYSET = {f"GET {API}/projects"}
+KEYSET = {f"GET {API}/projects", f"GET {API}/users"}
 KEYSET_PAGING = {name: header | {"required": False} for name, header in PAGING.items()}
 VALIDATORS = {"ETag": TEXT_HEADER, "Repr-Digest": {**TEXT_HEADER, "description": "RFC 9530, sha-256."}}
 HEADERS = {

@@ -132,7 +132,7 @@ _DATASET = also(record(name=TEXT, digest=TEXT, source_type=TEXT, source=TEXT), s
 
 SCHEMAS: dict[str, Schema] = {
     "PublicUser": record(**_PUBLIC),
-    "User": record(**_PUBLIC, email=TEXT, is_admin=FLAG, bot=FLAG, created_at=MOMENT),
+    "User": record(**_PUBLIC, email=TEXT, is_admin=FLAG, bot=FLAG, created_at=MOMENT, last_activity_on=maybe(DAY)),
     "Member": record(
         **_PUBLIC, access_level=NUMBER, created_at=MOMENT, expires_at=maybe(DAY), membership_state={"const": "active"}
     ),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from modelyard.access.identity import Identity
-from modelyard.clock import iso
-from modelyard.errors import NotFound
+from modelyard.clock import iso, iso_date
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
+from modelyard.registry.users import UserFilter
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import PageQuery, listing
+from modelyard.routes.listing import KeysetQuery, Moment, listing
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.routes.urls import base_url
 from modelyard.services import accounts
@@ -24,11 +24,49 @@ from modelyard.wire.paths import parse_id
 router = APIRouter(prefix="/api/v4", tags=["users"])
 
 
-class UserQuery(PageQuery):
-    """How a listing of users is narrowed."""
+NONE = "Nobody here"
+
+
+class UserQuery(KeysetQuery):
+    """How a listing of users is narrowed and ordered."""
 
     username: str | None = Field(None, description="Exactly this user name, whatever the case.")
     search: str | None = Field(None, description="Found in user name, name or e-mail.")
+    active: bool = False
+    exclude_active: bool = False
+    blocked: bool = False
+    admins: bool = False
+    without_projects: bool = Field(False, description="Only who is a member of no project.")
+    created_after: Moment = None
+    created_before: Moment = None
+    humans: bool = Field(False, description="All are.")
+    exclude_humans: bool = Field(False, description=f"{NONE} is anything else.")
+    external: bool = Field(False, description=f"{NONE} is.")
+    auditors: bool = Field(False, description=f"{NONE} is.")
+    two_factor: Literal["enabled", "disabled"] | None = Field(None, description=f"{NONE} has it enabled.")
+    public_email: str | None = Field(None, description=f"{NONE} has one.")
+    extern_uid: str | None = Field(None, description=f"{NONE} has one.")
+    provider: str | None = Field(None, description=f"{NONE} has one.")
+    order_by: Literal["id", "name", "username", "created_at"] = "id"
+
+    @property
+    def narrowed(self) -> UserFilter:
+        """The filter that is asked for."""
+        nobody = (self.exclude_humans, self.external, self.auditors, self.two_factor == "enabled")
+        return UserFilter(
+            self.username,
+            self.search,
+            active=self.active,
+            inactive=self.exclude_active,
+            blocked=self.blocked,
+            admins=self.admins,
+            without_projects=self.without_projects,
+            ids=self.ids,
+            created=(self.created_after, self.created_before),
+            none=any((*nobody, self.public_email, self.extern_uid, self.provider)),
+            order_by=self.order_by,
+            descending=self.descending,
+        )
 
 
 class CreateUser(BaseModel):
@@ -46,6 +84,7 @@ class UpdateUser(BaseModel):
     name: str | None = None
     email: str | None = None
     admin: bool | None = None
+    username: str | None = Field(None, description="The one that the user has: it does not change.")
 
 
 def public_fields(user: User, base: str) -> dict[str, object]:
@@ -60,30 +99,35 @@ def public_fields(user: User, base: str) -> dict[str, object]:
     }
 
 
-def all_fields(user: User, base: str) -> dict[str, object]:
+def all_fields(seen: accounts.LastSeen, base: str) -> dict[str, object]:
     """What a user, and administrators, may know of the user."""
-    more = {"email": user.email, "is_admin": user.admin, "bot": user.bot, "created_at": iso(user.created_at)}
-    return public_fields(user, base) | more
+    user, last_used_at = seen
+    return public_fields(user, base) | {
+        "email": user.email,
+        "is_admin": user.admin,
+        "bot": user.bot,
+        "created_at": iso(user.created_at),
+        "last_activity_on": iso_date(last_used_at),
+    }
 
 
 @router.get("/user", summary="Who is signed in")
 async def current_user(request: Request, call: ApiCall) -> dict[str, object]:
     """The account behind the token."""
-    user = await call.read(lambda registry, caller: registry.users.by_id(caller.user_id or -1))
-    if user is None:
-        raise NotFound("User")
-    return all_fields(user, base_url(request))
+    seen = await call.read(accounts.current)
+    return all_fields(seen, base_url(request))
 
 
 @router.get("/users", summary="List users", openapi_extra=query_documented(UserQuery))
 async def list_users(request: Request, call: ApiCall, query: UserQuery = parameters(UserQuery)) -> Response:
-    """For administrators, newest first."""
-    page = await call.read(
-        lambda registry, caller: accounts.page(
-            registry, caller, query.request, username=query.username, text=query.search
-        )
+    """For administrators; for others who know a `username`, with what everybody may know."""
+    narrowed, base = query.narrowed, base_url(request)
+    page, caller = await call.read(
+        lambda registry, caller: (accounts.page(registry, caller, narrowed, query.request), caller)
     )
-    return listing(request, page, lambda user: all_fields(user, base_url(request)))
+    if caller.admin:
+        return listing(request, page, lambda seen: all_fields(seen, base))
+    return listing(request, page, lambda seen: public_fields(seen[0], base))
 
 
 @router.post("/users", status_code=201, summary="Create a user", openapi_extra=documented(CreateUser))
@@ -91,15 +135,16 @@ async def create_user(request: Request, call: ApiCall, new: CreateUser = paramet
     """For administrators."""
     wanted = accounts.NewUser(new.username, new.name, new.email, new.admin)
     user = await call.write(lambda registry, caller: accounts.create(registry, caller, wanted))
-    return all_fields(user, base_url(request))
+    return all_fields((user, None), base_url(request))
 
 
 @router.get("/users/{user_id}", summary="Show a user")
 async def show_user(request: Request, call: ApiCall, user_id: str) -> dict[str, object]:
     """All fields for administrators and for oneself."""
-    user, caller = await call.read(lambda registry, caller: (accounts.find(registry, parse_id(user_id)), caller))
-    present = all_fields if caller.admin or caller.user_id == user.id else public_fields
-    return present(user, base_url(request))
+    seen, caller = await call.read(lambda registry, caller: (accounts.show(registry, parse_id(user_id)), caller))
+    if caller.admin or caller.user_id == seen[0].id:
+        return all_fields(seen, base_url(request))
+    return public_fields(seen[0], base_url(request))
 
 
 @router.put("/users/{user_id}", summary="Change a user", openapi_extra=documented(UpdateUser))
@@ -107,9 +152,9 @@ async def update_user(
     request: Request, call: ApiCall, user_id: str, change: UpdateUser = parameters(UpdateUser)
 ) -> dict[str, object]:
     """For administrators. User names do not change, since projects are addressed by them."""
-    wanted = accounts.UserChange(change.name, change.email, change.admin)
-    user = await call.write(lambda registry, caller: accounts.update(registry, caller, parse_id(user_id), wanted))
-    return all_fields(user, base_url(request))
+    wanted = accounts.UserChange(change.name, change.email, change.admin, change.username)
+    seen = await call.write(lambda registry, caller: accounts.update(registry, caller, parse_id(user_id), wanted))
+    return all_fields(seen, base_url(request))
 
 
 @router.delete("/users/{user_id}", status_code=204, summary="Delete a user")

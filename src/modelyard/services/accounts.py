@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from modelyard.access.identity import Identity, UserState
-from modelyard.clock import DAY, now
+from modelyard.clock import DAY, Milliseconds, now
 from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
+from modelyard.registry.users import UserFilter
 from modelyard.services.authentication import require_admin
 from modelyard.services.names import is_path_segment
 from modelyard.wire.paging import Page, PageRequest
@@ -17,6 +19,8 @@ from modelyard.wire.paging import Page, PageRequest
 MAX_NAME = 255  # characters
 DORMANT_DAYS = 90  # since the last use of a token, after which a user can be deactivated, as in GitLab
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+LastSeen = tuple[User, Milliseconds | None]  # a user, and when a token of theirs was last used
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class UserChange:
     name: str | None = None
     email: str | None = None
     admin: bool | None = None
+    username: str | None = None  # for clients that send what they know; it cannot be another one
 
 
 def create(registry: Registry, caller: Identity, new: NewUser) -> User:
@@ -52,6 +57,19 @@ def create(registry: Registry, caller: Identity, new: NewUser) -> User:
     return user
 
 
+def current(registry: Registry, caller: Identity) -> LastSeen:
+    """The caller's own account, which may be a bot's. Raises NotFound."""
+    user = registry.users.by_id(caller.user_id or -1)
+    if user is None:
+        raise NotFound("User")
+    return last_seen(registry, [user])[0]
+
+
+def show(registry: Registry, user_id: int) -> LastSeen:
+    """The account of that id. Raises as `find` does."""
+    return last_seen(registry, [find(registry, user_id)])[0]
+
+
 def find(registry: Registry, user_id: int) -> User:
     """The account of that id. Raises NotFound, also for the bots of projects."""
     user = registry.users.by_id(user_id)
@@ -60,19 +78,30 @@ def find(registry: Registry, user_id: int) -> User:
     return user
 
 
-def page(
-    registry: Registry, caller: Identity, request: PageRequest, *, username: str | None, text: str | None
-) -> Page[User]:
-    """A page of accounts, for administrators."""
-    require_admin(caller)
-    return registry.users.search(request, username=username, text=text)
+def page(registry: Registry, caller: Identity, narrowed: UserFilter, request: PageRequest) -> Page[LastSeen]:
+    """A page of accounts for administrators; for others of one user name, which is to be known. Raises Forbidden."""
+    if narrowed.username is None or caller.job_project_id is not None:
+        require_admin(caller)
+    if not caller.admin:
+        # What only administrators are told is not to be found out by asking for it.
+        narrowed = replace(narrowed, in_emails=False, admins=False, without_projects=False, created=(None, None))
+    found = registry.users.search(narrowed, request)
+    return found.showing(last_seen(registry, found.items))
 
 
-def update(registry: Registry, caller: Identity, user_id: int, change: UserChange) -> User:
+def last_seen(registry: Registry, users: Sequence[User]) -> list[LastSeen]:
+    """Users with when a token of theirs was last used, as far as it is written."""
+    used = registry.tokens.last_used([user.id for user in users])
+    return [(user, used.get(user.id)) for user in users]
+
+
+def update(registry: Registry, caller: Identity, user_id: int, change: UserChange) -> LastSeen:
     """Change an account. Raises Forbidden, NotFound, InvalidFields, and BadRequest for the last administrator."""
     require_admin(caller)
     registry.locks.accounts()
     user = find(registry, user_id)
+    if change.username is not None and change.username != user.username:
+        raise InvalidFields(username="cannot be changed, as projects are addressed by it")
     _check(change.name, change.email)
     if change.admin is False:
         _keep_an_admin(registry, user)
@@ -81,7 +110,7 @@ def update(registry: Registry, caller: Identity, user_id: int, change: UserChang
     user.email = user.email if change.email is None else change.email
     user.admin = user.admin if change.admin is None else change.admin
     registry.audit.note_changes("user_updated", user, before, _facts(user))
-    return user
+    return last_seen(registry, [user])[0]
 
 
 def delete(registry: Registry, caller: Identity, user_id: int) -> None:

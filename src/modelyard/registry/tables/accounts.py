@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from modelyard.registry.tables.base import NEVER_REUSE_IDS, Base, CreatedAt, Id, UpdatedAt, author, parent
@@ -29,7 +29,7 @@ class Token(Base):
     """A credential; its secret is kept as SHA-256 only."""
 
     __tablename__ = "tokens"
-    __table_args__ = NEVER_REUSE_IDS
+    __table_args__ = (Index(None, "user_id", "last_used_at"), NEVER_REUSE_IDS)
 
     id: Mapped[Id]
     user_id: Mapped[int] = parent("users.id", index=True)
