@@ -3,8 +3,8 @@
 ApiError
 ├── MessageError            {"message": "404 Not Found"}         GitLab's own errors
 │   ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
-│   ├── Conflict 409, PreconditionFailed 412, BodyTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416
-│   ├── TooManyRequests 429
+│   ├── NotAllowed 405, Conflict 409, PreconditionFailed 412, BodyTooLarge 413, UnsupportedMediaType 415
+│   ├── RangeNotSatisfiable 416, TooManyRequests 429
 │   └── InternalError 500, Unavailable 503, InsufficientStorage 507
 ├── InvalidFields 400       {"message": {"path": ["has already been taken"]}}   a record that fails its rules
 ├── ParameterError 400      {"error": "file_name is invalid"}    parameters, routing
@@ -102,6 +102,16 @@ class FileNotFound(MessageError):
 
     status = 404
     default = "404 Not found"
+
+
+class NotAllowed(MessageError):
+    """405 for a thing that the method is not meant for; GitLab's endpoints say so themselves, unlike its router."""
+
+    status = 405
+    default = "405 Method Not Allowed"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Allow": ""})  # RFC 9110 section 15.5.6 wants the header, also where nothing would do
 
 
 class Conflict(MessageError):

@@ -99,6 +99,7 @@ def test_every_writing_route_leaves_an_event(walk: Walk, make_run: Callable[...,
     walk("PUT", f"/projects/{project}/members/{user}", json={"access_level": 30})
     walk("DELETE", f"/projects/{project}/members/{user}")
     access = walk("POST", f"/projects/{project}/access_tokens", json={"name": "t", "scopes": ["api"]})
+    access = walk("POST", f"/projects/{project}/access_tokens/{access['id']}/rotate")
     walk("DELETE", f"/projects/{project}/access_tokens/{access['id']}")
     walk("POST", f"/projects/{project}/job_tokens")
     _walk_models(walk, f"/projects/{project}/{MLFLOW}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, select, update
 
 from modelyard.access.identity import TokenFacts
 from modelyard.access.tokens import TokenKind
 from modelyard.clock import Milliseconds, now
-from modelyard.registry.base import Repository, storable
+from modelyard.registry.base import Ends, Repository, between, contains, storable
 from modelyard.registry.tables import Token, User
 from modelyard.wire.paging import Page, PageRequest
 
@@ -27,6 +29,28 @@ TOKEN_COLUMNS = (
     User.admin,
     User.bot,
 )
+
+# By GitLab's words; whatever has no such value comes last.
+_ORDERED_BY = {
+    "created": Token.created_at,
+    "expires": Token.expires_at,
+    "last_used": Token.last_used_at,
+    "name": Token.name,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFilter:
+    """How a listing of tokens is narrowed and ordered; times are milliseconds."""
+
+    active: bool | None = None
+    revoked: bool | None = None
+    search: str | None = None  # in the name
+    created: Ends = (None, None)
+    expires: Ends = (None, None)
+    last_used: Ends = (None, None)
+    order: str = "created_desc"
+
 
 _TOUCH = (
     update(Token)
@@ -48,19 +72,18 @@ class TokenRepository(Repository):
         """The token of that id."""
         return self.session.get(Token, storable(token_id))
 
-    def page_of_user(self, user_id: int | None, request: PageRequest, *, active: bool | None) -> Page[Token]:
-        """Personal tokens, of one user or of all, newest first."""
-        statement = select(Token).where(Token.kind == TokenKind.PERSONAL).order_by(Token.id.desc())
+    def page_of_user(self, user_id: int | None, narrowed: TokenFilter, request: PageRequest) -> Page[Token]:
+        """Personal tokens, of one user or of all."""
+        statement = select(Token).where(Token.kind == TokenKind.PERSONAL, *_conditions(narrowed))
         if user_id is not None:
             statement = statement.where(Token.user_id == storable(user_id))
-        if active is not None:
-            statement = statement.where(_active(now()) if active else ~_active(now()))
-        return self.page(statement, request)
+        return self.page(statement.order_by(*_orders(narrowed.order)), request)
 
-    def page_of_project(self, project_id: int, request: PageRequest) -> Page[Token]:
-        """A project's access tokens that still work, newest first."""
+    def page_of_project(self, project_id: int, narrowed: TokenFilter, request: PageRequest) -> Page[Token]:
+        """A project's access tokens."""
         mine = (Token.project_id == project_id) & (Token.kind == TokenKind.PROJECT)
-        return self.page(select(Token).where(mine, _active(now())).order_by(Token.id.desc()), request)
+        statement = select(Token).where(mine, *_conditions(narrowed))
+        return self.page(statement.order_by(*_orders(narrowed.order)), request)
 
     def last_used(self, user_ids: Collection[int]) -> dict[int, Milliseconds]:
         """When any token of a user was last used, by the ids of those who used one."""
@@ -77,6 +100,29 @@ class TokenRepository(Repository):
         self.session.add(token)
         self.session.flush()
         return token
+
+
+def _conditions(narrowed: TokenFilter) -> Iterator[ColumnElement[bool]]:
+    if narrowed.active is not None:
+        yield _active(now()) if narrowed.active else ~_active(now())
+    if narrowed.revoked is not None:
+        yield Token.revoked_at.is_not(None) if narrowed.revoked else Token.revoked_at.is_(None)
+    if narrowed.search:
+        yield Token.name.ilike(contains(narrowed.search), escape="\\")
+    for column, ends in (
+        (Token.created_at, narrowed.created),
+        (Token.expires_at, narrowed.expires),
+        (Token.last_used_at, narrowed.last_used),
+    ):
+        yield from between(column, ends)
+
+
+def _orders(order: str) -> tuple[ColumnElement[Any], ...]:
+    word, _, direction = order.rpartition("_")
+    column = _ORDERED_BY[word]
+    if direction == "asc":
+        return column.asc().nulls_last(), Token.id.asc()
+    return column.desc().nulls_last(), Token.id.desc()
 
 
 def _active(at: Milliseconds) -> ColumnElement[bool]:

@@ -78,6 +78,8 @@ ANSWERS: dict[str, Schema] = {
             ("POST", "/personal_access_tokens/{token_id}/rotate", _NEW_TOKEN),
             ("GET", "/projects/{project}/access_tokens", several(_TOKEN)),
             ("POST", "/projects/{project}/access_tokens", _NEW_TOKEN),
+            ("GET", "/projects/{project}/access_tokens/{token_id}", _TOKEN),
+            ("POST", "/projects/{project}/access_tokens/{token_id}/rotate", _NEW_TOKEN),
             ("POST", "/projects/{project}/job_tokens", ref("JobToken")),
             ("GET", "/projects", _PROJECTS),
             ("POST", "/projects", _PROJECT),
@@ -144,6 +146,7 @@ DOWNLOAD = {f"GET {FILE}", f"GET {ARTIFACTS}/artifacts/{{path}}"}
 NOT_OFFERED = {f"POST {ARTIFACTS}/mpu/{{operation}}/{{path}}", f"GET {ARTIFACTS}/presigned/{{path}}"}
 # Refusals beyond those that every operation of its kind has.
 STATUSES: dict[int, set[str]] = {
+    405: {f"POST {API}/projects/{{project}}/access_tokens/{{token_id}}/rotate"},
     409: {f"POST {API}/users", f"POST {API}/projects/{{project}}/members"},
     412: {*UPLOAD, *DOWNLOAD, AUTHORIZE},
     416: DOWNLOAD,
@@ -154,6 +157,7 @@ REASONS = {
     401: "No credential, or one that is not valid.",
     403: "The caller may see the resource, but may not do this.",
     404: "There is nothing of that id or name, or the caller may not know of it.",
+    405: "The token that is presented is none of a project.",
     409: "It is there already.",
     412: "A condition of the request does not hold.",
     413: "The body is larger than any that makes sense here.",

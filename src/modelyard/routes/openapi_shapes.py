@@ -152,8 +152,8 @@ SCHEMAS: dict[str, Schema] = {
         details={"type": "object", "required": ["custom_message"], "properties": {"custom_message": TEXT}},
         created_at=MOMENT,
     ),
-    "Token": also(_TOKEN, access_level=NUMBER),
-    "NewToken": also(record(**_TOKEN["properties"], token=TEXT), access_level=NUMBER),
+    "Token": also(_TOKEN, access_level=maybe(NUMBER)),
+    "NewToken": also(record(**_TOKEN["properties"], token=TEXT), access_level=maybe(NUMBER)),
     "JobToken": record(token=TEXT, expires_at=MOMENT, project_id=NUMBER),
     "Package": also(_PACKAGE, versions=several(_VERSION_LINK)),
     "PackageFile": record(

@@ -12,8 +12,9 @@ from modelyard.access.policy import Role
 from modelyard.access.tokens import Scope
 from modelyard.clock import iso, iso_date
 from modelyard.registry.tables import Token
+from modelyard.registry.tokens import TokenFilter
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import PageQuery, listing
+from modelyard.routes.listing import Moment, PageQuery, listing
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import credentials
 from modelyard.wire.paths import parse_id, parse_project
@@ -62,10 +63,46 @@ class RotateToken(BaseModel):
 
 
 class TokenQuery(PageQuery):
-    """How a listing of tokens is narrowed."""
+    """How a listing of tokens is narrowed and ordered."""
+
+    state: Literal["active", "inactive"] | None = None
+    revoked: bool | None = None
+    search: str | None = Field(None, description="Found in the name.")
+    created_after: Moment = None
+    created_before: Moment = None
+    expires_after: Moment = Field(None, description="Only tokens that expire, at this time or later.")
+    expires_before: Moment = None
+    last_used_after: Moment = Field(None, description="Only tokens that were used, at this time or later.")
+    last_used_before: Moment = None
+    sort: Literal[
+        "created_asc",
+        "created_desc",
+        "expires_asc",
+        "expires_desc",
+        "last_used_asc",
+        "last_used_desc",
+        "name_asc",
+        "name_desc",
+    ] = "created_desc"
+
+    @property
+    def narrowed(self) -> TokenFilter:
+        """The filter that is asked for."""
+        return TokenFilter(
+            active=None if self.state is None else self.state == "active",
+            revoked=self.revoked,
+            search=self.search,
+            created=(self.created_after, self.created_before),
+            expires=(self.expires_after, self.expires_before),
+            last_used=(self.last_used_after, self.last_used_before),
+            order=self.sort,
+        )
+
+
+class PersonalTokenQuery(TokenQuery):
+    """How a listing of personal tokens is narrowed and ordered."""
 
     user_id: int | None = None
-    state: Literal["active", "inactive"] | None = None
 
 
 def token_fields(token: Token) -> dict[str, object]:
@@ -82,6 +119,11 @@ def token_fields(token: Token) -> dict[str, object]:
         "active": credentials.is_active(token),
         "expires_at": iso_date(token.expires_at),
     }
+
+
+def project_token_fields(row: credentials.WithRole) -> dict[str, object]:
+    """A project's token without its secret."""
+    return token_fields(row[0]) | {"access_level": row[1]}
 
 
 def _with_secret(made: credentials.Made) -> dict[str, object]:
@@ -108,15 +150,15 @@ async def create_personal(call: ApiCall, user_id: str, new: CreateToken = parame
 
 
 @router.get(
-    "/personal_access_tokens", summary="List personal access tokens", openapi_extra=query_documented(TokenQuery)
+    "/personal_access_tokens", summary="List personal access tokens", openapi_extra=query_documented(PersonalTokenQuery)
 )
-async def list_personal(request: Request, call: ApiCall, query: TokenQuery = parameters(TokenQuery)) -> Response:
+async def list_personal(
+    request: Request, call: ApiCall, query: PersonalTokenQuery = parameters(PersonalTokenQuery)
+) -> Response:
     """One's own; for administrators everybody's."""
-    active = None if query.state is None else query.state == "active"
+    narrowed = query.narrowed
     page = await call.read(
-        lambda registry, caller: credentials.page_personal(
-            registry, caller, query.request, user_id=query.user_id, active=active
-        )
+        lambda registry, caller: credentials.page_personal(registry, caller, query.user_id, narrowed, query.request)
     )
     return listing(request, page, token_fields)
 
@@ -156,15 +198,19 @@ async def rotate_personal(
 
 
 @router.get(
-    "/projects/{project}/access_tokens", summary="List project access tokens", openapi_extra=query_documented(PageQuery)
+    "/projects/{project}/access_tokens",
+    summary="List project access tokens",
+    openapi_extra=query_documented(TokenQuery),
 )
 async def list_of_project(
-    request: Request, call: ApiCall, project: str, query: PageQuery = parameters(PageQuery)
+    request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
 ) -> Response:
-    """For maintainers: the tokens that still work."""
-    ref = parse_project(project)
-    page = await call.read(lambda registry, caller: credentials.page_of_project(registry, caller, ref, query.request))
-    return listing(request, page, lambda row: token_fields(row[0]) | {"access_level": row[1]})
+    """For maintainers; with `state=active`, those that still work."""
+    ref, narrowed = parse_project(project), query.narrowed
+    page = await call.read(
+        lambda registry, caller: credentials.page_of_project(registry, caller, ref, narrowed, query.request)
+    )
+    return listing(request, page, project_token_fields)
 
 
 @router.post(
@@ -182,6 +228,33 @@ async def create_for_project(
         lambda registry, caller: credentials.create_for_project(registry, caller, ref, new.wanted, new.access_level)
     )
     return _with_secret(made) | {"access_level": int(new.access_level)}
+
+
+@router.get("/projects/{project}/access_tokens/{token_id}", summary="Show a project access token")
+async def show_of_project(call: ApiCall, project: str, token_id: str) -> dict[str, object]:
+    """For maintainers."""
+    ref = parse_project(project)
+    return project_token_fields(
+        await call.read(lambda registry, caller: credentials.find_of_project(registry, caller, ref, parse_id(token_id)))
+    )
+
+
+@router.post(
+    "/projects/{project}/access_tokens/{token_id}/rotate",
+    summary="Replace a project access token",
+    openapi_extra=documented(RotateToken),
+)
+async def rotate_of_project(
+    call: ApiCall, project: str, token_id: str, options: RotateToken = parameters(RotateToken)
+) -> dict[str, object]:
+    """For maintainers, by id; or `self` for the one that is presented, which any project access token may do."""
+    ref = parse_project(project)
+    made, level = await call.write(
+        lambda registry, caller: credentials.rotate_of_project(
+            registry, caller, ref, _token_id(token_id), options.expires_at
+        )
+    )
+    return _with_secret(made) | {"access_level": level}
 
 
 @router.delete("/projects/{project}/access_tokens/{token_id}", status_code=204, summary="Revoke a project access token")

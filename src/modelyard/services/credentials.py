@@ -10,9 +10,10 @@ from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, effective_role
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
 from modelyard.clock import DAY, Milliseconds, iso_date, now, start_of
-from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
+from modelyard.errors import Forbidden, InvalidFields, NotAllowed, NotFound, ParameterError
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project, Token, User
+from modelyard.registry.tokens import TokenFilter
 from modelyard.services import members
 from modelyard.services.authentication import open_project, require_admin
 from modelyard.wire.paging import Page, PageRequest
@@ -27,6 +28,7 @@ EVENTS: dict[str, str] = {  # what the audit trail calls them
 }
 
 Made = tuple[Token, str]  # a token and its secret
+WithRole = tuple[Token, int | None]  # a project's token and its bot's access level there, None when that has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def create_personal(registry: Registry, caller: Identity, user: int | str, new: 
 
 
 def page_personal(
-    registry: Registry, caller: Identity, request: PageRequest, *, user_id: int | None, active: bool | None
+    registry: Registry, caller: Identity, user_id: int | None, narrowed: TokenFilter, request: PageRequest
 ) -> Page[Token]:
     """A page of one's own personal tokens; for administrators of anybody's."""
     _refuse_job(caller)
@@ -57,7 +59,7 @@ def page_personal(
         if user_id is not None and user_id != caller.user_id:
             raise Forbidden
         user_id = caller.user_id
-    return registry.tokens.page_of_user(user_id, request, active=active)
+    return registry.tokens.page_of_user(user_id, narrowed, request)
 
 
 def find_personal(registry: Registry, caller: Identity, token_id: int | None) -> Token:
@@ -66,9 +68,7 @@ def find_personal(registry: Registry, caller: Identity, token_id: int | None) ->
     Raises NotFound, Forbidden for job tokens.
     """
     _refuse_job(caller)
-    wanted = token_id if token_id is not None else caller.token_id or -1
-    registry.locks.token(wanted)
-    token = registry.tokens.by_id(wanted)
+    token = _held(registry, token_id if token_id is not None else caller.token_id)
     mine = token is not None and (token.user_id == caller.user_id or caller.admin)
     if token is None or not mine or token.kind == TokenKind.JOB:
         raise NotFound
@@ -82,21 +82,7 @@ def revoke_personal(registry: Registry, caller: Identity, token_id: int | None) 
 
 def rotate_personal(registry: Registry, caller: Identity, token_id: int | None, expires_on: date | None) -> Made:
     """Replace a token by a new one of the same name and scopes. Raises as `find_personal`; Forbidden if it is dead."""
-    old = find_personal(registry, caller, token_id)
-    if not is_active(old):
-        raise Forbidden("The token is not active")
-    expires_at = _expiry(expires_on) or now() + ROTATED_FOR
-    _revoke(registry, old)
-    fresh = Token(
-        user_id=old.user_id,
-        project_id=old.project_id,
-        kind=old.kind,
-        name=old.name,
-        description=old.description,
-        scopes=old.scopes,
-        expires_at=expires_at - expires_at % DAY,
-    )
-    return _store(registry, fresh)
+    return _rotate(registry, find_personal(registry, caller, token_id), expires_on)
 
 
 def create_for_project(registry: Registry, caller: Identity, ref: ProjectRef, new: NewToken, level: int) -> Made:
@@ -110,21 +96,44 @@ def create_for_project(registry: Registry, caller: Identity, ref: ProjectRef, ne
 
 
 def page_of_project(
-    registry: Registry, caller: Identity, ref: ProjectRef, request: PageRequest
-) -> Page[tuple[Token, int | None]]:
-    """A page of a project's access tokens that still work, each with its bot's access level."""
+    registry: Registry, caller: Identity, ref: ProjectRef, narrowed: TokenFilter, request: PageRequest
+) -> Page[WithRole]:
+    """A page of a project's access tokens, for its maintainers."""
     project, _facts = _manage(registry, caller, ref)
-    page = registry.tokens.page_of_project(project, request)
-    roles = registry.members.levels(project, [token.user_id for token in page.items])
-    return Page([(token, roles.get(token.user_id)) for token in page.items], page.total, request)
+    page = registry.tokens.page_of_project(project, narrowed, request)
+    return page.showing(_with_roles(registry, project, page.items))
+
+
+def find_of_project(registry: Registry, caller: Identity, ref: ProjectRef, token_id: int) -> WithRole:
+    """An access token of a project, for its maintainers. Raises NotFound."""
+    project, _facts = _manage(registry, caller, ref)
+    return _with_roles(registry, project, [_of_project(registry, project, token_id)])[0]
+
+
+def rotate_of_project(
+    registry: Registry, caller: Identity, ref: ProjectRef, token_id: int | None, expires_on: date | None
+) -> tuple[Made, int | None]:
+    """Replace an access token of a project by a new one of the same bot, whose access level comes with it.
+
+    For maintainers, up to their own role; None: the token that was presented, whatever its role. Raises NotFound,
+    NotAllowed if that is none of a project, Forbidden for a role above the caller's and if the token is dead.
+    """
+    if token_id is None:
+        project, facts = open_project(registry, caller, ref, Action.READ)
+        token = _presented(registry, caller, project.id)
+    else:
+        project, facts = open_project(registry, caller, ref, Action.MANAGE)
+        token = _of_project(registry, project.id, token_id)
+    ((_token, level),) = _with_roles(registry, project.id, [token])
+    if token_id is not None and (level or 0) > effective_role(caller, facts):
+        raise Forbidden("The access level is above your own")
+    return _rotate(registry, token, expires_on), level
 
 
 def revoke_of_project(registry: Registry, caller: Identity, ref: ProjectRef, token_id: int) -> None:
     """End a project access token, and its bot's membership with it. Raises NotFound."""
     project, _facts = _manage(registry, caller, ref)
-    token = registry.tokens.by_id(token_id)
-    if token is None or token.project_id != project or token.kind != TokenKind.PROJECT:
-        raise NotFound
+    token = _of_project(registry, project, token_id)
     _revoke(registry, token)
     if membership := registry.members.find(project, token.user_id):
         members.end(registry, *membership)
@@ -155,9 +164,53 @@ def _manage(registry: Registry, caller: Identity, ref: ProjectRef) -> tuple[int,
     return project.id, facts
 
 
+def _held(registry: Registry, token_id: int | None) -> Token | None:
+    """The token of that id, which nobody else changes from now on."""
+    registry.locks.token(token_id or -1)
+    return registry.tokens.by_id(token_id or -1)
+
+
+def _of_project(registry: Registry, project_id: int, token_id: int) -> Token:
+    token = _held(registry, token_id)
+    if token is None or token.project_id != project_id or token.kind != TokenKind.PROJECT:
+        raise NotFound
+    return token
+
+
+def _presented(registry: Registry, caller: Identity, project_id: int) -> Token:
+    token = _held(registry, caller.token_id)
+    if token is None or token.kind != TokenKind.PROJECT:
+        raise NotAllowed
+    if token.project_id != project_id:
+        raise NotFound
+    return token
+
+
+def _with_roles(registry: Registry, project_id: int, tokens: list[Token]) -> list[WithRole]:
+    roles = registry.members.levels(project_id, [token.user_id for token in tokens])
+    return [(token, roles.get(token.user_id)) for token in tokens]
+
+
 def _refuse_job(caller: Identity) -> None:
     if caller.job_project_id is not None:
         raise Forbidden
+
+
+def _rotate(registry: Registry, old: Token, expires_on: date | None) -> Made:
+    if not is_active(old):
+        raise Forbidden("The token is not active")
+    expires_at = _expiry(expires_on) or now() + ROTATED_FOR
+    _revoke(registry, old)
+    fresh = Token(
+        user_id=old.user_id,
+        project_id=old.project_id,
+        kind=old.kind,
+        name=old.name,
+        description=old.description,
+        scopes=old.scopes,
+        expires_at=expires_at - expires_at % DAY,
+    )
+    return _store(registry, fresh)
 
 
 def _revoke(registry: Registry, token: Token) -> None:
