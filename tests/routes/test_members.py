@@ -81,11 +81,110 @@ def test_members_are_listed_for_members(
     assert anonymous.get(members).status_code == 401
 
 
-def test_members_of_a_public_project_are_not_for_strangers(
-    owner: Account, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+@pytest.mark.parametrize("below", ["", "/all", "/{}", "/all/{}"])
+def test_members_are_for_members_alone(
+    owner: Account,
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, Any]],
+    anonymous: httpx.Client,
+    below: str,
 ) -> None:
-    project = make_project(owner, visibility="public")["id"]
-    assert make_user().client.get(f"/projects/{project}/members").status_code == 403
+    for visibility, status in (("public", 403), ("private", 404)):
+        project = make_project(owner, visibility=visibility)["id"]
+        url = f"/projects/{project}/members{below.format(owner.id)}"
+        job = {"JOB-TOKEN": owner.client.post(f"/projects/{project}/job_tokens").json()["token"]}
+        assert make_user().client.get(url).status_code == status
+        assert anonymous.get(url).status_code == 401
+        assert anonymous.get(url, headers=job).status_code == 403
+        guest = make_user()
+        owner.client.post(f"/projects/{project}/members", json={"user_id": guest.id, "access_level": 10})
+        assert guest.client.get(url).status_code == owner.client.head(url).status_code == 200
+
+
+def test_all_members_are_those_of_the_project_as_there_are_no_groups(
+    owner: Account, members: str, make_user: Callable[..., Account], root: httpx.Client
+) -> None:
+    person, gone = make_user(), make_user()
+    for each in (person, gone):
+        owner.client.post(members, json={"user_id": each.id, "access_level": 30, "expires_at": TOMORROW})
+    owner.client.delete(f"{members}/{gone.id}")
+    direct = owner.client.get(members).json()
+    assert owner.client.get(f"{members}/all").json() == root.get(f"{members}/all").json() == direct
+    assert [member["id"] for member in direct] == [owner.id, person.id]
+    for member in direct:
+        assert owner.client.get(f"{members}/all/{member['id']}").json() == member
+    for nobody in (gone.id, 1, 999999, "abc", 2**63):
+        refused = owner.client.get(f"{members}/all/{nobody}")
+        assert (refused.status_code, refused.json()) == (404, {"message": "404 Not Found"})
+    page = owner.client.get(f"{members}/all?per_page=1")
+    assert (len(page.json()), page.headers["x-total"]) == (1, "2")
+    assert page.links["next"]["url"].endswith(f"{members}/all?page=2&per_page=1")
+    assert owner.client.put(f"{members}/all", json={"access_level": 20}).status_code == 404
+
+
+@pytest.mark.parametrize("below", ["", "/all"])
+def test_listed_members_are_narrowed(
+    owner: Account, members: str, make_user: Callable[..., Account], below: str
+) -> None:
+    one, other = make_user(), make_user()
+    for each in (one, other):
+        owner.client.post(members, json={"user_id": each.id, "access_level": 30})
+
+    def listed(query: Any) -> list[int]:
+        answer = owner.client.get(f"{members}{below}", params=query)
+        assert answer.status_code == 200, answer.text
+        found = [member["id"] for member in answer.json()]
+        assert answer.headers["x-total"] == str(len(found))
+        return found
+
+    assert listed({"user_ids[]": [one.id, owner.id, 999999]}) == [owner.id, one.id]
+    assert (
+        listed({"user_ids": f"{one.id},{other.id}"}) == listed({"user_ids": [one.id, other.id]}) == [one.id, other.id]
+    )
+    assert listed({"user_ids": f"{2**70},-1"}) == []
+    assert listed({"user_ids": ""}) == listed({"skip_users": ""}) == [owner.id, one.id, other.id]
+    assert listed({"skip_users[]": [one.id, 2**70]}) == [owner.id, other.id]
+    assert listed({"user_ids": one.id, "query": other.username}) == []
+    assert listed({"state": "active"}) == [owner.id, one.id, other.id]
+    for value in ("x", "1,x", "1.5"):
+        refused = owner.client.get(f"{members}{below}", params={"user_ids": value})
+        assert (refused.status_code, refused.json()) == (400, {"error": "user_ids is invalid"})
+    many = {"user_ids": list(range(100_000))}
+    assert owner.client.request("GET", f"{members}{below}", json=many).json() == {"error": "user_ids is invalid"}
+
+
+def test_nobody_waits_for_a_membership_here(owner: Account, members: str) -> None:
+    awaiting = owner.client.get(f"{members}/all", params={"state": "awaiting"})
+    assert (awaiting.json(), awaiting.headers["x-total"]) == ([], "0")
+    assert owner.client.get(f"{members}/all", params={"state": "gone"}).json() == {
+        "error": "state does not have a valid value"
+    }
+
+
+def test_administrators_see_what_somebody_is_a_member_of(
+    root: httpx.Client,
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, Any]],
+    server: LiveServer,
+) -> None:
+    person = make_user()
+    own, other, ended = make_project(person), make_project(), make_project()
+    for project, level in ((other, 20), (ended, 30)):
+        root.post(f"/projects/{project['id']}/members", json={"user_id": person.id, "access_level": level})
+    with server.app.state.database.writing() as registry:
+        registry.members.find(ended["id"], person.id)[0].expires_at = now()
+    url = f"/users/{person.id}/memberships"
+    listed = root.get(url)
+    assert listed.json() == [
+        {"source_id": own["id"], "source_name": own["name"], "source_type": "Project", "access_level": 50},
+        {"source_id": other["id"], "source_name": other["name"], "source_type": "Project", "access_level": 20},
+    ]
+    assert (root.get(url, params={"type": "Project"}).json(), listed.headers["x-total"]) == (listed.json(), "2")
+    assert [row["source_id"] for row in root.get(url, params={"per_page": 1, "page": 2}).json()] == [other["id"]]
+    assert root.get(url, params={"type": "Namespace"}).json() == []
+    assert root.get(url, params={"type": "Group"}).json() == {"error": "type does not have a valid value"}
+    assert person.client.get(url).json() == {"message": "403 Forbidden"}
+    assert root.get("/users/999999/memberships").json() == {"message": "404 User Not Found"}
 
 
 def test_bad_members_are_refused(owner: Account, members: str, make_user: Callable[..., Account]) -> None:

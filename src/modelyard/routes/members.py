@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
 from modelyard.access.policy import Role
 from modelyard.clock import iso, iso_date
-from modelyard.registry.members import Membership
+from modelyard.registry.members import MemberFilter, Membership
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
-from modelyard.routes.params import documented, empty_is_none, parameters, query_documented
+from modelyard.routes.params import comma_separated, documented, empty_is_none, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.routes.users import public_fields
 from modelyard.services import members
@@ -24,10 +24,27 @@ router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"]
 OptionalDay = Annotated[date | None, BeforeValidator(empty_is_none)]
 
 
+MAX_IDS = 500  # as many as fit into a URL
+UserIds = Annotated[list[int], BeforeValidator(comma_separated), Field(max_length=MAX_IDS)]
+
+
 class MemberQuery(PageQuery):
     """How a listing of members is narrowed."""
 
     query: str | None = Field(None, description="Found in user name or name.")
+    user_ids: UserIds = Field([], description="Only these users.")
+    skip_users: UserIds = Field([], description="None of these users.")
+
+    @property
+    def narrowed(self) -> MemberFilter:
+        """The filter that is asked for."""
+        return MemberFilter(self.query, self.user_ids, self.skip_users)
+
+
+class AllMembersQuery(MemberQuery):
+    """How a listing of members is narrowed, of whom GitLab knows some that wait to become active."""
+
+    state: Literal["active", "awaiting"] | None = Field(None, description="All are active here.")
 
 
 class UpdateMember(BaseModel):
@@ -60,9 +77,23 @@ async def list_members(
     request: Request, call: ApiCall, project: str, query: MemberQuery = parameters(MemberQuery)
 ) -> Response:
     """For the project's members."""
-    ref = parse_project(project)
-    page = await call.read(lambda registry, caller: members.page(registry, caller, ref, query.request, query.query))
-    return listing(request, page, lambda membership: member_fields(membership, base_url(request)))
+    return await _list(request, call, project, query)
+
+
+@router.get("/all", summary="List members, also by inheritance", openapi_extra=query_documented(AllMembersQuery))
+async def list_all_members(
+    request: Request, call: ApiCall, project: str, query: AllMembersQuery = parameters(AllMembersQuery)
+) -> Response:
+    """For the project's members. There are no groups to inherit from, so it is those of the project."""
+    return await _list(request, call, project, query, none=query.state == "awaiting")
+
+
+async def _list(request: Request, call: ApiCall, project: str, query: MemberQuery, *, none: bool = False) -> Response:
+    ref, narrowed, base = parse_project(project), query.narrowed, base_url(request)
+    page = await call.read(
+        lambda registry, caller: members.page(registry, caller, ref, narrowed, query.request, none=none)
+    )
+    return listing(request, page, lambda membership: member_fields(membership, base))
 
 
 @router.post("", status_code=201, summary="Add a member", openapi_extra=documented(CreateMember))
@@ -76,6 +107,7 @@ async def add_member(
     return member_fields(membership, base_url(request))
 
 
+@router.get("/all/{user_id}", summary="Show a member, also by inheritance")
 @router.get("/{user_id}", summary="Show a member")
 async def show_member(request: Request, call: ApiCall, project: str, user_id: str) -> dict[str, object]:
     """For the project's members."""

@@ -64,6 +64,7 @@ ANSWERS: dict[str, Schema] = {
             ("POST", "/users", _USER),
             ("GET", "/users/{user_id}", _ANY_USER),
             ("PUT", "/users/{user_id}", _USER),
+            ("GET", "/users/{user_id}/memberships", several(ref("UserMembership"))),
             *(
                 ("POST", f"/users/{{user_id}}/{change}", {"const": True})
                 for change in ("block", "unblock", "deactivate", "activate")
@@ -89,6 +90,8 @@ ANSWERS: dict[str, Schema] = {
             ("GET", "/projects/{project}/members", several(_MEMBER)),
             ("POST", "/projects/{project}/members", _MEMBER),
             ("GET", "/projects/{project}/members/{user_id}", _MEMBER),
+            ("GET", "/projects/{project}/members/all", several(_MEMBER)),
+            ("GET", "/projects/{project}/members/all/{user_id}", _MEMBER),
             ("PUT", "/projects/{project}/members/{user_id}", _MEMBER),
             ("GET", "/projects/{project}/packages", several(ref("Package"))),
             ("GET", "/projects/{project}/packages/{package_id}", ref("Package")),

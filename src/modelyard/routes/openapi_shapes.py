@@ -136,6 +136,7 @@ SCHEMAS: dict[str, Schema] = {
     "Member": record(
         **_PUBLIC, access_level=NUMBER, created_at=MOMENT, expires_at=maybe(DAY), membership_state={"const": "active"}
     ),
+    "UserMembership": record(source_id=NUMBER, source_name=TEXT, source_type={"const": "Project"}, access_level=NUMBER),
     "SimpleProject": _SIMPLE_PROJECT,
     "Project": also(
         _PROJECT,

@@ -93,6 +93,11 @@ def empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+def comma_separated(value: object) -> object:
+    """What stands before lists: forms and queries may send one as words separated by commas."""
+    return [word for word in value.split(",") if word] if isinstance(value, str) else value
+
+
 def validate(model: type[M], values: dict[str, Any]) -> M:
     """`values` as a `model`; raises ParameterError in the words of GitLab's parameter checks."""
     try:

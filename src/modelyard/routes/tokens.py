@@ -15,7 +15,7 @@ from modelyard.registry.tables import Token
 from modelyard.registry.tokens import TokenFilter
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Moment, PageQuery, listing
-from modelyard.routes.params import documented, parameters, query_documented, stating
+from modelyard.routes.params import comma_separated, documented, parameters, query_documented, stating
 from modelyard.services import credentials
 from modelyard.wire.paths import parse_id, parse_project
 
@@ -25,16 +25,11 @@ SELF = "self"
 HOUR = 3600
 
 
-def _as_list(value: object) -> object:
-    """Forms may send scopes as one word, or as several separated by commas."""
-    return [word for word in value.split(",") if word] if isinstance(value, str) else value
-
-
 class CreateToken(BaseModel):
     """Parameters of a token to be made."""
 
     name: Annotated[str, stating(minLength=1, maxLength=credentials.MAX_NAME, pattern=r"\S")]
-    scopes: Annotated[list[str], BeforeValidator(_as_list), stating(minItems=1, items={"enum": list(Scope)})]
+    scopes: Annotated[list[str], BeforeValidator(comma_separated), stating(minItems=1, items={"enum": list(Scope)})]
     expires_at: date | None = Field(None, description="Day on which it stops working, at midnight UTC.")
     description: str = ""
 

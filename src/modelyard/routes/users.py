@@ -12,13 +12,13 @@ from pydantic import BaseModel, Field
 from modelyard.access.identity import Identity
 from modelyard.clock import iso, iso_date
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import User
+from modelyard.registry.tables import Member, Project, User
 from modelyard.registry.users import UserFilter
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import KeysetQuery, Moment, listing
+from modelyard.routes.listing import KeysetQuery, Moment, PageQuery, listing
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.routes.urls import base_url
-from modelyard.services import accounts
+from modelyard.services import accounts, members
 from modelyard.wire.paths import parse_id
 
 router = APIRouter(prefix="/api/v4", tags=["users"])
@@ -69,6 +69,12 @@ class UserQuery(KeysetQuery):
         )
 
 
+class MembershipQuery(PageQuery):
+    """How a listing of memberships is narrowed."""
+
+    type: Literal["Project", "Namespace"] | None = Field(None, description="All are in projects.")
+
+
 class CreateUser(BaseModel):
     """Parameters of a new account. There are no passwords: people use tokens."""
 
@@ -111,6 +117,17 @@ def all_fields(seen: accounts.LastSeen, base: str) -> dict[str, object]:
     }
 
 
+def membership_fields(row: tuple[Member, Project]) -> dict[str, object]:
+    """A membership as GitLab shows it to administrators."""
+    member, project = row
+    return {
+        "source_id": project.id,
+        "source_name": project.name,
+        "source_type": "Project",
+        "access_level": member.access_level,
+    }
+
+
 @router.get("/user", summary="Who is signed in")
 async def current_user(request: Request, call: ApiCall) -> dict[str, object]:
     """The account behind the token."""
@@ -145,6 +162,20 @@ async def show_user(request: Request, call: ApiCall, user_id: str) -> dict[str, 
     if caller.admin or caller.user_id == seen[0].id:
         return all_fields(seen, base_url(request))
     return public_fields(seen[0], base_url(request))
+
+
+@router.get(
+    "/users/{user_id}/memberships", summary="List a user's memberships", openapi_extra=query_documented(MembershipQuery)
+)
+async def list_memberships(
+    request: Request, call: ApiCall, user_id: str, query: MembershipQuery = parameters(MembershipQuery)
+) -> Response:
+    """For administrators."""
+    none = query.type == "Namespace"
+    page = await call.read(
+        lambda registry, caller: members.page_of_user(registry, caller, parse_id(user_id), query.request, none=none)
+    )
+    return listing(request, page, membership_fields)
 
 
 @router.put("/users/{user_id}", summary="Change a user", openapi_extra=documented(UpdateUser))

@@ -9,10 +9,11 @@ from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, effective_role, require
 from modelyard.clock import Milliseconds, iso_date, now, start_of
 from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound, ParameterError
-from modelyard.registry.members import Membership
+from modelyard.registry.members import MemberFilter, Membership
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Member, Project, User
-from modelyard.services.authentication import open_project
+from modelyard.services import accounts
+from modelyard.services.authentication import open_project, require_admin
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
 
@@ -37,11 +38,26 @@ class MemberChange:
 
 
 def page(
-    registry: Registry, caller: Identity, ref: ProjectRef, request: PageRequest, text: str | None
+    registry: Registry,
+    caller: Identity,
+    ref: ProjectRef,
+    narrowed: MemberFilter,
+    request: PageRequest,
+    *,
+    none: bool = False,
 ) -> Page[Membership]:
-    """A page of a project's members, for its members."""
+    """A page of a project's members, for its members; with `none` an empty one."""
     project, _facts = open_project(registry, caller, ref, Action.READ_MEMBERS)
-    return registry.members.page_of_project(project.id, request, text)
+    return Page([], 0, request) if none else registry.members.page_of_project(project.id, narrowed, request)
+
+
+def page_of_user(
+    registry: Registry, caller: Identity, user_id: int, request: PageRequest, *, none: bool = False
+) -> Page[tuple[Member, Project]]:
+    """A page of a user's memberships, for administrators; with `none` an empty one. Raises Forbidden, NotFound."""
+    require_admin(caller)
+    user = accounts.find(registry, user_id)
+    return Page([], 0, request) if none else registry.members.page_of_user(user.id, request)
 
 
 def show(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int) -> Membership:
