@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, false, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, false, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.access.identity import Identity
@@ -65,6 +65,23 @@ class ProjectRepository(Repository):
         column = ORDERS[narrowed.order_by]
         orders = (column.desc(), Project.id.desc()) if narrowed.descending else (column.asc(), Project.id.asc())
         return self.page(statement.order_by(*orders), request)
+
+    def namespaces(self, identity: Identity, least: Role | None) -> list[str]:
+        """What projects lie in, those of the oldest first.
+
+        Of the projects where the caller has at least that role; None: of those that the caller sees.
+        """
+        oldest = func.min(Project.id)
+        statement = _seen_by(identity).with_only_columns(Project.namespace_path).group_by(Project.namespace_path)
+        if least is not None:
+            statement = statement.where(Member.access_level >= least)
+        return list(self.session.scalars(statement.order_by(oldest)))
+
+    def namespace_seen(self, identity: Identity, path: str) -> str | None:
+        """A namespace as its oldest project spells it, if the caller sees any project in it or below it."""
+        statement = _seen_by(identity).with_only_columns(Project.namespace_path).where(_below(path))
+        found = self.session.scalar(statement.order_by(Project.id).limit(1))
+        return found if found is None else found[: len(path)]
 
     def in_namespace(self, root: str) -> bool:
         """Whether any project lies in the namespace `root` or below it."""

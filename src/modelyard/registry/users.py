@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, exists, false, func, or_, select
@@ -13,6 +13,7 @@ from modelyard.registry.members import in_time
 from modelyard.registry.tables import Member, User
 from modelyard.wire.paging import Page, PageRequest
 
+NAMES_AT_ONCE = 500  # in one statement
 ORDERS = {"id": User.id, "name": User.name, "username": User.username_key, "created_at": User.created_at}
 
 
@@ -68,6 +69,15 @@ class UserRepository(Repository):
         self.session.add(user)
         self.session.flush()
         return user
+
+    def ids_by_name(self, names: Collection[str]) -> dict[str, int]:
+        """The ids of users by their names in lower case, of those names that somebody has."""
+        found: dict[str, int] = {}
+        wanted = sorted(names)
+        for start in range(0, len(wanted), NAMES_AT_ONCE):
+            some = User.username_key.in_(wanted[start : start + NAMES_AT_ONCE])
+            found.update(self.session.execute(select(User.username_key, User.id).where(some)).all())
+        return found
 
     def any(self) -> bool:
         """Whether there is any user at all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelyard.routes.mlflow.common import PREFIX, ROOT
-from modelyard.routes.openapi_shapes import NUMBER, TEXT, Schema, maybe, record, ref, several
+from modelyard.routes.openapi_shapes import FLAG, NUMBER, TEXT, Schema, maybe, record, ref, several
 
 API = "/api/v4"
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
@@ -82,6 +82,9 @@ ANSWERS: dict[str, Schema] = {
             ("GET", "/projects/{project}/access_tokens/{token_id}", _TOKEN),
             ("POST", "/projects/{project}/access_tokens/{token_id}/rotate", _NEW_TOKEN),
             ("POST", "/projects/{project}/job_tokens", ref("JobToken")),
+            ("GET", "/namespaces", several(ref("Namespace"))),
+            ("GET", "/namespaces/{namespace}", ref("Namespace")),
+            ("GET", "/namespaces/{namespace}/exists", record(exists=FLAG, suggests=several(TEXT))),
             ("GET", "/projects", _PROJECTS),
             ("POST", "/projects", _PROJECT),
             ("GET", "/projects/{project}", _PROJECT),
@@ -200,6 +203,7 @@ _NAME: Schema = {  # of one segment of a path; names may have several
 }
 PARAMETERS: dict[str, Schema] = {
     "project": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)+$"}]},
+    "namespace": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)*$"}]},
     "user_id": _ID,
     "event_id": _ID,
     "token_id": {"anyOf": [_ID, {"const": "self"}]},

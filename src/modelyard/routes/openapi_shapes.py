@@ -74,6 +74,16 @@ _TOKEN = record(
     active=FLAG,
     expires_at=maybe(DAY),
 )
+_NAMESPACE = record(
+    id=NUMBER,
+    name=TEXT,
+    path=TEXT,
+    kind={"enum": ["user", "group"]},
+    full_path=TEXT,
+    parent_id=maybe(NUMBER),
+    avatar_url=NOTHING,
+    web_url=URL,
+)
 _SIMPLE_PROJECT = record(
     id=NUMBER,
     name=TEXT,
@@ -84,7 +94,7 @@ _SIMPLE_PROJECT = record(
     visibility={"enum": ["private", "internal", "public"]},
     web_url=URL,
     default_branch=NOTHING,
-    namespace=record(name=TEXT, path=TEXT, kind=TEXT, full_path=TEXT),
+    namespace=ref("Namespace"),
     created_at=MOMENT,
     last_activity_at=MOMENT,
 )
@@ -132,11 +142,20 @@ _DATASET = also(record(name=TEXT, digest=TEXT, source_type=TEXT, source=TEXT), s
 
 SCHEMAS: dict[str, Schema] = {
     "PublicUser": record(**_PUBLIC),
-    "User": record(**_PUBLIC, email=TEXT, is_admin=FLAG, bot=FLAG, created_at=MOMENT, last_activity_on=maybe(DAY)),
+    "User": record(
+        **_PUBLIC,
+        email=TEXT,
+        is_admin=FLAG,
+        bot=FLAG,
+        created_at=MOMENT,
+        last_activity_on=maybe(DAY),
+        namespace_id=maybe(NUMBER),
+    ),
     "Member": record(
         **_PUBLIC, access_level=NUMBER, created_at=MOMENT, expires_at=maybe(DAY), membership_state={"const": "active"}
     ),
     "UserMembership": record(source_id=NUMBER, source_name=TEXT, source_type={"const": "Project"}, access_level=NUMBER),
+    "Namespace": _NAMESPACE,
     "SimpleProject": _SIMPLE_PROJECT,
     "Project": also(
         _PROJECT,

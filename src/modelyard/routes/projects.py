@@ -8,20 +8,19 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from modelyard.access.identity import Identity
-from modelyard.access.policy import Role, Visibility
+from modelyard.access.policy import ProjectFacts, Role, Visibility
 from modelyard.clock import Milliseconds, iso
 from modelyard.registry.base import MAX_INT64
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Project
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import KeysetQuery, Moment, listing
+from modelyard.routes.listing import Id, KeysetQuery, Moment, listing
+from modelyard.routes.namespaces import namespace_fields
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.services import projects
 from modelyard.services.authentication import Seen
-from modelyard.services.projects import Storage
-from modelyard.wire.paging import Page
+from modelyard.services.projects import Shown
 from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
@@ -101,6 +100,7 @@ class CreateProject(BaseModel):
     name: str | None = None
     path: str | None = None
     namespace_path: str | None = Field(None, description="Where it lies; default: one's own user name.")
+    namespace_id: Id = Field(None, description="Where it lies, in place of `namespace_path`.")
     visibility: Visibility = Visibility.PRIVATE
     description: str | None = None
 
@@ -120,9 +120,9 @@ class UpdateProject(BaseModel):
     )
 
 
-def simple_fields(project: Project, base: str) -> dict[str, object]:
+def simple_fields(shown: Shown, base: str) -> dict[str, object]:
     """What tells a project from others, as GitLab shows it."""
-    last = project.namespace_path.rpartition("/")[2]
+    project = shown.project
     return {
         "id": project.id,
         "name": project.name,
@@ -133,40 +133,35 @@ def simple_fields(project: Project, base: str) -> dict[str, object]:
         "visibility": project.visibility,
         "web_url": f"{base}/{project.full_path}",
         "default_branch": None,
-        "namespace": {"name": last, "path": last, "kind": "group", "full_path": project.namespace_path},
+        "namespace": namespace_fields(shown.namespace, base),
         "created_at": iso(project.created_at),
         "last_activity_at": iso(project.updated_at),
     }
 
 
-def project_fields(project: Project, base: str) -> dict[str, object]:
-    """A project as GitLab shows it."""
-    return simple_fields(project, base) | {
+def project_fields(shown: Shown, base: str) -> dict[str, object]:
+    """A project as GitLab shows it, with what else the caller may know."""
+    project = shown.project
+    fields = simple_fields(shown, base) | {
         "archived": False,
         "creator_id": project.creator_id,
         "updated_at": iso(project.updated_at),
         "_links": {"self": f"{base}/api/v4/projects/{project.id}"},
     }
+    if shown.limit_shown:
+        fields["storage_limit"] = project.storage_limit
+    if shown.used is not None:
+        fields["statistics"] = {"storage_size": shown.used, "packages_size": shown.used}
+    return fields
 
 
-def _with_permissions(seen: Seen, storage: Storage, base: str) -> dict[str, object]:
-    project, facts = seen
+def _with_permissions(shown: Shown, facts: ProjectFacts, base: str) -> dict[str, object]:
     access = {"access_level": facts.role} if facts.role is not None else None
-    permissions: dict[str, object] = {"permissions": {"project_access": access, "group_access": None}}
-    return project_fields(project, base) | permissions | _storage_fields(project, storage)
+    return project_fields(shown, base) | {"permissions": {"project_access": access, "group_access": None}}
 
 
-def _storage_fields(project: Project, storage: Storage) -> dict[str, object]:
-    fields: dict[str, object] = {"storage_limit": project.storage_limit} if storage.limit_shown else {}
-    if storage.used is None:
-        return fields
-    return fields | {"statistics": {"storage_size": storage.used, "packages_size": storage.used}}
-
-
-def _seen_with_storage(
-    registry: Registry, caller: Identity, seen: Seen, *, statistics: bool = False
-) -> tuple[Seen, Storage]:
-    return seen, projects.storage_of(registry, caller, [seen[0]], statistics=statistics)[seen[0].id]
+def _shown(registry: Registry, caller: Identity, seen: Seen, *, statistics: bool = False) -> tuple[Shown, ProjectFacts]:
+    return projects.shown(registry, caller, [seen[0]], statistics=statistics)[0], seen[1]
 
 
 @router.get("", summary="List projects", openapi_extra=query_documented(ProjectQuery))
@@ -174,18 +169,12 @@ async def list_projects(request: Request, call: ApiCall, query: ProjectQuery = p
     """Those that the caller sees; anonymous callers see public ones."""
     narrowed = query.narrowed
 
-    def work(registry: Registry, caller: Identity) -> tuple[Page[Project], dict[int, Storage]]:
-        page = projects.page(registry, caller, narrowed, query.request)
-        sizes = query.statistics and not query.simple
-        return page, projects.storage_of(registry, caller, page.items, statistics=sizes)
-
-    page, storage = await call.read_public(work)
-    base = base_url(request)
-    if query.simple:
-        return listing(request, page, lambda project: simple_fields(project, base))
-    return listing(
-        request, page, lambda project: project_fields(project, base) | _storage_fields(project, storage[project.id])
+    sizes = query.statistics and not query.simple
+    page = await call.read_public(
+        lambda registry, caller: projects.page(registry, caller, narrowed, query.request, statistics=sizes)
     )
+    present, base = simple_fields if query.simple else project_fields, base_url(request)
+    return listing(request, page, lambda shown: present(shown, base))
 
 
 @router.post("", status_code=201, summary="Create a project", openapi_extra=documented(CreateProject))
@@ -193,9 +182,11 @@ async def create_project(
     request: Request, call: ApiCall, new: CreateProject = parameters(CreateProject)
 ) -> dict[str, object]:
     """The caller becomes its owner."""
-    wanted = projects.NewProject(new.name, new.path, new.namespace_path, new.visibility, new.description or "")
+    wanted = projects.NewProject(
+        new.name, new.path, new.namespace_path, new.namespace_id, new.visibility, new.description or ""
+    )
     seen = await call.write(
-        lambda registry, caller: _seen_with_storage(registry, caller, projects.create(registry, caller, wanted))
+        lambda registry, caller: _shown(registry, caller, projects.create(registry, caller, wanted))
     )
     return _with_permissions(*seen, base_url(request))
 
@@ -207,9 +198,7 @@ async def show_project(
     """By id, or by URL-encoded path whatever its case."""
     ref, statistics = parse_project(project), query.statistics
     seen = await call.read_public(
-        lambda registry, caller: _seen_with_storage(
-            registry, caller, projects.show(registry, caller, ref), statistics=statistics
-        )
+        lambda registry, caller: _shown(registry, caller, projects.show(registry, caller, ref), statistics=statistics)
     )
     return _with_permissions(*seen, base_url(request))
 
@@ -224,7 +213,7 @@ async def update_project(
         change.name, change.path, change.visibility, change.description, change.storage_limit
     )
     seen = await call.write(
-        lambda registry, caller: _seen_with_storage(registry, caller, projects.update(registry, caller, ref, wanted))
+        lambda registry, caller: _shown(registry, caller, projects.update(registry, caller, ref, wanted))
     )
     return _with_permissions(*seen, base_url(request))
 

@@ -114,6 +114,7 @@ def all_fields(seen: accounts.LastSeen, base: str) -> dict[str, object]:
         "bot": user.bot,
         "created_at": iso(user.created_at),
         "last_activity_on": iso_date(last_used_at),
+        "namespace_id": None if user.bot else user.id,
     }
 
 

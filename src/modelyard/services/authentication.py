@@ -57,6 +57,12 @@ def require_admin(caller: Identity) -> None:
         raise Forbidden
 
 
+def refuse_job(caller: Identity) -> None:
+    """Refuse job tokens, which act in one project alone."""
+    if caller.job_project_id is not None:
+        raise Forbidden
+
+
 def _entered(registry: Registry, credential: str, ref: ProjectRef, action: Action) -> tuple[Identity, ProjectFacts]:
     token, project = registry.locations.find_project(digest_of(credential), ref)
     caller = identify(token, now())

@@ -15,7 +15,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project, Token, User
 from modelyard.registry.tokens import TokenFilter
 from modelyard.services import members
-from modelyard.services.authentication import open_project, require_admin
+from modelyard.services.authentication import open_project, refuse_job, require_admin
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
 
@@ -54,7 +54,7 @@ def page_personal(
     registry: Registry, caller: Identity, user_id: int | None, narrowed: TokenFilter, request: PageRequest
 ) -> Page[Token]:
     """A page of one's own personal tokens; for administrators of anybody's."""
-    _refuse_job(caller)
+    refuse_job(caller)
     if not caller.admin:
         if user_id is not None and user_id != caller.user_id:
             raise Forbidden
@@ -67,7 +67,7 @@ def find_personal(registry: Registry, caller: Identity, token_id: int | None) ->
 
     Raises NotFound, Forbidden for job tokens.
     """
-    _refuse_job(caller)
+    refuse_job(caller)
     token = _held(registry, token_id if token_id is not None else caller.token_id)
     mine = token is not None and (token.user_id == caller.user_id or caller.admin)
     if token is None or not mine or token.kind == TokenKind.JOB:
@@ -189,11 +189,6 @@ def _presented(registry: Registry, caller: Identity, project_id: int) -> Token:
 def _with_roles(registry: Registry, project_id: int, tokens: list[Token]) -> list[WithRole]:
     roles = registry.members.levels(project_id, [token.user_id for token in tokens])
     return [(token, roles.get(token.user_id)) for token in tokens]
-
-
-def _refuse_job(caller: Identity) -> None:
-    if caller.job_project_id is not None:
-        raise Forbidden
 
 
 def _rotate(registry: Registry, old: Token, expires_on: date | None) -> Made:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, Visibility, effective_role, require
-from modelyard.errors import Forbidden, InvalidFields, ParameterError
+from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
-from modelyard.services import members
+from modelyard.services import members, namespaces
 from modelyard.services.authentication import Seen, open_project, require_admin
 from modelyard.services.names import is_path_segment, slug
+from modelyard.services.namespaces import Namespace
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
 
@@ -33,6 +34,7 @@ class NewProject:
     name: str | None = None
     path: str | None = None
     namespace_path: str | None = None  # default: the caller's user name
+    namespace_id: int | None = None  # in place of its path
     visibility: str = Visibility.PRIVATE
     description: str = ""
 
@@ -49,9 +51,11 @@ class ProjectChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
-    """What somebody may know of a project's storage."""
+class Shown:
+    """A project as somebody may know it."""
 
+    project: Project
+    namespace: Namespace
     used: int | None  # bytes of all files; None: not told
     limit_shown: bool
 
@@ -59,7 +63,8 @@ class Storage:
 def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
     """Make a project whose owner is the caller, or the user whose namespace it is in.
 
-    Raises Forbidden for bots, jobs and somebody else's namespace; InvalidFields; ParameterError without any name.
+    Raises Forbidden for bots, jobs and somebody else's namespace; InvalidFields; ParameterError without any name, and
+    for two namespaces.
     """
     if caller.bot or caller.job_project_id is not None:
         raise Forbidden
@@ -67,7 +72,7 @@ def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
     name, path = new.name or new.path, new.path or slug(new.name or "")
     if name is None:
         raise ParameterError("name, path are missing, at least one parameter must be provided")
-    namespace = new.namespace_path or caller.username
+    namespace = _namespace_of(registry, caller, new)
     _check(name, path, new.description)
     _check_namespace(registry, caller, namespace)
     project = Project(
@@ -91,9 +96,12 @@ def show(registry: Registry, caller: Identity, ref: ProjectRef) -> Seen:
     return open_project(registry, caller, ref, Action.READ)
 
 
-def page(registry: Registry, caller: Identity, narrowed: ProjectFilter, request: PageRequest) -> Page[Project]:
+def page(
+    registry: Registry, caller: Identity, narrowed: ProjectFilter, request: PageRequest, *, statistics: bool = False
+) -> Page[Shown]:
     """A page of the projects that the caller sees."""
-    return registry.projects.visible(caller, narrowed, request)
+    found = registry.projects.visible(caller, narrowed, request)
+    return found.showing(shown(registry, caller, found.items, statistics=statistics))
 
 
 def update(registry: Registry, caller: Identity, ref: ProjectRef, change: ProjectChange) -> Seen:
@@ -124,17 +132,19 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, change: Projec
     return project, facts
 
 
-def storage_of(
-    registry: Registry, caller: Identity, shown: Sequence[Project], *, statistics: bool
-) -> dict[int, Storage]:
-    """What the caller may know of the storage of projects that it sees, by their ids; sizes only with `statistics`."""
+def shown(registry: Registry, caller: Identity, seen: Sequence[Project], *, statistics: bool = False) -> list[Shown]:
+    """What the caller may know of projects that it sees; sizes only with `statistics`."""
     told: list[int] = []
-    for project in shown if statistics else ():
+    for project in seen if statistics else ():
         found = registry.projects.find(project.id, caller.user_id)
         if found is not None and effective_role(caller, found[1]) >= Role.REPORTER:
             told.append(project.id)
     used = registry.storage.used_by(told)
-    return {project.id: Storage(used.get(project.id), limit_shown=caller.admin) for project in shown}
+    owners = namespaces.owners_of(registry, [project.namespace_path for project in seen])
+    return [
+        Shown(project, namespaces.at(project.namespace_path, owners), used.get(project.id), limit_shown=caller.admin)
+        for project in seen
+    ]
 
 
 def delete(registry: Registry, caller: Identity, ref: ProjectRef) -> None:
@@ -171,6 +181,17 @@ def _check(name: str, path: str, description: str) -> None:
         raise InvalidFields(path=PATH_RULE)
     if len(description) > MAX_DESCRIPTION:
         raise InvalidFields(description=f"is too long (maximum is {MAX_DESCRIPTION} characters)")
+
+
+def _namespace_of(registry: Registry, caller: Identity, new: NewProject) -> str:
+    if new.namespace_id is None:
+        return new.namespace_path or caller.username
+    if new.namespace_path is not None:
+        raise ParameterError("namespace_id, namespace_path are mutually exclusive")
+    try:
+        return namespaces.show(registry, caller, new.namespace_id).full_path
+    except NotFound as error:
+        raise InvalidFields(namespace="is not valid") from error
 
 
 def _check_namespace(registry: Registry, caller: Identity, namespace: str) -> None:

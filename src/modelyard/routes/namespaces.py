@@ -1,0 +1,93 @@
+"""GitLab's namespaces API."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from modelyard.errors import NotFound
+from modelyard.routes.call import ApiCall
+from modelyard.routes.listing import Id, PageQuery, listing
+from modelyard.routes.params import parameters, query_documented
+from modelyard.routes.urls import base_url
+from modelyard.services import namespaces
+from modelyard.services.namespaces import Namespace, NamespaceFilter, NamespaceRef
+from modelyard.wire.paths import NOBODY, decode_segment, parse_id
+
+router = APIRouter(prefix="/api/v4/namespaces", tags=["namespaces"])
+
+
+class NamespaceQuery(PageQuery):
+    """How a listing of namespaces is narrowed."""
+
+    search: str = Field("", description="Found in the last part of the path.")
+    full_path_search: bool = Field(False, description="Look for `search` in the whole path.")
+    owned_only: bool = Field(False, description="Only one's own, and those with projects that one owns.")
+    top_level_only: bool = Field(False, description="Only those that lie in no other.")
+
+    @property
+    def narrowed(self) -> NamespaceFilter:
+        """The filter that is asked for."""
+        return NamespaceFilter(self.search, self.full_path_search, self.owned_only, self.top_level_only)
+
+
+class ExistenceQuery(BaseModel):
+    """Where a namespace is looked for."""
+
+    parent_id: Id = Field(None, description="Id of the namespace that it would lie in; default: in none.")
+
+
+def namespace_fields(namespace: Namespace, base: str) -> dict[str, object]:
+    """A namespace as GitLab shows it."""
+    last, grouped = namespace.full_path.rpartition("/")[2], namespace.owner_id is None
+    return {
+        "id": namespace.id,
+        "name": last,
+        "path": last,
+        "kind": "group" if grouped else "user",
+        "full_path": namespace.full_path,
+        "parent_id": namespace.parent_id,
+        "avatar_url": None,
+        "web_url": f"{base}/{'groups/' if grouped else ''}{namespace.full_path}",
+    }
+
+
+@router.get("", summary="List namespaces", openapi_extra=query_documented(NamespaceQuery))
+async def list_namespaces(
+    request: Request, call: ApiCall, query: NamespaceQuery = parameters(NamespaceQuery)
+) -> Response:
+    """One's own, and those with projects that one is a member of; for administrators all."""
+    narrowed, base = query.narrowed, base_url(request)
+    page = await call.read(lambda registry, caller: namespaces.page(registry, caller, narrowed, query.request))
+    return listing(request, page, lambda namespace: namespace_fields(namespace, base))
+
+
+@router.get("/{namespace}", summary="Show a namespace")
+async def show_namespace(request: Request, call: ApiCall, namespace: str) -> dict[str, object]:
+    """By id, or by URL-encoded path whatever its case: one's own, or one with a project that one sees."""
+    found = await call.read(lambda registry, caller: namespaces.show(registry, caller, _parse(namespace)))
+    return namespace_fields(found, base_url(request))
+
+
+@router.get("/{namespace}/exists", summary="Whether a namespace exists", openapi_extra=query_documented(ExistenceQuery))
+async def namespace_exists(
+    call: ApiCall, namespace: str, query: ExistenceQuery = parameters(ExistenceQuery)
+) -> dict[str, object]:
+    """By its path; if so, with a path that is free."""
+    exists, suggests = await call.read(
+        lambda registry, caller: namespaces.existence(registry, caller, _decoded(namespace), query.parent_id)
+    )
+    return {"exists": exists, "suggests": suggests}
+
+
+def _parse(segment: str) -> NamespaceRef:
+    text = _decoded(segment)
+    number = parse_id(text)
+    return text if number == NOBODY else number
+
+
+def _decoded(segment: str) -> str:
+    try:
+        return decode_segment(segment)
+    except ValueError as error:
+        raise NotFound("Namespace") from error
