@@ -128,6 +128,65 @@ def test_listings_show_what_one_sees(
     assert seen(person.client, search="no%such_thing") == set()
 
 
+def test_a_users_projects_are_those_in_the_users_namespace_that_one_sees(
+    root: httpx.Client,
+    anonymous: httpx.Client,
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, Any]],
+) -> None:
+    person, member, stranger = make_user(), make_user(), make_user()
+    make_project(make_user(f"{person.username}-2"))
+    make_project(person, namespace_path=f"{person.username}-space")
+    kinds = ("private", "internal", "public")
+    private, internal, public = (make_project(person, visibility=visibility)["id"] for visibility in kinds)
+    below = make_project(person, namespace_path=f"{person.username}/sub")["id"]
+    root.post(f"/projects/{private}/members", json={"user_id": member.id, "access_level": 10})
+
+    def listed(client: httpx.Client, ref: object = person.id, **query: Any) -> list[int]:
+        answer = client.get(f"/users/{ref}/projects", params={"order_by": "id", "sort": "asc"} | query)
+        assert answer.status_code == 200, answer.text
+        return [project["id"] for project in answer.json()]
+
+    everything = [private, internal, public, below]
+    assert listed(person.client) == listed(root) == listed(root, person.username.upper()) == everything
+    assert listed(member.client) == [private, internal, public]
+    assert listed(stranger.client) == [internal, public]
+    assert listed(anonymous) == listed(anonymous, person.username) == listed(root, visibility="public") == [public]
+    assert listed(member.client, membership=True) == [private]
+    assert listed(member.client, owned=True) == listed(root, archived=True) == listed(anonymous, search="none") == []
+    assert listed(person.client, min_access_level=50, id_after=internal) == [public, below]
+    answer = anonymous.get(f"/users/{person.id}/projects?simple=true&per_page=1")
+    (simple,) = answer.json()
+    assert (simple["namespace"]["full_path"], answer.headers["x-total"]) == (person.username, "1")
+    assert "creator_id" not in simple
+    pages = person.client.get(f"/users/{person.username}/projects?pagination=keyset&order_by=id&per_page=3")
+    assert [project["id"] for project in person.client.get(pages.links["next"]["url"]).json()] == [private]
+    assert person.client.head(f"/users/{person.id}/projects").headers["x-total"] == "4"
+
+
+def test_strangers_are_told_of_users_only_by_public_projects(
+    anonymous: httpx.Client,
+    root: httpx.Client,
+    make_user: Callable[..., Account],
+    make_project: Callable[..., dict[str, Any]],
+) -> None:
+    person = make_user()
+    project = make_project(person, visibility="internal")["id"]
+    made = person.client.post(f"/projects/{project}/access_tokens", json={"name": "bot", "scopes": ["api"]}).json()
+    missing = {"message": "404 User Not Found"}
+    for ref in (person.id, person.username, made["user_id"], 999999, "nobody-here", "0", str(2**63), "%FF", "%zz"):
+        refused = anonymous.get(f"/users/{ref}/projects")
+        assert (refused.status_code, refused.json()) == (404, missing), ref
+    for ref in (made["user_id"], 999999, "nobody-here", str(2**63), "%FF"):
+        assert root.get(f"/users/{ref}/projects").json() == missing
+    assert anonymous.get(f"/users/{person.id}/projects", headers={"PRIVATE-TOKEN": "wrong"}).status_code == 401
+    other = make_project(person, visibility="public")["id"]
+    job = {"JOB-TOKEN": person.client.post(f"/projects/{project}/job_tokens").json()["token"]}
+    listed = anonymous.get(f"/users/{person.id}/projects", headers=job).json()
+    assert [each["id"] for each in listed] == [project]
+    assert [each["id"] for each in anonymous.get(f"/users/{person.id}/projects").json()] == [other]
+
+
 def test_a_job_lists_its_own_project_alone(
     anonymous: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from modelyard import __version__
 from tests.conftest import Account
 from tests.live import LiveServer
 
@@ -340,6 +341,11 @@ def test_a_deleted_users_work_stays(
     assert root.get(f"/projects/{project}").json()["creator_id"] is None
 
 
-def test_version_needs_a_credential(root: httpx.Client, anonymous: httpx.Client) -> None:
-    assert set(root.get("/version").json()) == {"version", "revision"}
-    assert anonymous.get("/version").status_code == 401
+def test_version_and_metadata_need_a_credential(root: httpx.Client, anonymous: httpx.Client) -> None:
+    version = root.get("/version").json()
+    assert version == {"version": __version__, "revision": "modelyard"}
+    kubernetes = {"enabled": False, "externalUrl": None, "externalK8sProxyUrl": None, "version": None}
+    assert root.get("/metadata").json() == version | {"kas": kubernetes, "enterprise": False}
+    for path in ("/version", "/metadata"):
+        assert root.head(path).status_code == 200
+        assert anonymous.get(path).status_code == 401

@@ -36,6 +36,7 @@ class ProjectFilter:
     least_role: Role | None = None  # of the caller
     ids: Ends = (None, None)
     updated: Ends = (None, None)  # milliseconds
+    below: str | None = None  # the namespace that they lie in, or below
     none: bool = False  # what no project here can be is asked for
     order_by: str = "created_at"
     descending: bool = True
@@ -156,6 +157,8 @@ def _narrow(statement: Select[Project], narrowed: ProjectFilter) -> Select[Proje
         statement = statement.where(Member.access_level >= Role.OWNER)
     if narrowed.least_role is not None:
         statement = statement.where(Member.access_level >= narrowed.least_role)
+    if narrowed.below is not None:
+        statement = statement.where(_below(narrowed.below))
     if narrowed.none:
         statement = statement.where(false())
     return statement.where(*between(Project.id, narrowed.ids), *between(Project.updated_at, narrowed.updated))

@@ -11,8 +11,8 @@ from modelyard.routes.listing import Id, PageQuery, listing
 from modelyard.routes.params import parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.services import namespaces
-from modelyard.services.namespaces import Namespace, NamespaceFilter, NamespaceRef
-from modelyard.wire.paths import NOBODY, decode_segment, parse_id
+from modelyard.services.namespaces import Namespace, NamespaceFilter
+from modelyard.wire.paths import decode_segment, parse_key
 
 router = APIRouter(prefix="/api/v4/namespaces", tags=["namespaces"])
 
@@ -65,7 +65,7 @@ async def list_namespaces(
 @router.get("/{namespace}", summary="Show a namespace")
 async def show_namespace(request: Request, call: ApiCall, namespace: str) -> dict[str, object]:
     """By id, or by URL-encoded path whatever its case: one's own, or one with a project that one sees."""
-    found = await call.read(lambda registry, caller: namespaces.show(registry, caller, _parse(namespace)))
+    found = await call.read(lambda registry, caller: namespaces.show(registry, caller, parse_key(namespace)))
     return namespace_fields(found, base_url(request))
 
 
@@ -78,12 +78,6 @@ async def namespace_exists(
         lambda registry, caller: namespaces.existence(registry, caller, _decoded(namespace), query.parent_id)
     )
     return {"exists": exists, "suggests": suggests}
-
-
-def _parse(segment: str) -> NamespaceRef:
-    text = _decoded(segment)
-    number = parse_id(text)
-    return text if number == NOBODY else number
 
 
 def _decoded(segment: str) -> str:

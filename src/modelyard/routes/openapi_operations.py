@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelyard.routes.mlflow.common import PREFIX, ROOT
-from modelyard.routes.openapi_shapes import FLAG, NUMBER, TEXT, Schema, maybe, record, ref, several
+from modelyard.routes.openapi_shapes import FLAG, NUMBER, TEXT, URL, Schema, maybe, record, ref, several
 
 API = "/api/v4"
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
@@ -24,6 +24,7 @@ SIGNED_IN: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES
 ANYBODY: list[dict[str, list[str]]] = [*SIGNED_IN, {}]  # who sees what is public
 # Operations that serve anonymous callers too; a test holds that no other does.
 PUBLIC = {
+    f"GET {API}/users/{{user}}/projects",
     f"GET {API}/projects",
     f"GET {API}/projects/{{project}}",
     f"GET {API}/projects/{{project}}/packages",
@@ -45,6 +46,9 @@ _USER, _MEMBER, _PROJECT, _TOKEN, _NEW_TOKEN = map(ref, ("User", "Member", "Proj
 _ANY_USER: Schema = {"anyOf": [_USER, ref("PublicUser")]}
 _PROJECTS = several({"anyOf": [_PROJECT, ref("SimpleProject")]})
 _EVENT = ref("AuditEvent")
+_VERSION = record(version=TEXT, revision=TEXT)
+_KAS = record(enabled=FLAG, externalUrl=maybe(URL), externalK8sProxyUrl=maybe(URL), version=maybe(TEXT))
+_METADATA = record(**_VERSION["properties"], kas=_KAS, enterprise=FLAG)
 _MODEL, _LOGGED = record(registered_model=ref("RegisteredModel")), record(model=ref("LoggedModel"))
 _LATEST = record(model_versions=several(ref("ModelVersion")))
 _CHECKS = several(record(status=TEXT))
@@ -58,13 +62,15 @@ ANSWERS: dict[str, Schema] = {
     **{
         f"{method} {API}{path}": schema
         for method, path, schema in (
-            ("GET", "/version", record(version=TEXT, revision=TEXT)),
+            ("GET", "/version", _VERSION),
+            ("GET", "/metadata", _METADATA),
             ("GET", "/user", _USER),
             ("GET", "/users", several(_ANY_USER)),
             ("POST", "/users", _USER),
             ("GET", "/users/{user_id}", _ANY_USER),
             ("PUT", "/users/{user_id}", _USER),
             ("GET", "/users/{user_id}/memberships", several(ref("UserMembership"))),
+            ("GET", "/users/{user}/projects", _PROJECTS),
             *(
                 ("POST", f"/users/{{user_id}}/{change}", {"const": True})
                 for change in ("block", "unblock", "deactivate", "activate")
@@ -186,7 +192,7 @@ PAGING = {
     "Link": {"schema": TEXT, "required": True, "description": "first, prev, next and last (RFC 8288)."},
 }
 # Listings that have pages by keyset, too, which say no more than where the next one is.
-KEYSET = {f"GET {API}/projects", f"GET {API}/users"}
+KEYSET = {f"GET {API}/projects", f"GET {API}/users", f"GET {API}/users/{{user}}/projects"}
 KEYSET_PAGING = {name: header | {"required": False} for name, header in PAGING.items()}
 VALIDATORS = {"ETag": TEXT_HEADER, "Repr-Digest": {**TEXT_HEADER, "description": "RFC 9530, sha-256."}}
 HEADERS = {
@@ -205,6 +211,7 @@ PARAMETERS: dict[str, Schema] = {
     "project": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)+$"}]},
     "namespace": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)*$"}]},
     "user_id": _ID,
+    "user": {"anyOf": [_ID, {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"}]},
     "event_id": _ID,
     "token_id": {"anyOf": [_ID, {"const": "self"}]},
     "package_id": _ID,

@@ -21,6 +21,7 @@ from modelyard.routes.urls import base_url
 from modelyard.services import projects
 from modelyard.services.authentication import Seen
 from modelyard.services.projects import Shown
+from modelyard.wire.paging import Page
 from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
@@ -53,6 +54,11 @@ class ProjectQuery(KeysetQuery):
     simple: bool = Field(False, description="Show only what tells projects apart.")
     statistics: bool = Field(False, description=STATISTICS)
     order_by: Literal["id", "name", "path", "created_at", "updated_at", "last_activity_at"] = "created_at"
+
+    @property
+    def sized(self) -> bool:
+        """Whether sizes are shown."""
+        return self.statistics and not self.simple
 
     @property
     def narrowed(self) -> ProjectFilter:
@@ -168,11 +174,14 @@ def _shown(registry: Registry, caller: Identity, seen: Seen, *, statistics: bool
 async def list_projects(request: Request, call: ApiCall, query: ProjectQuery = parameters(ProjectQuery)) -> Response:
     """Those that the caller sees; anonymous callers see public ones."""
     narrowed = query.narrowed
-
-    sizes = query.statistics and not query.simple
     page = await call.read_public(
-        lambda registry, caller: projects.page(registry, caller, narrowed, query.request, statistics=sizes)
+        lambda registry, caller: projects.page(registry, caller, narrowed, query.request, statistics=query.sized)
     )
+    return project_listing(request, query, page)
+
+
+def project_listing(request: Request, query: ProjectQuery, page: Page[Shown]) -> Response:
+    """The answer for one page of projects, as simple as it is asked for."""
     present, base = simple_fields if query.simple else project_fields, base_url(request)
     return listing(request, page, lambda shown: present(shown, base))
 

@@ -17,9 +17,10 @@ from modelyard.registry.users import UserFilter
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import KeysetQuery, Moment, PageQuery, listing
 from modelyard.routes.params import documented, parameters, query_documented, stating
+from modelyard.routes.projects import ProjectQuery, project_listing
 from modelyard.routes.urls import base_url
-from modelyard.services import accounts, members
-from modelyard.wire.paths import parse_id
+from modelyard.services import accounts, members, projects
+from modelyard.wire.paths import parse_id, parse_key
 
 router = APIRouter(prefix="/api/v4", tags=["users"])
 
@@ -177,6 +178,20 @@ async def list_memberships(
         lambda registry, caller: members.page_of_user(registry, caller, parse_id(user_id), query.request, none=none)
     )
     return listing(request, page, membership_fields)
+
+
+@router.get("/users/{user}/projects", summary="List a user's projects", openapi_extra=query_documented(ProjectQuery))
+async def list_projects(
+    request: Request, call: ApiCall, user: str, query: ProjectQuery = parameters(ProjectQuery)
+) -> Response:
+    """Of a user, by id or name: those in the user's namespace that the caller sees."""
+    key, narrowed = parse_key(user), query.narrowed
+    page = await call.read_public(
+        lambda registry, caller: projects.page_of_user(
+            registry, caller, key, narrowed, query.request, statistics=query.sized
+        )
+    )
+    return project_listing(request, query, page)
 
 
 @router.put("/users/{user_id}", summary="Change a user", openapi_extra=documented(UpdateUser))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, Visibility, effective_role, require
@@ -102,6 +102,27 @@ def page(
     """A page of the projects that the caller sees."""
     found = registry.projects.visible(caller, narrowed, request)
     return found.showing(shown(registry, caller, found.items, statistics=statistics))
+
+
+def page_of_user(
+    registry: Registry,
+    caller: Identity,
+    user: int | str,
+    narrowed: ProjectFilter,
+    request: PageRequest,
+    *,
+    statistics: bool = False,
+) -> Page[Shown]:
+    """A page of the projects in the namespace of a user, by id or name, that the caller sees. Raises NotFound.
+
+    Strangers are told of users only by their public projects.
+    """
+    owner = registry.users.by_username(user) if isinstance(user, str) else registry.users.by_id(user)
+    if owner is None or owner.bot:
+        raise NotFound("User")
+    if caller.anonymous and registry.projects.namespace_seen(caller, owner.username) is None:
+        raise NotFound("User")
+    return page(registry, caller, replace(narrowed, below=owner.username), request, statistics=statistics)
 
 
 def update(registry: Registry, caller: Identity, ref: ProjectRef, change: ProjectChange) -> Seen:

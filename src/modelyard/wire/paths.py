@@ -70,6 +70,16 @@ def parse_project(segment: str) -> ProjectRef:
     return text if "/" in text else NOBODY
 
 
+def parse_key(segment: str) -> int | str:
+    """An id, or the name of what has no digits for one; what cannot be read becomes NOBODY."""
+    try:
+        text = decode_segment(segment)
+    except ValueError:
+        return NOBODY
+    number = parse_id(text)
+    return text if number == NOBODY else number
+
+
 def parse_owner(segment: str) -> OwnerRef:
     """`:model_version_id`, a version id or `candidate:<iid>`; anything else becomes NOBODY's."""
     text = _decode_id(segment)
