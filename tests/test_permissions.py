@@ -191,6 +191,27 @@ def test_a_read_only_token_reads_and_is_refused_to_write(
     assert answer.json()["error_code"] == "PERMISSION_DENIED"
 
 
+@pytest.mark.parametrize("way", ["query", "header"])
+def test_nobody_acts_for_somebody_else(
+    root: httpx.Client, anonymous: httpx.Client, make_user: Callable[..., Account], way: str
+) -> None:
+    person = make_user()
+    named: dict[str, Any] = {"params" if way == "query" else "headers": {"sudo": person.username}}
+    refusal = {
+        "error": "insufficient_scope",
+        "error_description": "The request requires higher privileges than provided by the access token.",
+        "scope": "sudo",
+    }
+    for method, path in (("GET", "/user"), ("GET", "/projects"), ("HEAD", "/user"), ("POST", "/projects")):
+        refused = root.request(method, path, json={"name": "in-whose-name"}, **named)
+        assert (refused.status_code, refused.json() if method != "HEAD" else refusal) == (403, refusal)
+    assert root.get("/projects", params={"search": "in-whose-name"}).json() == []
+    assert root.get("/user", params={"pseudo": "x"}).status_code == 200
+    wrong = {"PRIVATE-TOKEN": "myd_wrong"} | (named.pop("headers", {}))
+    assert anonymous.get("/user", headers=wrong, **named).status_code == 401
+    assert anonymous.get("/projects", **({"headers": wrong} if way == "header" else named)).status_code == 401
+
+
 def test_a_job_token_acts_in_its_own_project_only(
     anonymous: httpx.Client, files: Callable[[str], str], credential: Callable[[str, str, str], dict[str, str]]
 ) -> None:

@@ -10,12 +10,14 @@ from fastapi import Depends, Request
 
 from modelyard.access.identity import Identity, require_scope
 from modelyard.access.tokens import read_credential
-from modelyard.errors import Unauthorized
+from modelyard.errors import InsufficientScope, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.services.authentication import authenticate
 
 T = TypeVar("T")
+
+SUDO = "sudo"  # GitLab's parameter and header that name somebody else, and the scope that a token needs for it
 
 Work = Callable[[Registry, Identity], T]
 
@@ -26,6 +28,7 @@ class Call:
 
     database: Database
     credential: str | None
+    for_another: bool = False  # whether it is to act for somebody else, which no token may
 
     async def read(self, work: Work[T]) -> T:
         """What `work` reads for a signed-in caller."""
@@ -33,22 +36,32 @@ class Call:
 
     async def read_public(self, work: Work[T]) -> T:
         """What `work` reads for anybody; it must ask the policy what an anonymous caller sees."""
-        return await self.database.read_long(lambda registry: work(registry, authenticate(registry, self.credential)))
+        return await self.database.read_long(lambda registry: work(registry, self._caller(registry)))
 
     async def write(self, work: Work[T], *, any_scope: bool = False) -> T:
         """What `work` changes for a signed-in caller, in one transaction; the token must be one that may write."""
         return await self.database.write(lambda registry: work(registry, self._signed_in(registry, not any_scope)))
 
     def _signed_in(self, registry: Registry, writing: bool) -> Identity:
-        caller = authenticate(registry, self.credential)
+        caller = self._caller(registry)
         if caller.anonymous:
             raise Unauthorized
         require_scope(caller, writing=writing)
         return caller
 
+    def _caller(self, registry: Registry) -> Identity:
+        caller = authenticate(registry, self.credential)
+        if self.for_another:
+            # To go on would do in the caller's name what the client believes to be done in another's.
+            raise Unauthorized if caller.anonymous else InsufficientScope(SUDO)
+        return caller
+
 
 async def _call(request: Request) -> Call:
-    return Call(request.app.state.database, read_credential(request.scope["headers"]))
+    for_another = SUDO in request.headers or (
+        SUDO.encode() in request.scope["query_string"] and SUDO in request.query_params
+    )
+    return Call(request.app.state.database, read_credential(request.scope["headers"]), for_another)
 
 
 ApiCall = Annotated[Call, Depends(_call)]
