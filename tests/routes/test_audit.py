@@ -105,6 +105,7 @@ def test_every_writing_route_leaves_an_event(walk: Walk, make_run: Callable[...,
     _walk_models(walk, f"/projects/{project}/{MLFLOW}")
     _walk_files(walk, project, make_run(project)["iid"])
     walk("DELETE", f"/projects/{project}")
+    walk("POST", f"/projects/user/{user}", json={"name": name})
     walk("DELETE", f"/users/{user}")
     writing = {
         (method, str(route.path))

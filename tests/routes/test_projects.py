@@ -109,6 +109,24 @@ def test_what_an_administrator_makes_in_a_users_namespace_is_the_users(
     assert person.client.get(f"/projects/{made['id']}").json()["permissions"]["project_access"] == {"access_level": 50}
 
 
+def test_an_administrator_makes_a_project_for_a_user(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+    person = make_user()
+    made = root.post(f"/projects/user/{person.id}", json={"name": "For You", "visibility": "internal"})
+    assert made.status_code == 201
+    project = made.json()
+    assert project["path_with_namespace"] == f"{person.username}/for-you"
+    assert person.client.get(f"/projects/{project['id']}").json()["permissions"]["project_access"]["access_level"] == 50
+    body, taken = {"name": "For You"}, {"message": {"path": ["has already been taken"]}}
+    for client, user_id, status, answer in (
+        (root, person.id, 400, taken),
+        (root, 999999, 404, {"message": "404 User Not Found"}),
+        (person.client, person.id, 403, {"message": "403 Forbidden"}),
+    ):
+        refused = client.post(f"/projects/user/{user_id}", json=body)
+        assert (refused.status_code, refused.json()) == (status, answer)
+    assert root.post(f"/projects/user/{person.id}", json={}).status_code == 400
+
+
 def test_listings_show_what_one_sees(
     anonymous: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
@@ -214,6 +232,8 @@ NOWHERE = (
     {"starred": True},
     {"imported": True},
     {"topic": "nlp"},
+    {"topic_id": 1},
+    {"marked_for_deletion_on": "2026-05-01"},
     {"with_issues_enabled": True},
     {"with_merge_requests_enabled": True},
     {"with_programming_language": "Ruby"},

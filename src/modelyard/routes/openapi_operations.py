@@ -93,6 +93,7 @@ ANSWERS: dict[str, Schema] = {
             ("GET", "/namespaces/{namespace}/exists", record(exists=FLAG, suggests=several(TEXT))),
             ("GET", "/projects", _PROJECTS),
             ("POST", "/projects", _PROJECT),
+            ("POST", "/projects/user/{user_id}", _PROJECT),
             ("GET", "/projects/{project}", _PROJECT),
             ("PUT", "/projects/{project}", _PROJECT),
             ("DELETE", "/projects/{project}", ref("Message")),

@@ -22,7 +22,7 @@ from modelyard.services import projects
 from modelyard.services.authentication import Seen
 from modelyard.services.projects import Shown
 from modelyard.wire.paging import Page
-from modelyard.wire.paths import parse_project
+from modelyard.wire.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
 
@@ -48,6 +48,8 @@ class ProjectQuery(KeysetQuery):
     starred: bool = Field(False, description=f"{NONE} is.")
     imported: bool = Field(False, description=f"{NONE} is.")
     topic: str | None = Field(None, description=f"{NONE} has topics.")
+    topic_id: Id = Field(None, description=f"{NONE} has topics.")
+    marked_for_deletion_on: Moment = Field(None, description=f"{NONE} waits for its deletion.")
     with_issues_enabled: bool = Field(False, description=f"{NONE} has issues.")
     with_merge_requests_enabled: bool = Field(False, description=f"{NONE} has merge requests.")
     with_programming_language: str | None = Field(None, description=f"{NONE} has a repository.")
@@ -69,6 +71,8 @@ class ProjectQuery(KeysetQuery):
             self.starred,
             self.imported,
             self.topic,
+            self.topic_id is not None,
+            self.marked_for_deletion_on is not None,
             self.with_issues_enabled,
             self.with_merge_requests_enabled,
             self.with_programming_language,
@@ -109,6 +113,13 @@ class CreateProject(BaseModel):
     namespace_id: Id = Field(None, description="Where it lies, in place of `namespace_path`.")
     visibility: Visibility = Visibility.PRIVATE
     description: str | None = None
+
+    @property
+    def wanted(self) -> projects.NewProject:
+        """The project as the service takes it."""
+        return projects.NewProject(
+            self.name, self.path, self.namespace_path, self.namespace_id, self.visibility, self.description or ""
+        )
 
 
 class UpdateProject(BaseModel):
@@ -191,11 +202,23 @@ async def create_project(
     request: Request, call: ApiCall, new: CreateProject = parameters(CreateProject)
 ) -> dict[str, object]:
     """The caller becomes its owner."""
-    wanted = projects.NewProject(
-        new.name, new.path, new.namespace_path, new.namespace_id, new.visibility, new.description or ""
-    )
     seen = await call.write(
-        lambda registry, caller: _shown(registry, caller, projects.create(registry, caller, wanted))
+        lambda registry, caller: _shown(registry, caller, projects.create(registry, caller, new.wanted))
+    )
+    return _with_permissions(*seen, base_url(request))
+
+
+@router.post(
+    "/user/{user_id}", status_code=201, summary="Create a project for a user", openapi_extra=documented(CreateProject)
+)
+async def create_project_for(
+    request: Request, call: ApiCall, user_id: str, new: CreateProject = parameters(CreateProject)
+) -> dict[str, object]:
+    """For administrators; the user becomes its owner."""
+    seen = await call.write(
+        lambda registry, caller: _shown(
+            registry, caller, projects.create_for(registry, caller, parse_id(user_id), new.wanted)
+        )
     )
     return _with_permissions(*seen, base_url(request))
 

@@ -11,7 +11,7 @@ from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
-from modelyard.services import members, namespaces
+from modelyard.services import accounts, members, namespaces
 from modelyard.services.authentication import Seen, open_project, require_admin
 from modelyard.services.names import is_path_segment, slug
 from modelyard.services.namespaces import Namespace
@@ -89,6 +89,12 @@ def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
     registry.audit.note("project_created", project, facts, entity=project)
     mine = _add_owner(registry, caller, project) == caller.user_id
     return project, ProjectFacts(project.id, project.full_path, project.visibility, Role.OWNER if mine else None)
+
+
+def create_for(registry: Registry, caller: Identity, user_id: int, new: NewProject) -> Seen:
+    """Make a project in the namespace of a user, who owns it, as an administrator. Raises as `create`; NotFound."""
+    require_admin(caller)
+    return create(registry, caller, replace(new, namespace_path=accounts.find(registry, user_id).username))
 
 
 def show(registry: Registry, caller: Identity, ref: ProjectRef) -> Seen:

@@ -194,6 +194,23 @@ def flow_projects_are_made_in_namespaces_and_listed_by_user(yard: Yard) -> None:
     assert server.projects.list(archived=True) == server.projects.list(starred=True) == []
 
 
+def flow_a_project_is_made_for_a_user(yard: Yard) -> None:
+    user = make_user(connected(), yard, "vera")
+    made = user.projects.create({"name": "q", "visibility": "internal"})
+    assert (made.path_with_namespace, made.visibility) == (f"{user.username}/q", "internal")
+
+
+def flow_nothing_is_done_in_the_wrong_name(yard: Yard) -> None:
+    server = connected()
+    user = make_user(server, yard, "sofja")
+    try:
+        server.projects.create({"name": f"for-{user.username}"}, sudo=user.username)
+    except gitlab.exceptions.GitlabCreateError as error:
+        assert error.response_code == 403
+    else:
+        raise AssertionError("root made what the client believes to be another's")
+
+
 def flow_projects_go_while_they_are_listed_by_keyset(yard: Yard) -> None:
     server = connected()
     user = make_user(server, yard, "emmy")
