@@ -1,4 +1,4 @@
-"""GitLab's tokens: personal ones, a project's, and short-lived ones for jobs."""
+"""GitLab's personal access tokens, and what all tokens share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
-from modelyard.access.policy import Role
 from modelyard.access.tokens import Scope
 from modelyard.clock import iso, iso_date
 from modelyard.registry.tables import Token
@@ -17,12 +16,11 @@ from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Moment, PageQuery, listing
 from modelyard.routes.params import comma_separated, documented, parameters, query_documented, stating
 from modelyard.services import credentials
-from modelyard.wire.paths import parse_id, parse_project
+from modelyard.wire.paths import parse_id
 
 router = APIRouter(prefix="/api/v4", tags=["tokens"])
 
 SELF = "self"
-HOUR = 3600
 
 
 class CreateToken(BaseModel):
@@ -37,18 +35,6 @@ class CreateToken(BaseModel):
     def wanted(self) -> credentials.NewToken:
         """The token as the service takes it."""
         return credentials.NewToken(self.name, tuple(self.scopes), self.expires_at, self.description)
-
-
-class CreateProjectToken(CreateToken):
-    """Parameters of a project access token."""
-
-    access_level: Role = Role.MAINTAINER
-
-
-class CreateJobToken(BaseModel):
-    """Parameters of a job token."""
-
-    expires_in: int = Field(HOUR, ge=1, le=24 * HOUR, description="Seconds.")
 
 
 class RotateToken(BaseModel):
@@ -116,16 +102,13 @@ def token_fields(token: Token) -> dict[str, object]:
     }
 
 
-def project_token_fields(row: credentials.WithRole) -> dict[str, object]:
-    """A project's token without its secret."""
-    return token_fields(row[0]) | {"access_level": row[1]}
-
-
-def _with_secret(made: credentials.Made) -> dict[str, object]:
+def with_secret(made: credentials.Made) -> dict[str, object]:
+    """A token that was made, with its secret."""
     return token_fields(made[0]) | {"token": made[1]}
 
 
-def _token_id(text: str) -> int | None:
+def token_ref(text: str) -> int | None:
+    """A token's id; None for `self`, the one that is presented."""
     return None if text == SELF else parse_id(text)
 
 
@@ -137,7 +120,7 @@ def _token_id(text: str) -> int | None:
 )
 async def create_personal(call: ApiCall, user_id: str, new: CreateToken = parameters(CreateToken)) -> dict[str, object]:
     """For administrators. The secret is shown this once."""
-    return _with_secret(
+    return with_secret(
         await call.write(
             lambda registry, caller: credentials.create_personal(registry, caller, parse_id(user_id), new.wanted)
         )
@@ -162,7 +145,7 @@ async def list_personal(
 async def show_personal(call: ApiCall, token_id: str) -> dict[str, object]:
     """By id, or `self` for the one that is presented."""
     return token_fields(
-        await call.read(lambda registry, caller: credentials.find_personal(registry, caller, _token_id(token_id)))
+        await call.read(lambda registry, caller: credentials.find_personal(registry, caller, token_ref(token_id)))
     )
 
 
@@ -170,7 +153,7 @@ async def show_personal(call: ApiCall, token_id: str) -> dict[str, object]:
 async def revoke_personal(call: ApiCall, token_id: str) -> Response:
     """By id, or `self` for the one that is presented, which any token may do to itself."""
     await call.write(
-        lambda registry, caller: credentials.revoke_personal(registry, caller, _token_id(token_id)),
+        lambda registry, caller: credentials.revoke_personal(registry, caller, token_ref(token_id)),
         any_scope=token_id == SELF,
     )
     return Response(status_code=204)
@@ -183,95 +166,10 @@ async def rotate_personal(
     call: ApiCall, token_id: str, options: RotateToken = parameters(RotateToken)
 ) -> dict[str, object]:
     """Revoke a token and make another of the same name and scopes."""
-    return _with_secret(
+    return with_secret(
         await call.write(
             lambda registry, caller: credentials.rotate_personal(
-                registry, caller, _token_id(token_id), options.expires_at
+                registry, caller, token_ref(token_id), options.expires_at
             )
         )
     )
-
-
-@router.get(
-    "/projects/{project}/access_tokens",
-    summary="List project access tokens",
-    openapi_extra=query_documented(TokenQuery),
-)
-async def list_of_project(
-    request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
-) -> Response:
-    """For maintainers; with `state=active`, those that still work."""
-    ref, narrowed = parse_project(project), query.narrowed
-    page = await call.read(
-        lambda registry, caller: credentials.page_of_project(registry, caller, ref, narrowed, query.request)
-    )
-    return listing(request, page, project_token_fields)
-
-
-@router.post(
-    "/projects/{project}/access_tokens",
-    status_code=201,
-    summary="Create a project access token",
-    openapi_extra=documented(CreateProjectToken),
-)
-async def create_for_project(
-    call: ApiCall, project: str, new: CreateProjectToken = parameters(CreateProjectToken)
-) -> dict[str, object]:
-    """For maintainers: a token for a bot that has the given role. The secret is shown this once."""
-    ref = parse_project(project)
-    made = await call.write(
-        lambda registry, caller: credentials.create_for_project(registry, caller, ref, new.wanted, new.access_level)
-    )
-    return _with_secret(made) | {"access_level": int(new.access_level)}
-
-
-@router.get("/projects/{project}/access_tokens/{token_id}", summary="Show a project access token")
-async def show_of_project(call: ApiCall, project: str, token_id: str) -> dict[str, object]:
-    """For maintainers."""
-    ref = parse_project(project)
-    return project_token_fields(
-        await call.read(lambda registry, caller: credentials.find_of_project(registry, caller, ref, parse_id(token_id)))
-    )
-
-
-@router.post(
-    "/projects/{project}/access_tokens/{token_id}/rotate",
-    summary="Replace a project access token",
-    openapi_extra=documented(RotateToken),
-)
-async def rotate_of_project(
-    call: ApiCall, project: str, token_id: str, options: RotateToken = parameters(RotateToken)
-) -> dict[str, object]:
-    """For maintainers, by id; or `self` for the one that is presented, which any project access token may do."""
-    ref = parse_project(project)
-    made, level = await call.write(
-        lambda registry, caller: credentials.rotate_of_project(
-            registry, caller, ref, _token_id(token_id), options.expires_at
-        )
-    )
-    return _with_secret(made) | {"access_level": level}
-
-
-@router.delete("/projects/{project}/access_tokens/{token_id}", status_code=204, summary="Revoke a project access token")
-async def revoke_of_project(call: ApiCall, project: str, token_id: str) -> Response:
-    """For maintainers."""
-    ref = parse_project(project)
-    await call.write(lambda registry, caller: credentials.revoke_of_project(registry, caller, ref, parse_id(token_id)))
-    return Response(status_code=204)
-
-
-@router.post(
-    "/projects/{project}/job_tokens",
-    status_code=201,
-    summary="Create a job token",
-    openapi_extra=documented(CreateJobToken),
-)
-async def create_for_job(
-    call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)
-) -> dict[str, object]:
-    """A short-lived token that acts for the caller in this project alone, as GitLab's CI job tokens do."""
-    ref = parse_project(project)
-    token, secret = await call.write(
-        lambda registry, caller: credentials.create_for_job(registry, caller, ref, new.expires_in * 1000)
-    )
-    return {"token": secret, "expires_at": iso(token.expires_at), "project_id": token.project_id}

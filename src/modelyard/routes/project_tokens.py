@@ -1,0 +1,121 @@
+"""GitLab's tokens of a project: access tokens for bots, and short-lived ones for jobs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from modelyard.access.policy import Role
+from modelyard.clock import iso
+from modelyard.routes.call import ApiCall
+from modelyard.routes.listing import listing
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.tokens import CreateToken, RotateToken, TokenQuery, token_fields, token_ref, with_secret
+from modelyard.services import credentials
+from modelyard.wire.paths import parse_id, parse_project
+
+router = APIRouter(prefix="/api/v4/projects/{project}", tags=["tokens"])
+
+HOUR = 3600
+
+
+class CreateProjectToken(CreateToken):
+    """Parameters of a project access token."""
+
+    access_level: Role = Role.MAINTAINER
+
+
+class CreateJobToken(BaseModel):
+    """Parameters of a job token."""
+
+    expires_in: int = Field(HOUR, ge=1, le=24 * HOUR, description="Seconds.")
+
+
+def project_token_fields(row: credentials.WithRole) -> dict[str, object]:
+    """A project's token without its secret."""
+    return token_fields(row[0]) | {"access_level": row[1]}
+
+
+@router.get(
+    "/access_tokens",
+    summary="List project access tokens",
+    openapi_extra=query_documented(TokenQuery),
+)
+async def list_of_project(
+    request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
+) -> Response:
+    """For maintainers; with `state=active`, those that still work."""
+    ref, narrowed = parse_project(project), query.narrowed
+    page = await call.read(
+        lambda registry, caller: credentials.page_of_project(registry, caller, ref, narrowed, query.request)
+    )
+    return listing(request, page, project_token_fields)
+
+
+@router.post(
+    "/access_tokens",
+    status_code=201,
+    summary="Create a project access token",
+    openapi_extra=documented(CreateProjectToken),
+)
+async def create_for_project(
+    call: ApiCall, project: str, new: CreateProjectToken = parameters(CreateProjectToken)
+) -> dict[str, object]:
+    """For maintainers: a token for a bot that has the given role. The secret is shown this once."""
+    ref = parse_project(project)
+    made = await call.write(
+        lambda registry, caller: credentials.create_for_project(registry, caller, ref, new.wanted, new.access_level)
+    )
+    return with_secret(made) | {"access_level": int(new.access_level)}
+
+
+@router.get("/access_tokens/{token_id}", summary="Show a project access token")
+async def show_of_project(call: ApiCall, project: str, token_id: str) -> dict[str, object]:
+    """For maintainers."""
+    ref = parse_project(project)
+    return project_token_fields(
+        await call.read(lambda registry, caller: credentials.find_of_project(registry, caller, ref, parse_id(token_id)))
+    )
+
+
+@router.post(
+    "/access_tokens/{token_id}/rotate",
+    summary="Replace a project access token",
+    openapi_extra=documented(RotateToken),
+)
+async def rotate_of_project(
+    call: ApiCall, project: str, token_id: str, options: RotateToken = parameters(RotateToken)
+) -> dict[str, object]:
+    """For maintainers, by id; or `self` for the one that is presented, which any project access token may do."""
+    ref = parse_project(project)
+    made, level = await call.write(
+        lambda registry, caller: credentials.rotate_of_project(
+            registry, caller, ref, token_ref(token_id), options.expires_at
+        )
+    )
+    return with_secret(made) | {"access_level": level}
+
+
+@router.delete("/access_tokens/{token_id}", status_code=204, summary="Revoke a project access token")
+async def revoke_of_project(call: ApiCall, project: str, token_id: str) -> Response:
+    """For maintainers."""
+    ref = parse_project(project)
+    await call.write(lambda registry, caller: credentials.revoke_of_project(registry, caller, ref, parse_id(token_id)))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/job_tokens",
+    status_code=201,
+    summary="Create a job token",
+    openapi_extra=documented(CreateJobToken),
+)
+async def create_for_job(
+    call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)
+) -> dict[str, object]:
+    """A short-lived token that acts for the caller in this project alone, as GitLab's CI job tokens do."""
+    ref = parse_project(project)
+    token, secret = await call.write(
+        lambda registry, caller: credentials.create_for_job(registry, caller, ref, new.expires_in * 1000)
+    )
+    return {"token": secret, "expires_at": iso(token.expires_at), "project_id": token.project_id}
