@@ -1,8 +1,9 @@
-"""Taking all room of a small disk, and giving it back."""
+"""Taking all room of a small disk, and giving it back; what SQLite says of a disk."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -30,3 +31,10 @@ def make_room(disk: Path) -> None:
     """Remove what `fill` and `fill_names` have left."""
     for each in disk.glob("other*"):
         each.unlink()
+
+
+def sqlite_error(code: int, message: str = "disk I/O error") -> sqlite3.OperationalError:
+    """An error as SQLite raises it, which alone sets the code."""
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error

@@ -17,14 +17,9 @@ from modelyard.registry.backends.sqlite_files import explained
 from modelyard.registry.backends.sqlite_full_disk import connect_alone
 from modelyard.registry.dialects import is_out_of_space
 from modelyard.registry.engine import Database
+from tests.disks import sqlite_error
 
 pytestmark = pytest.mark.sqlite
-
-
-def sqlite_error(code: int, message: str = "disk I/O error") -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError(message)
-    error.sqlite_errorcode = code
-    return error
 
 
 def refusing(number: int) -> Callable[..., object]:

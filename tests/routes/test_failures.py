@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError, TimeoutError
 
 from modelyard.blobs.store import StoreUnavailable
+from tests.disks import sqlite_error
 from tests.live import LiveServer, running
 
 
@@ -60,7 +61,7 @@ def failed(error: Exception) -> OperationalError:
     [
         (failed(sqlite3.OperationalError("database is locked")), 503, "503 Service Unavailable"),
         (failed(sqlite3.OperationalError("disk I/O error")), 503, "503 Service Unavailable"),
-        (failed(sqlite3.OperationalError("database or disk is full")), 507, "507 Insufficient Storage"),
+        (failed(sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full")), 507, "507 Insufficient Storage"),
         (failed(psycopg.errors.DiskFull()), 507, "507 Insufficient Storage"),
         (failed(psycopg.errors.QueryCanceled()), 503, "503 Service Unavailable"),
         (TimeoutError("every connection is taken"), 503, "503 Service Unavailable"),
@@ -100,7 +101,7 @@ def test_a_store_that_cannot_be_written_is_503_and_records_nothing(
 def test_a_record_that_fails_leaves_no_file(
     yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+    full = OperationalError("INSERT", {}, sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full"))
     monkeypatch.setattr("modelyard.registry.packages.PackageRepository.add_file", raising(full))
     assert root.put(file, content=b"other").status_code == 507
     assert root.get(file).content == b"content"
