@@ -40,7 +40,7 @@ def test_a_logged_model_has_a_name_even_without_one(mlflow: Mlflow) -> None:
         ({"experiment_id": "0", "source_run_id": "x"}, 404),
         ({"experiment_id": "0", "params": [{"key": "p", "value": "v" * 65_537}]}, 400),
         ({"experiment_id": "0", "tags": [{"key": "", "value": "v"}]}, 400),
-        ({"experiment_id": "0", "name": "n" * 256}, 400),
+        ({"experiment_id": "0", "name": "n" * 501}, 400),
         ({}, 400),
     ],
 )

@@ -34,13 +34,13 @@ def test_a_model_is_registered_with_an_experiment_of_its_own(root: httpx.Client,
     assert refusal(taken) == "RESOURCE_ALREADY_EXISTS"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "é", "a/", "x" * 256, "a\nb", "//"])
-def test_model_names_follow_gitlabs_pattern(root: httpx.Client, base: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "@scope/m", "a:b", "a/", "x" * 501, "a\nb", "//"])
+def test_model_names_follow_mlflows_rule(root: httpx.Client, base: str, name: str) -> None:
     assert refusal(root.post(f"{base}/registered-models/create", json={"name": name})) == "INVALID_PARAMETER_VALUE"
 
 
-@pytest.mark.parametrize("name", ["m", "@scope/m", "a.b-c_d/e+f/g", "m@v1"])
-def test_names_that_the_pattern_allows(root: httpx.Client, base: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["m", "a b", "é", "a.b-c_d+e & f", "m@v1", "x" * 500])
+def test_names_that_the_rule_allows(root: httpx.Client, base: str, name: str) -> None:
     assert root.post(f"{base}/registered-models/create", data={"name": name}).status_code == 200
 
 

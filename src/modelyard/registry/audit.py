@@ -36,7 +36,7 @@ from modelyard.wire.paging import Page, PageRequest
 
 PROJECT = "Project"
 NOBODY = -1  # GitLab's author id where no account is behind a change
-MAX_VALUE = 255  # characters of a value before or after a change that are kept
+MAX_VALUE = 500  # characters of a value before or after a change that are kept: a whole name
 PRUNED_AT_ONCE = 1000  # so that other writers need not wait long
 
 

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, bindparam, func
+from sqlalchemy import SQLColumnExpression, bindparam
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.compiler import compiles
@@ -31,6 +31,19 @@ class like(GenericFunction[bool]):  # noqa: N801 - it reads as SQL does
         super().__init__(column, bindparam(None, pattern), bindparam(None, _glob(pattern)))
 
 
+class ilike(GenericFunction[bool]):  # noqa: N801
+    """`like` whatever the case, of all letters that the database knows; SQLite is taught Unicode's (see `teach_case`).
+
+    A pattern always matches the text that it was made from.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+    def __init__(self, column: SQLColumnExpression[str], pattern: str) -> None:
+        super().__init__(column, bindparam(None, pattern), bindparam(None, _glob(pattern.lower())))
+
+
 class position(GenericFunction[int]):  # noqa: N801
     """Where `needle` begins in `text`, counted from 1; 0 when it is not there. Arguments: text, needle."""
 
@@ -50,6 +63,19 @@ def _like_postgresql(element: like, compiler: SQLCompiler, **options: Any) -> st
     return f"{column} LIKE {pattern} ESCAPE ''"
 
 
+@compiles(ilike, "sqlite")
+def _ilike_sqlite(element: ilike, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    column, _pattern, glob = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"lower({column}) GLOB {glob}"
+
+
+@compiles(ilike, "postgresql")
+def _ilike_postgresql(element: ilike, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    column, pattern, _glob_pattern = (compiler.process(clause, **options) for clause in element.clauses)
+    # Texts are of collation C, which knows the case of ASCII alone.
+    return f"({column}) COLLATE \"default\" ILIKE {pattern} ESCAPE ''"
+
+
 @compiles(position, "sqlite")
 def _position_sqlite(element: position, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
     return f"instr({compiler.process(element.clauses, **options)})"
@@ -60,9 +86,9 @@ def _position_postgresql(element: position, compiler: SQLCompiler, **options: An
     return f"strpos({compiler.process(element.clauses, **options)})"
 
 
-def ilike(column: SQLColumnExpression[str], pattern: str) -> ColumnElement[bool]:
-    """`like` whatever the case, that of letters beyond ASCII only where the database knows them."""
-    return like(func.lower(column), pattern.lower())
+def teach_case(connection: sqlite3.Connection) -> None:
+    """Have a connection to SQLite lower all letters; by itself it knows those of ASCII."""
+    connection.create_function("lower", 1, lambda text: text and str(text).lower(), deterministic=True)
 
 
 def upsert(dialect: str, table: type[Any]) -> sqlite.Insert | postgresql.Insert:

@@ -52,6 +52,13 @@ def create_experiment(
     _check_name(name)
     check_tags(tags)
     _check_free(registry, project_id, name)
+    return add_experiment(registry, caller, project_id, name, tags)
+
+
+def add_experiment(
+    registry: Registry, caller: Identity, project_id: int, name: str, tags: Mapping[str, str]
+) -> Experiment:
+    """Make an experiment with the next iid of its project; its name must be free."""
     iid = registry.projects.next_experiment_iid(project_id)
     experiment = Experiment(project_id=project_id, iid=iid, name=name, user_id=caller.user_id)
     return registry.experiments.add(experiment, tags)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from modelyard.errors import InvalidValue
 
 MAX_EXPERIMENT_NAME = 500
-MAX_MODEL_NAME = 255
+MAX_MODEL_NAME = 500  # of registered and logged models
 MAX_RUN_NAME = 255
 MAX_DESCRIPTION = 10_000
 MAX_KEY = 250  # of tags, parameters and metrics

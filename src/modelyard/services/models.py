@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelyard.access.identity import Identity
-from modelyard.errors import AlreadyExists, DoesNotExist, InvalidValue
+from modelyard.errors import AlreadyExists, DoesNotExist
 from modelyard.registry.audit import changed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Model
-from modelyard.services.experiments import Search, create_experiment
-from modelyard.services.limits import MAX_DESCRIPTION, MAX_MODEL_NAME, check_length, check_registry_tags
+from modelyard.services.experiments import Search, add_experiment
+from modelyard.services.limits import MAX_DESCRIPTION, check_length, check_registry_tags
+from modelyard.services.model_names import LATEST, check_alias, check_model_name
 from modelyard.services.versions import (
     Stage,
     VersionView,
@@ -23,12 +23,6 @@ from modelyard.services.versions import (
     version_views,
 )
 from modelyard.wire.filters import parse_filter, parse_orders
-
-# GitLab's pattern of package names, which models share.
-_NAME = re.compile(r"@?(?:[\w.+-]*/)*[\w.-]+(?:@(?:[\w.+-]*/)*[\w.-]*)?", re.ASCII)
-LATEST = "latest"  # an alias that nobody sets
-# MLflow's rule for aliases; a version number is no alias, since `@v1` could then mean two things.
-_ALIAS = re.compile(r"(?!latest$)(?!v\d+$)[\w-]{1,255}", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +39,11 @@ def create_model(
     registry: Registry, caller: Identity, project_id: int, name: str, description: str, tags: Mapping[str, str]
 ) -> ModelView:
     """Register a model, with the experiment `[model]<name>` for its candidates. Raises InvalidValue, AlreadyExists."""
-    _check_name(name)
+    _check_free(registry, project_id, name)
+    check_model_name(name)
     check_length("Description", description, MAX_DESCRIPTION)
     check_registry_tags(tags)
-    _check_free(registry, project_id, name)
-    experiment = create_experiment(registry, caller, project_id, f"[model]{name}", {})
+    experiment = add_experiment(registry, caller, project_id, f"[model]{name}", {})
     model = Model(
         project_id=project_id,
         name=name,
@@ -82,7 +76,7 @@ def rename_model(registry: Registry, project_id: int, name: str, new_name: str) 
     """Give a model another name. Raises DoesNotExist, InvalidValue, AlreadyExists."""
     model = find_model(registry, project_id, name)
     if new_name != name:
-        _check_name(new_name)
+        check_model_name(new_name)
         _check_free(registry, project_id, new_name)
         registry.experiments.default_of(model).name = f"[model]{new_name}"
         registry.audit.note("ml_model_updated", model, changed("name", name, new_name))
@@ -143,8 +137,7 @@ def delete_tag(registry: Registry, project_id: int, name: str, key: str) -> None
 
 def set_alias(registry: Registry, project_id: int, name: str, alias: str, version: str) -> None:
     """Let an alias name a version. Raises DoesNotExist, InvalidValue."""
-    if not _ALIAS.fullmatch(alias):
-        raise InvalidValue(f"Invalid alias '{alias[:255]}': letters, digits, '_' and '-', but not 'latest' or 'v1'")
+    check_alias(alias)
     model = find_model(registry, project_id, name)
     found = find_version(registry, model, version)
     if found is None:
@@ -172,11 +165,6 @@ def by_alias(registry: Registry, project_id: int, name: str, alias: str) -> Vers
     if version is None:
         raise DoesNotExist(f"Registered model alias {alias} not found")
     return version_views(registry, [version])[0]
-
-
-def _check_name(name: str) -> None:
-    if len(name) > MAX_MODEL_NAME or not _NAME.fullmatch(name):
-        raise InvalidValue(f"Model name '{name[:MAX_MODEL_NAME]}' is invalid")
 
 
 def _check_free(registry: Registry, project_id: int, name: str) -> None:

@@ -120,6 +120,13 @@ def parse_id(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and _DIGITS.fullmatch(text) else NOBODY
 
 
+def is_printable(text: str) -> bool:
+    """Whether a name can be shown for what it is: no control characters, and none that reorder the text around them."""
+    if text.isascii():
+        return text.isprintable()
+    return not any(c in _REORDERING or unicodedata.category(c) in _UNPRINTABLE for c in text)
+
+
 def parse_file_name(raw: str) -> str:
     """`(*path/):file_name`, still encoded, as the name under which a file is kept: `my_dir/model.pkl`.
 
@@ -186,6 +193,4 @@ def _hides_a_step(segment: str) -> bool:
 def _is_name(segment: str) -> bool:
     if not segment or len(segment.encode()) > MAX_SEGMENT_BYTES:
         return False
-    if segment.isascii() and segment.isprintable():
-        return "/" not in segment and "\\" not in segment
-    return not any(c in "/\\" or c in _REORDERING or unicodedata.category(c) in _UNPRINTABLE for c in segment)
+    return "/" not in segment and "\\" not in segment and is_printable(segment)

@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 import numpy
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LogisticRegression
 
 from harness import Yard, owner_of, run
@@ -56,6 +57,30 @@ def flow_a_model_is_logged_registered_and_loaded_by_every_uri(yard: Yard) -> Non
     assert version.run_id == active.info.run_id
     mlmodel = yard.get(version.version, "MLmodel")
     assert b"sklearn" in mlmodel
+
+
+def flow_a_model_of_any_name_is_loaded_by_every_uri(yard: Yard) -> None:
+    mlflow.set_experiment("e ü")
+    with mlflow.start_run():
+        info = mlflow.sklearn.log_model(trained(), **NAMED)
+    client = MlflowClient()
+    for name in ("a b", "küche", "+ & ( ,", "it's", "m" * 300):
+        version = mlflow.register_model(info.model_uri, name)
+        client.set_registered_model_alias(name, "prüfung", version.version)
+        for suffix in (f"/{version.version}", "/1.0.0", "/latest", "@prüfung"):
+            holds(f"models:/{name}{suffix}")
+        copied = client.copy_model_version(f"models:/{name}/{version.version}", f"copy of {name[:200]}")
+        holds(f"models:/{copied.name}/{copied.version}")
+        text = name.replace("'", "''")
+        assert [model.name for model in client.search_registered_models(f"name = '{text}'")] == [name]
+        client.rename_registered_model(name, f"{name} ü")
+        holds(f"models:/{name} ü/{version.version}")
+    try:
+        mlflow.register_model(info.model_uri, "team/model")
+    except MlflowException as error:
+        assert "Names cannot contain '/' or ':'" in str(error)
+    else:
+        raise AssertionError("a name that no URI can hold was taken")
 
 
 def flow_the_version_that_is_asked_for_is_loaded(yard: Yard) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import URL
 
 from modelyard.durable import NO_ROOM
 from modelyard.private import create_private, tighten
+from modelyard.registry.dialects import teach_case
 
 COMPANIONS = ("", "-wal", "-shm", "-journal")
 NEEDED_BYTES = 64 << 10  # beside a database: the index of its log alone has 32 KiB
@@ -36,9 +37,10 @@ def create_database(path: Path) -> None:
 
 
 def set_up(connection: sqlite3.Connection) -> None:
-    """Let a connection sync what it commits, and hold foreign keys."""
+    """Let a connection sync what it commits, hold foreign keys, and know the case of all letters."""
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    teach_case(connection)
 
 
 def tighten_all(path: Path) -> None:

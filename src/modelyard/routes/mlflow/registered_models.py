@@ -25,6 +25,7 @@ from modelyard.routes.mlflow.common import (
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import models
 from modelyard.services.limits import MAX_MODEL_NAME
+from modelyard.services.model_names import MAX_ALIAS
 
 router = mlflow_router("registered-models")
 
@@ -85,7 +86,7 @@ class SetTag(TagKey):
 class Alias(ModelName):
     """Which alias is meant."""
 
-    alias: Annotated[str, stating(pattern="^[A-Za-z0-9_-]{1,255}$")]
+    alias: Annotated[str, stating(minLength=1, maxLength=MAX_ALIAS)]
 
 
 class SetAlias(Alias):
