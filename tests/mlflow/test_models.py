@@ -161,6 +161,29 @@ def test_the_latest_version_is_the_highest(mlflow: Mlflow) -> None:
     assert len(mlflow.send("GET", f"{ask}?name=m&stages=1.9.0&stages=1.10.0").json()["model_versions"]) == 2
 
 
+def test_the_latest_versions_are_the_highest_of_each_stage(mlflow: Mlflow) -> None:
+    mlflow.model()
+    ask = "registered-models/get-latest-versions"
+    stages = {"1.0.0": "Production", "1.2.0": "Production", "1.1.0": "Staging", "1.3.0": None, "0.9.0": None}
+    ids = {mlflow.version(version=text)["version"]: text for text in stages}
+    for id_, text in ids.items():
+        if stages[text]:
+            mlflow.ok("POST", "model-versions/transition-stage", name="m", version=id_, stage=stages[text])
+
+    def latest(method: str = "POST", **wanted: object) -> list[str]:
+        return [ids[version["version"]] for version in mlflow.ok(method, ask, name="m", **wanted)["model_versions"]]
+
+    assert latest() == latest("GET") == latest(stages=[]) == ["1.2.0", "1.1.0", "1.3.0"]
+    shown = mlflow.ok("GET", "registered-models/get", name="m")["registered_model"]["latest_versions"]
+    assert shown == mlflow.ok("POST", ask, name="m")["model_versions"]
+    assert latest(stages=["production", "STAGING"]) == ["1.2.0", "1.1.0"]
+    assert latest(stages=["Archived"]) == []
+    assert latest(stages=["Staging", "staging", "1.1.0", "1.0.0"]) == ["1.1.0", "1.0.0"]  # each of them once
+    refused = mlflow.post(ask, name="m", stages=["Production", "nonsense"])
+    assert code_of(refused, 400) == INVALID
+    assert "must be one of None, Staging, Production, Archived" in refused.json()["message"]
+
+
 def test_the_latest_version_has_an_alias_that_nobody_sets(mlflow: Mlflow) -> None:
     mlflow.model()
     missing = mlflow.get("registered-models/alias", name="m", alias="latest")

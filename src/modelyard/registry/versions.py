@@ -59,11 +59,9 @@ class VersionRepository(Repository):
         statement = select(ModelVersion).join(ModelAlias, ModelAlias.model_version_id == ModelVersion.id)
         return self.session.scalar(statement.where(named))
 
-    def latest(self, model_id: int, stage: str | None = None) -> ModelVersion | None:
-        """The version with the highest major, minor and patch, of one stage or of all."""
+    def latest(self, model_id: int) -> ModelVersion | None:
+        """The version with the highest major, minor and patch."""
         mine = select(ModelVersion).where(ModelVersion.model_id == model_id)
-        if stage is not None:
-            mine = mine.where(ModelVersion.stage == stage)
         return self.session.scalar(mine.order_by(*_HIGHEST).limit(1))
 
     def highest_number(self, model_id: int) -> tuple[int, int, int] | None:
@@ -72,11 +70,13 @@ class VersionRepository(Repository):
         return (row.major, row.minor, row.patch) if row else None
 
     def latest_of_stages(self, model_ids: Sequence[int]) -> list[ModelVersion]:
-        """The highest version in each stage of models."""
+        """The highest version in each stage of models, those that were made first before others."""
         place = func.row_number().over(partition_by=(ModelVersion.model_id, ModelVersion.stage), order_by=_HIGHEST)
         placed = select(ModelVersion.id, place.label("place")).where(ModelVersion.model_id.in_(model_ids)).subquery()
         first = select(placed.c.id).where(placed.c.place == 1)
-        return list(self.session.scalars(select(ModelVersion).where(ModelVersion.id.in_(first))))
+        return list(
+            self.session.scalars(select(ModelVersion).where(ModelVersion.id.in_(first)).order_by(ModelVersion.id))
+        )
 
     def in_stage(self, model_id: int, stage: str) -> list[ModelVersion]:
         """The versions of a model that are in a stage."""

@@ -10,10 +10,11 @@ from modelyard.errors import AlreadyExists, DoesNotExist
 from modelyard.registry.audit import changed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
-from modelyard.registry.tables import Model
+from modelyard.registry.tables import Model, ModelVersion
 from modelyard.services.experiments import Search, add_experiment
 from modelyard.services.limits import MAX_DESCRIPTION, check_length, check_registry_tags
 from modelyard.services.model_names import LATEST, check_alias, check_model_name
+from modelyard.services.semver import SemanticVersion
 from modelyard.services.versions import (
     Stage,
     VersionView,
@@ -23,6 +24,7 @@ from modelyard.services.versions import (
     version_views,
 )
 from modelyard.wire.filters import parse_filter, parse_orders
+from modelyard.wire.paths import NOBODY, parse_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +106,15 @@ def search_models(registry: Registry, project_id: int, search: Search) -> tuple[
 
 
 def latest_versions(registry: Registry, project_id: int, name: str, stages: Sequence[str]) -> list[VersionView]:
-    """The highest version, or that of each stage; a semantic version or an id names just itself, as clients ask for
-    `models:/name/1.0.0` as a stage. Raises DoesNotExist for the model.
+    """The highest version of each stage, or of those that are named; a semantic version or an id names just itself, as
+    clients ask for `models:/name/1.0.0` as a stage. Raises DoesNotExist for the model, InvalidValue for no stage.
     """
     model = find_model(registry, project_id, name)
-    if not stages:
-        latest = registry.versions.latest(model.id)
-        return version_views(registry, [latest] if latest else [])
-    found = [
-        registry.versions.latest(model.id, Stage.named(each))
-        if Stage.named(each)
-        else find_version(registry, model, each)
-        for each in stages
-    ]
-    return version_views(registry, [version for version in found if version])
+    latest = registry.versions.latest_of_stages([model.id])
+    if stages:
+        named = [version for each in stages for version in _named(registry, model, latest, each)]
+        latest = list({version.id: version for version in named}.values())
+    return version_views(registry, latest)
 
 
 def set_tag(registry: Registry, project_id: int, name: str, key: str, value: str) -> None:
@@ -165,6 +162,14 @@ def by_alias(registry: Registry, project_id: int, name: str, alias: str) -> Vers
     if version is None:
         raise DoesNotExist(f"Registered model alias {alias} not found")
     return version_views(registry, [version])[0]
+
+
+def _named(registry: Registry, model: Model, latest: Sequence[ModelVersion], text: str) -> list[ModelVersion]:
+    if parse_id(text) == NOBODY and SemanticVersion.parse(text) is None:
+        stage = Stage.of(text)
+        return [version for version in latest if version.stage == stage]
+    version = find_version(registry, model, text)
+    return [version] if version else []
 
 
 def _check_free(registry: Registry, project_id: int, name: str) -> None:

@@ -34,9 +34,12 @@ class Stage(StrEnum):
     ARCHIVED = "Archived"
 
     @classmethod
-    def named(cls, text: str) -> Stage | None:
-        """The stage of that name, whatever its case."""
-        return next((stage for stage in cls if stage.lower() == text.lower()), None)
+    def of(cls, text: str) -> Stage:
+        """The stage of that name, whatever its case. Raises InvalidValue."""
+        for stage in cls:
+            if stage.lower() == text.lower():
+                return stage
+        raise InvalidValue(f"Invalid Model Version stage: {text[:100]}. Value must be one of {', '.join(cls)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +168,7 @@ def transition(
     registry: Registry, project_id: int, name: str, version: str, stage: str, *, archive_others: bool
 ) -> VersionView:
     """Move a version to a stage, and perhaps all others from there to `Archived`. Raises DoesNotExist, InvalidValue."""
-    wanted = Stage.named(stage)
-    if wanted is None:
-        raise InvalidValue(f"Invalid stage '{stage}'. Valid ones are {', '.join(Stage)}")
+    wanted = Stage.of(stage)
     if archive_others and wanted not in {Stage.STAGING, Stage.PRODUCTION}:
         raise InvalidValue("Only versions in Staging or Production can be archived in passing")
     found = named_version(registry, project_id, name, version)

@@ -68,7 +68,7 @@ class RenameModel(ModelName):
 class LatestVersions(ModelName):
     """Which versions are asked for."""
 
-    stages: Texts = Field(default_factory=list, description="Stages, semantic versions or ids; none for the highest.")
+    stages: Texts = Field(default_factory=list, description="Stages, semantic versions or ids; none for every stage.")
 
 
 class TagKey(ModelName):
@@ -151,7 +151,7 @@ async def search(project: InProject, query: SearchQuery = parameters(SearchQuery
 )
 @router.post("/get-latest-versions", summary="Show a model's latest versions", openapi_extra=documented(LatestVersions))
 async def latest_versions(project: InProject, wanted: LatestVersions = parameters(LatestVersions)) -> Response:
-    """The highest one, or that of each stage."""
+    """The highest of each stage."""
     views = await project.read(lambda registry, pid: models.latest_versions(registry, pid, wanted.known, wanted.stages))
     return answer({"model_versions": [shapes.model_version(view) for view in views]})
 
