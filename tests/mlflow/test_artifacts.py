@@ -101,7 +101,37 @@ def test_a_name_that_leaves_its_place_is_refused(api: Mlflow, server: LiveServer
 def test_a_missing_file_does_not_exist(api: Mlflow, version: str) -> None:
     for path in ("candidate:1/none", f"{version}/none"):
         assert code_of(api.artifact("GET", path), 404) == MISSING
-        assert code_of(api.artifact("DELETE", path), 404) == MISSING
+
+
+def test_what_is_not_there_is_deleted_already(api: Mlflow, version: str) -> None:
+    logged = f"models/{api.logged_model()['info']['model_id']}"
+    for owner in ("candidate:1", version, logged):
+        assert api.artifact("DELETE", f"{owner}/none").json() == {}  # nothing was ever uploaded there
+        api.artifact("PUT", f"{owner}/dir/f", content=b"x")
+        for name in ("none", "dir/none", "dir/f/none", "di", "dir/f", "dir/f", "dir"):
+            answer = api.artifact("DELETE", f"{owner}/{name}")
+            assert (answer.status_code, answer.json()) == (200, {})
+        assert api.listing(owner) == []
+    events = api.client.get(f"/projects/{api.project}/audit_events").json()
+    told = [each["details"]["path"] for each in events if each["event_name"] == "package_files_destroyed"]
+    assert told == ["dir/f"] * 3
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_artifacts_of_a_deleted_run_are_there_as_before(api: Mlflow, whole: bool) -> None:
+    (run,) = api.ok("POST", "runs/search", experiment_ids=["1"])["runs"]
+    api.artifact("PUT", "candidate:1/dir/f", content=b"x")
+    deleted = {"experiment_id": "1"} if whole else {"run_id": run["info"]["run_id"]}
+    api.ok("POST", "experiments/delete" if whole else "runs/delete", **deleted)
+    assert api.show_run(run["info"]["run_id"])["info"]["artifact_uri"] == run["info"]["artifact_uri"]
+    assert api.listing("candidate:1") == [{"path": "dir", "is_dir": True}]
+    assert api.artifact("GET", "candidate:1/dir/f").content == b"x"
+    assert api.client.get(api.file("candidate:1", "dir/f")).content == b"x"
+    # What a job still uploads is not lost either, since the run can be restored.
+    assert api.artifact("PUT", "candidate:1/late", content=b"y").status_code == 200
+    assert api.client.put(api.file("candidate:1", "later"), content=b"z").status_code == 201
+    assert api.artifact("DELETE", "candidate:1/late").status_code == 200
+    assert [child["path"] for child in api.listing("candidate:1")] == ["dir", "later"]
 
 
 def test_a_tree_is_deleted_and_nothing_else(api: Mlflow, version: str) -> None:

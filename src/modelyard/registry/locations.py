@@ -196,7 +196,8 @@ def _membership() -> ColumnElement[bool]:
 def _owner_matches(kind: OwnerKind) -> ColumnElement[bool]:
     key: BindParameter[Any] = bindparam("owner")
     if kind is OwnerKind.CANDIDATE:
-        return and_(Candidate.project_id == Project.id, Candidate.iid == key, Candidate.deleted_at.is_(None))
+        # Deleted or not: a run that can be restored has its files, as in MLflow.
+        return and_(Candidate.project_id == Project.id, Candidate.iid == key)
     if kind is OwnerKind.LOGGED_MODEL:
         return and_(LoggedModel.eid == key, LoggedModel.project_id == Project.id)
     return and_(ModelVersion.id == key, ModelVersion.project_id == Project.id)

@@ -30,8 +30,8 @@ class RunRepository(Repository):
         return self.session.scalar(_BY_EID, {"project_id": project_id, "eid": eid})
 
     def by_iid(self, project_id: int, iid: int) -> Candidate | None:
-        """The candidate of that iid, unless it is deleted."""
-        mine = (Candidate.project_id == project_id) & (Candidate.iid == storable(iid)) & Candidate.deleted_at.is_(None)
+        """The candidate of that iid, deleted or not."""
+        mine = (Candidate.project_id == project_id) & (Candidate.iid == storable(iid))
         return self.session.scalar(select(Candidate).where(mine))
 
     def by_id(self, candidate_id: int) -> Candidate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from modelyard.access.identity import Identity
-from modelyard.errors import DoesNotExist
 from modelyard.registry.packages import Child
 from modelyard.registry.repository import Registry
 from modelyard.services.owners import find_owner
@@ -17,8 +16,10 @@ def list_directory(registry: Registry, project_id: int, owner: OwnerRef, directo
 
 
 def delete_tree(registry: Registry, _caller: Identity, project_id: int, owner: OwnerRef, path: str) -> None:
-    """Remove a file, or a directory with all that is in it. Raises DoesNotExist."""
+    """Remove a file, or a directory with all that is in it, if it is there: MLflow takes that as done.
+
+    Raises DoesNotExist for whose files they are.
+    """
     package = find_owner(registry, project_id, owner).package
-    if package is None or not registry.packages.delete_tree(package.id, path):
-        raise DoesNotExist(f"No artifact '{path}' exists")
-    registry.audit.note("package_files_destroyed", package, {"remove": "files", "path": path})
+    if package is not None and registry.packages.delete_tree(package.id, path):
+        registry.audit.note("package_files_destroyed", package, {"remove": "files", "path": path})

@@ -77,7 +77,7 @@ async def download(request: Request, project: str, path: str) -> Response:
 
 @router.delete("/artifacts/{path:path}", summary="Delete a file or a directory")
 async def delete(project: InProject, path: str) -> Response:
-    """A directory goes with all that is in it."""
+    """A directory goes with all that is in it; what is not there is gone already."""
     owner, name = _split(path)
     if not name:
         raise InvalidValue("A file or a directory must be named")
