@@ -109,6 +109,40 @@ def test_a_run_as_a_whole_is_promoted(api: Mlflow, source: str) -> None:
     assert code_of(again, 400) == INVALID
 
 
+@pytest.mark.parametrize("form", ["{before}", "{before}/", "{after}", "{after}/", "runs:/{run}"])
+@pytest.mark.parametrize("model", ["m", "other"])
+def test_a_promoted_run_lends_its_files_to_further_versions(api: Mlflow, form: str, model: str) -> None:
+    run = api.run(api.experiment())
+    before = api.show_run(run)["info"]["artifact_uri"]
+    api.client.put(api.file("candidate:1", "f"), content=b"x")
+    first = api.version(run_id=run, source=before)
+    if model != "m":
+        api.model(model)
+    source = form.format(before=before, after=api.show_run(run)["info"]["artifact_uri"], run=run)
+    second = api.version(model, run_id=run, source=source)
+    assert (second["run_id"], second["source"]) == (run, source)
+    assert second["version"] != first["version"]
+    assert content(api, second, "f") == b"x"
+    api.client.put(api.file(second["version"], "f"), content=b"y")
+    assert content(api, first, "f") == b"x"  # a version of its own
+    api.ok("DELETE", "model-versions/delete", name="m", version=first["version"])
+    assert content(api, second, "f") == b"y"
+
+
+@pytest.mark.parametrize("form", ["runs:/{run}", "runs:/{run}/dir", "mlflow-artifacts:/candidate:1"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_deleted_run_lends_its_files_and_is_not_promoted(api: Mlflow, form: str, named: bool) -> None:
+    run = api.run(api.experiment())
+    for name in ("f", "dir/f"):
+        api.client.put(api.file("candidate:1", name), content=b"x")
+    api.ok("POST", "runs/delete", run_id=run)
+    version = api.version(source=form.format(run=run), **({"run_id": run} if named else {}))
+    assert content(api, version, "f") == b"x"
+    assert api.show_run(run)["info"]["artifact_uri"] == "mlflow-artifacts:/candidate:1"
+    api.ok("POST", "runs/restore", run_id=run)
+    assert api.version(run_id=run)["run_id"] == run
+
+
 @pytest.mark.parametrize("form", ["models:/{id}", "mlflow-artifacts:/models/{id}", "models:/{id}/", "s3://elsewhere"])
 def test_a_version_from_a_logged_model_points_at_its_blobs(api: Mlflow, form: str) -> None:
     model_id = api.logged_model()["info"]["model_id"]

@@ -47,7 +47,7 @@ def resolve(registry: Registry, project_id: int, source: str, model_id: str | No
     if scheme == "runs":
         run_id, _, directory = rest.partition("/")
         run = registry.runs.by_eid(project_id, run_id)
-        if run is None or run.deleted_at is not None:
+        if run is None:
             raise DoesNotExist(f"Run with id={run_id} not found")
         return Source(of_candidate(registry, run), directory)
     if (place := _place(source)) is not None:

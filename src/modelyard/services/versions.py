@@ -73,9 +73,9 @@ def create_version(
 
     The semantic version is the tag `gitlab.version`, or the next patch of the highest. With a run and no source but
     the run itself, the run is promoted: it becomes the version's candidate, and its files are the version's. Any other
-    source that is known here lends its files: the version points at the same blobs. A run that only belongs to such a
-    source may live elsewhere. What is lent counts towards the project's limit, `project_quota` bytes unless it has one
-    of its own. Raises DoesNotExist, InvalidValue, OverQuota.
+    source that is known here lends its files, as does a run that was promoted before: the version points at the same
+    blobs. A run that only belongs to such a source may live elsewhere. What is lent counts towards the project's limit,
+    `project_quota` bytes unless it has one of its own. Raises DoesNotExist, InvalidValue, OverQuota.
     """
     check_length("Description", new.description, MAX_DESCRIPTION)
     check_length("Source", new.source, MAX_SOURCE)
@@ -261,8 +261,8 @@ def _run_to_promote(
     if not run_id or (source.named and source.owner is None):
         return None
     run = registry.runs.by_eid(project_id, run_id)
-    if source.named and (run is None or not source.is_run(run)):
-        return None
+    if source.named and (run is None or not source.is_run(run) or run.deleted_at or run.model_version_id):
+        return None  # it only lends its files, also to a second version
     run = active_run(registry, project_id, run_id)
     if run.model_version_id is not None:
         raise InvalidValue("Run has already a model version")
