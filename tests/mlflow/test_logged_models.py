@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from modelyard.registry.engine import Database
+from modelyard.services.logged_models import note_version
+from tests.databases import execute
+from tests.live import LiveServer
 from tests.mlflow.conftest import Mlflow, code_of
 
 MISSING, INVALID = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
@@ -33,11 +39,75 @@ def test_a_logged_model_has_a_name_even_without_one(mlflow: Mlflow) -> None:
     assert mlflow.ok("POST", "logged-models", experiment_id="0")["model"]["info"]["name"].startswith("model-")
 
 
+@pytest.mark.parametrize("run", ["nope", "0" * 32, "a/b ü", "r" * 256, "", None, "deleted"])
+def test_a_logged_model_may_come_from_a_run_that_is_not_here(mlflow: Mlflow, run: str | None) -> None:
+    if run == "deleted":
+        run = mlflow.run()
+        mlflow.ok("POST", "runs/delete", run_id=run)
+    made = mlflow.logged_model(source_run_id=run)["info"]
+    assert made["source_run_id"] == (run or "")
+    found = mlflow.ok(
+        "POST", "logged-models/search", experiment_ids=[made["experiment_id"]], filter=f"source_run_id = '{run or ''}'"
+    )
+    assert [model["info"]["model_id"] for model in found["models"]] == [made["model_id"]]
+    mlflow.model()
+    version = mlflow.version(source=f"models:/{made['model_id']}")
+    assert version["run_id"] == run or not run
+
+
+def versions_of(mlflow: Mlflow, model_id: str) -> Any:
+    """What the tag of a logged model says of its versions."""
+    tags = mlflow.ok("GET", f"logged-models/{model_id}")["model"]["info"]["tags"]
+    return next((tag["value"] for tag in tags if tag["key"] == "mlflow.modelVersions"), None)
+
+
+def test_the_server_tells_a_logged_models_versions_in_its_tag(mlflow: Mlflow) -> None:
+    model_id, source = (info := mlflow.logged_model()["info"])["model_id"], info["artifact_uri"]
+    assert versions_of(mlflow, model_id) is None
+    mlflow.model("m")
+    mlflow.model('ü "b"')
+    made = [
+        mlflow.version("m", source=f"models:/{model_id}", model_id=model_id),
+        mlflow.version("m", source=f"models:/{model_id}"),
+        mlflow.version('ü "b"', source=source),
+        mlflow.version("m", source="s3://elsewhere", model_id=model_id),
+    ]
+    made.append(mlflow.version('ü "b"', source=f"models:/m/{made[0]['version']}"))  # a copy is of that model as well
+    assert {each["model_id"] for each in made} == {model_id}
+    expected = [{"name": each["name"], "version": int(each["version"])} for each in made]
+    assert json.loads(versions_of(mlflow, model_id)) == expected
+    other = mlflow.version("m", run_id=mlflow.run())
+    assert versions_of(mlflow, model_id) == json.dumps(expected)
+    assert "model_id" not in other
+
+
+def test_another_projects_logged_model_is_not_told_of_a_version(
+    mlflow: Mlflow, server: LiveServer, make_project: Callable[..., dict[str, Any]]
+) -> None:
+    info = mlflow.logged_model()["info"]
+    here, there = int(mlflow.project), int(make_project()["id"])
+    query = f"SELECT id FROM logged_models WHERE eid = '{info['model_id']}'"
+    ((internal,),) = execute(server.settings.data_dir, query)
+    database: Database = server.app.state.database
+    database.write_now(lambda registry: note_version(registry, there, internal, "m", 7))
+    assert versions_of(mlflow, info["model_id"]) is None
+    database.write_now(lambda registry: note_version(registry, here, internal, "m", 8))
+    assert json.loads(versions_of(mlflow, info["model_id"])) == [{"name": "m", "version": 8}]
+
+
+@pytest.mark.parametrize("value", ["not JSON", '{"a": 1}', "[" * 60_000, "[" + '"x", ' * 13_104 + '"x"]', ""])
+def test_a_tag_that_says_something_else_is_left_alone(mlflow: Mlflow, value: str) -> None:
+    model_id = mlflow.logged_model(tags=[{"key": "mlflow.modelVersions", "value": value}])["info"]["model_id"]
+    mlflow.model()
+    assert mlflow.version(source=f"models:/{model_id}")["model_id"] == model_id
+    assert versions_of(mlflow, model_id) == value
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
         ({"experiment_id": "999"}, 404),
-        ({"experiment_id": "0", "source_run_id": "x"}, 404),
+        ({"experiment_id": "0", "source_run_id": "r" * 257}, 400),
         ({"experiment_id": "0", "params": [{"key": "p", "value": "v" * 65_537}]}, 400),
         ({"experiment_id": "0", "tags": [{"key": "", "value": "v"}]}, 400),
         ({"experiment_id": "0", "name": "n" * 501}, 400),

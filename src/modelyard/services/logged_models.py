@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,18 @@ from modelyard.registry.search.logged_models import Dataset, ModelOrder
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import LoggedModel
 from modelyard.services.experiments import Search, active_experiment, searched_experiments
-from modelyard.services.limits import MAX_MODEL_NAME, check_key, check_params, check_tags
-from modelyard.services.runs import active_run
+from modelyard.services.limits import (
+    MAX_MODEL_NAME,
+    MAX_RUN_ID,
+    MAX_TAG_VALUE,
+    check_key,
+    check_length,
+    check_params,
+    check_tags,
+)
 from modelyard.wire.filters import parse_filter
+
+VERSIONS_TAG = "mlflow.modelVersions"
 
 
 class LoggedModelStatus(StrEnum):
@@ -36,7 +46,7 @@ class NewLoggedModel:
     experiment_id: str
     name: str | None = None
     model_type: str = ""
-    source_run_id: str | None = None
+    source_run_id: str = ""  # a run that may live elsewhere, as MLflow has it
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,9 +75,9 @@ def create_logged_model(registry: Registry, caller: Identity, project_id: int, n
     """Make a logged model, whose files are to follow. Raises DoesNotExist, InvalidValue."""
     name = new.name or f"model-{secrets.token_hex(4)}"
     check_key("Logged model", name, MAX_MODEL_NAME)
+    check_length("source_run_id", new.source_run_id, MAX_RUN_ID)
     check_params(new.params)
     check_tags(new.tags)
-    run = active_run(registry, project_id, new.source_run_id) if new.source_run_id else None
     experiment = active_experiment(registry, caller, project_id, new.experiment_id)
     model = registry.logged_models.add(
         LoggedModel(
@@ -77,7 +87,7 @@ def create_logged_model(registry: Registry, caller: Identity, project_id: int, n
             name=name,
             model_type=new.model_type,
             status=LoggedModelStatus.PENDING,
-            source_run_id=run.eid if run else "",
+            source_run_id=new.source_run_id,
             user_id=caller.user_id,
         )
     )
@@ -114,6 +124,27 @@ def set_tags(registry: Registry, project_id: int, model_id: str, tags: Mapping[s
     registry.logged_models.set_tags(model, tags)
     registry.session.flush()
     return _views(registry, [model])[0]
+
+
+def note_version(registry: Registry, project_id: int, logged_model_id: int, name: str, version_id: int) -> None:
+    """Add a project's version to the tag that tells the versions of a logged model, as MLflow's server does.
+
+    A tag that says something else is left alone, as is one that has no room for more, and another project's model:
+    whoever may write here need not be allowed to write there.
+    """
+    model = registry.logged_models.by_id(logged_model_id)
+    if model.project_id != project_id:
+        return
+    known = registry.logged_models.tags([model.id]).get(model.id, {}).get(VERSIONS_TAG, "[]")
+    try:
+        versions = json.loads(known)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(versions, list):
+        return
+    value = json.dumps([*versions, {"name": name, "version": version_id}])
+    if len(value) <= MAX_TAG_VALUE:
+        registry.logged_models.set_tags(model, {VERSIONS_TAG: value})
 
 
 def delete_tag(registry: Registry, project_id: int, model_id: str, key: str) -> None:

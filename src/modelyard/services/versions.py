@@ -15,6 +15,7 @@ from modelyard.registry.tables import Candidate, Model, ModelVersion
 from modelyard.services import packages, sources
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
+from modelyard.services.logged_models import note_version
 from modelyard.services.quota import limit_of, within
 from modelyard.services.runs import active_run, add_candidate, new_run_id, random_name
 from modelyard.services.semver import SemanticVersion
@@ -89,6 +90,8 @@ def create_version(
         packages.promote(registry, run, version.id, caller)
     else:
         version = _add_version_from(registry, caller, model, new, source, project_quota)
+    if version.logged_model_id is not None:
+        note_version(registry, project_id, version.logged_model_id, model.name, version.id)
     facts = {"add": "ml_model_version", "model": model.name, "run_id": version.run_id}
     registry.audit.note("ml_model_version_created", version, facts)
     if version.logged_model_id is not None:

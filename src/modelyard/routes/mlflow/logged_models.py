@@ -116,7 +116,7 @@ async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedM
     """Its files are to follow, at the `artifact_uri` of the answer."""
     params = {param.key: param.value for param in new.params}
     wanted = logged_models.NewLoggedModel(
-        new.experiment_id, new.name, new.model_type or "", new.source_run_id, params, tags_by_key(new.tags)
+        new.experiment_id, new.name, new.model_type or "", new.source_run_id or "", params, tags_by_key(new.tags)
     )
     view = await project.write(
         lambda registry, caller, pid: logged_models.create_logged_model(registry, caller, pid, wanted)
