@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.databases import execute
+from tests.live import LiveServer
 from tests.mlflow.conftest import Mlflow, code_of
 
 MISSING, TAKEN, INVALID = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE"
@@ -40,20 +42,89 @@ def test_an_unknown_experiment_does_not_exist(mlflow: Mlflow, query: dict[str, s
     assert code_of(mlflow.get("experiments/get", **query), 404) == MISSING
 
 
-def test_the_default_experiment_is_there_before_anybody_has_used_it(mlflow: Mlflow) -> None:
-    shown = mlflow.ok("GET", "experiments/get", experiment_id="0")["experiment"]
-    assert (shown["experiment_id"], shown["name"], shown["lifecycle_stage"]) == ("0", "Default", "active")
-    assert mlflow.ok("POST", "experiments/search")["experiments"] == []
-    assert mlflow.ok("POST", "experiments/set-experiment-tag", experiment_id="0", key="k", value="v") == {}
-    shown = mlflow.ok("GET", "experiments/get", experiment_id="0")["experiment"]
-    assert (shown["name"], shown["tags"]) == ("Default", [{"key": "k", "value": "v"}])
+def shown(mlflow: Mlflow, **query: str) -> dict[str, Any]:
+    """An experiment as it is shown, by its id or its name."""
+    path = "experiments/get" if "experiment_id" in query else "experiments/get-by-name"
+    return dict(mlflow.ok("GET", path, **query)["experiment"])
+
+
+def searched(mlflow: Mlflow, **query: object) -> list[dict[str, Any]]:
+    return list(mlflow.ok("POST", "experiments/search", **query)["experiments"])
+
+
+def test_the_default_experiment_is_found_alike_by_its_id_by_its_name_and_by_a_search(mlflow: Mlflow) -> None:
+    default = shown(mlflow, experiment_id="0")
+    assert (default["experiment_id"], default["name"], default["lifecycle_stage"]) == ("0", "Default", "active")
+    assert mlflow.ok("POST", "runs/search", experiment_ids=["0"])["runs"] == []
+    for _ in range(2):
+        assert shown(mlflow, experiment_name="Default") == default
+        assert searched(mlflow) == searched(mlflow, filter="name = 'Default'") == [default]
+        assert searched(mlflow, filter="experiment_id = '0'") == mlflow.ok("GET", "experiments/list")["experiments"]
+        for spelling in ("00", 0):
+            assert mlflow.ok("GET", "experiments/get", experiment_id=spelling)["experiment"] == default
+        run = mlflow.show_run(mlflow.run("0"))
+        assert run["info"]["experiment_id"] == "0"
+    assert code_of(mlflow.post("experiments/create", name="Default"), 400) == TAKEN
+    assert mlflow.experiment("other") == "1"
+    assert len(mlflow.ok("POST", "runs/search", experiment_ids=["0"])["runs"]) == 2
+    mlflow.ok("POST", "experiments/set-experiment-tag", experiment_id="0", key="k", value="v")
+    assert shown(mlflow, experiment_name="Default")["tags"] == [{"key": "k", "value": "v"}]
+
+
+def test_the_default_experiment_stays_the_same_one_for_ever(mlflow: Mlflow) -> None:
+    run = mlflow.run("0")
+    mlflow.ok("POST", "experiments/update", experiment_id="0", new_name="ours")
+    assert (shown(mlflow, experiment_id="0")["name"], shown(mlflow, experiment_name="ours")["experiment_id"]) == (
+        "ours",
+        "0",
+    )
+    assert code_of(mlflow.get("experiments/get-by-name", experiment_name="Default"), 404) == MISSING
+    other = mlflow.experiment("Default")
+    assert mlflow.show_run(mlflow.run("0"))["info"]["experiment_id"] == "0"
+    assert [each["name"] for each in searched(mlflow, order_by="name")] == ["Default", "ours"]
+    assert mlflow.ok("POST", "runs/search", experiment_ids=[other])["runs"] == []
+    assert code_of(mlflow.post("experiments/update", experiment_id="0", new_name="Default"), 400) == TAKEN
+    mlflow.ok("POST", "experiments/delete", experiment_id="0")
+    assert shown(mlflow, experiment_id="0")["lifecycle_stage"] == "deleted"
+    assert [each["experiment_id"] for each in searched(mlflow, view_type="DELETED_ONLY")] == ["0"]
+    assert code_of(mlflow.post("runs/create", experiment_id="0"), 404) == MISSING
+    assert code_of(mlflow.post("logged-models", experiment_id="0"), 404) == MISSING
+    mlflow.ok("POST", "experiments/restore", experiment_id="0")
+    assert shown(mlflow, experiment_id="0")["name"] == "ours"
+    found = mlflow.ok("POST", "runs/search", experiment_ids=["0"])["runs"]
+    assert run in {each["info"]["run_id"] for each in found}
+
+
+def test_a_default_experiment_of_older_versions_keeps_its_id_and_is_found_by_0(
+    mlflow: Mlflow, server: LiveServer
+) -> None:
+    forget = f"UPDATE projects SET default_experiment_id = NULL WHERE id = {mlflow.project}"
+    execute(server.settings.data_dir, forget)
+    execute(server.settings.data_dir, f"UPDATE experiments SET iid = 7 WHERE project_id = {mlflow.project}")
+    assert [each["experiment_id"] for each in searched(mlflow)] == ["7"]
+    for experiment in ("0", "7"):
+        assert shown(mlflow, experiment_id=experiment) == shown(mlflow, experiment_name="Default")
+        assert mlflow.show_run(mlflow.run(experiment))["info"]["experiment_id"] == "7"
+    assert len(mlflow.ok("POST", "runs/search", experiment_ids=["0", "7"])["runs"]) == 2
+
+
+def test_a_project_of_an_older_version_gets_its_default_experiment_by_the_first_run(
+    mlflow: Mlflow, server: LiveServer
+) -> None:
+    execute(server.settings.data_dir, f"DELETE FROM experiments WHERE project_id = {mlflow.project}")
+    forget = f"UPDATE projects SET default_experiment_id = NULL WHERE id = {mlflow.project}"
+    execute(server.settings.data_dir, forget)
+    assert code_of(mlflow.get("experiments/get", experiment_id="0"), 404) == MISSING
+    assert searched(mlflow) == []
+    mlflow.run("0")
+    assert searched(mlflow) == [shown(mlflow, experiment_id="0")] == [shown(mlflow, experiment_name="Default")]
 
 
 def test_the_experiment_of_a_model_is_not_found_by_a_search(mlflow: Mlflow) -> None:
     mlflow.model("m")
     mlflow.experiment("e")
     found = mlflow.ok("POST", "experiments/search", filter="name LIKE '%'")["experiments"]
-    assert [each["name"] for each in found] == ["e"]
+    assert [each["name"] for each in found] == ["e", "Default"]
 
 
 def test_another_projects_experiment_does_not_exist(
@@ -74,7 +145,7 @@ def test_an_experiment_is_found_by_its_name(mlflow: Mlflow) -> None:
 def test_a_list_has_all_of_them_newest_first(mlflow: Mlflow) -> None:
     for name in "abc":
         mlflow.experiment(name)
-    assert [e["name"] for e in mlflow.ok("GET", "experiments/list")["experiments"]] == ["c", "b", "a"]
+    assert [e["name"] for e in mlflow.ok("GET", "experiments/list")["experiments"]] == [*"cba", "Default"]
 
 
 def test_a_search_is_read_page_by_page(mlflow: Mlflow) -> None:
@@ -82,7 +153,7 @@ def test_a_search_is_read_page_by_page(mlflow: Mlflow) -> None:
         mlflow.experiment(name)
     first = mlflow.ok("POST", "experiments/search", max_results=2)
     second = mlflow.ok("POST", "experiments/search", max_results=2, page_token=first["next_page_token"])
-    assert [e["name"] for e in first["experiments"] + second["experiments"]] == ["c", "b", "a"]
+    assert [e["name"] for e in first["experiments"] + second["experiments"]] == [*"cba", "Default"]
     assert second["next_page_token"] is None
 
 
@@ -91,24 +162,24 @@ def test_orders_come_as_text_or_as_array(mlflow: Mlflow, order: str | list[str])
     for name in "bca":
         mlflow.experiment(name)
     found = mlflow.ok("POST", "experiments/search", order_by=order)["experiments"]
-    assert [e["name"] for e in found] == ["a", "b", "c"]
+    assert [e["name"] for e in found] == ["Default", *"abc"]
 
 
 @pytest.mark.parametrize(
     ("text", "names"),
     [
         ("name = 'x1'", ["x1"]),
-        ("name != 'x1'", ["x2", "y"]),
+        ("name != 'x1'", ["Default", "x2", "y"]),
         ("name LIKE 'x%'", ["x1", "x2"]),
         ("name LIKE 'X%'", []),
         ("name ILIKE 'X%'", ["x1", "x2"]),
         ("name LIKE 'x_'", ["x1", "x2"]),
         ("tags.team = 'a'", ["x1"]),
         ("tags.team != 'a'", ["x2"]),
-        ("tags.team IS NULL", ["y"]),
+        ("tags.team IS NULL", ["Default", "y"]),
         ("tag.team IS NOT NULL AND name LIKE '%2'", ["x2"]),
         ("experiment_id IN ('1', '3')", ["x1", "y"]),
-        ("creation_time > 0 AND last_update_time > 0", ["x1", "x2", "y"]),
+        ("creation_time > 0 AND last_update_time > 0", ["Default", "x1", "x2", "y"]),
         ("creation_time > 99999999999999", []),
     ],
 )
@@ -149,7 +220,8 @@ def test_view_types_tell_the_deleted_from_the_living(mlflow: Mlflow) -> None:
     def names(view: str) -> list[str]:
         return [e["name"] for e in mlflow.ok("POST", "experiments/search", view_type=view)["experiments"]]
 
-    assert (names("ACTIVE_ONLY"), names("DELETED_ONLY"), names("ALL")) == (["kept"], ["gone"], ["gone", "kept"])
+    assert (names("ACTIVE_ONLY"), names("DELETED_ONLY")) == (["kept", "Default"], ["gone"])
+    assert names("ALL") == ["gone", "kept", "Default"]
 
 
 def test_a_tag_is_set_again_and_deleted(mlflow: Mlflow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -140,10 +141,29 @@ def test_found_runs_bring_all_that_was_logged(four: Mlflow) -> None:
     assert run["inputs"]["dataset_inputs"][0]["dataset"]["name"] == "train"
 
 
-@pytest.mark.parametrize("experiment_ids", [[], ["999"], ["1", "999"], ["x"]])
-def test_unknown_experiments_are_refused(four: Mlflow, experiment_ids: list[str]) -> None:
-    answer = four.post("runs/search", experiment_ids=experiment_ids)
-    assert code_of(answer, 404) == "RESOURCE_DOES_NOT_EXIST"
+@pytest.mark.parametrize("unknown", ["999", 999, str(2**63)])
+def test_unknown_experiments_among_others_have_no_runs(four: Mlflow, unknown: object) -> None:
+    for experiment_ids in (["1", unknown], [unknown, "1", unknown]):
+        assert names(four, experiment_ids=experiment_ids) == "abcd"
+        assert names(four, experiment_ids=experiment_ids, filter="metrics.m > 0.1", order_by=["metrics.m"]) == "cb"
+    logged = four.logged_model(experiment_id="1")["info"]["model_id"]
+    found = four.ok("POST", "logged-models/search", experiment_ids=["1", unknown])["models"]
+    assert [model["info"]["model_id"] for model in found] == [logged]
+    assert names(four, experiment_ids=["0", unknown]) == ""
+
+
+def test_another_projects_experiments_are_unknown(four: Mlflow, make_project: Callable[..., dict[str, Any]]) -> None:
+    other = Mlflow(four.client, make_project()["id"])
+    other.experiment("one")
+    foreign = other.experiment("two")
+    other.run(foreign)
+    assert names(four, experiment_ids=["1", foreign]) == "abcd"
+
+
+@pytest.mark.parametrize("path", ["runs/search", "logged-models/search"])
+@pytest.mark.parametrize("experiment_ids", [[], ["999"], ["998", "999"], ["x"], ["1", "x"], ["1", "-1"]])
+def test_a_search_in_no_experiment_at_all_is_refused(four: Mlflow, path: str, experiment_ids: list[str]) -> None:
+    assert code_of(four.post(path, experiment_ids=experiment_ids), 404) == "RESOURCE_DOES_NOT_EXIST"
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,6 @@ def test_experiment_zero_is_the_default_one(mlflow: Mlflow) -> None:
     assert found["info"]["run_id"] == run
 
 
-def test_searching_never_makes_the_default_experiment(mlflow: Mlflow) -> None:
-    assert mlflow.ok("POST", "runs/search", experiment_ids=["0"])["runs"] == []
-    assert mlflow.ok("GET", "experiments/list")["experiments"] == []
-
-
 @pytest.mark.parametrize(
     ("body", "name"),
     [

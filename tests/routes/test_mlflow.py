@@ -127,9 +127,9 @@ def test_a_run_has_the_shape_that_mlflow_reads(root: httpx.Client, base: str) ->
     assert unnamed["artifact_uri"].endswith("candidate:2")
 
 
-def test_the_default_experiment_is_made_on_first_use(root: httpx.Client, base: str) -> None:
+def test_runs_of_experiment_0_are_in_it(root: httpx.Client, base: str) -> None:
     first, second = (root.post(f"{base}/runs/create", json={"experiment_id": "0"}).json() for _ in range(2))
-    assert first["run"]["info"]["experiment_id"] == second["run"]["info"]["experiment_id"] == "1"
+    assert first["run"]["info"]["experiment_id"] == second["run"]["info"]["experiment_id"] == "0"
 
 
 @pytest.mark.parametrize("experiment_id", ["999", "abc", "-1", str(2**63)])

@@ -316,7 +316,7 @@ def test_candidates_have_files_of_their_own(
     assert root.put(url, content=b"content").status_code == 201
     assert root.get(url.replace(":", "%3A")).content == b"content"
     package = root.get(f"/projects/{project}/packages").json()[0]
-    assert (package["name"], package["version"]) == ("ml_experiment_1", f"candidate_{run['iid']}")
+    assert (package["name"], package["version"]) == ("ml_experiment_0", f"candidate_{run['iid']}")
 
 
 def test_a_promoted_candidate_keeps_its_files_under_both_ids(

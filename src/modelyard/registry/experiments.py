@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, storable
@@ -14,14 +14,23 @@ from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.runs import View, lifecycle
 from modelyard.registry.search.subjects import EXPERIMENTS
-from modelyard.registry.tables import Candidate, Experiment, ExperimentTag, Model
+from modelyard.registry.tables import Candidate, Experiment, ExperimentTag, Model, Project
 from modelyard.wire.filters import Clause, Order
+
+DEFAULT_NAME = "Default"  # of the default experiment, until somebody renames it
 
 # Built once: building a statement takes several times as long as running it.
 _IN_PROJECT = select(Experiment).where(Experiment.project_id == bindparam("project_id"))
 _BY_IID = _IN_PROJECT.where(Experiment.iid == bindparam("iid"))
 _BY_IIDS = _IN_PROJECT.where(Experiment.iid.in_(bindparam("iids", expanding=True)))
 _BY_NAME = _IN_PROJECT.where(Experiment.name == bindparam("name"))
+_DEFAULT = select(Experiment).where(
+    Experiment.id
+    == func.coalesce(
+        select(Project.default_experiment_id).where(Project.id == bindparam("project_id")).scalar_subquery(),
+        _BY_NAME.with_only_columns(Experiment.id).scalar_subquery(),
+    )
+)
 _IIDS = select(Experiment.id, Experiment.iid).where(Experiment.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -44,6 +53,10 @@ class ExperimentRepository(Repository):
     def by_name(self, project_id: int, name: str) -> Experiment | None:
         """The experiment of exactly that name, deleted or not."""
         return self.session.scalar(_BY_NAME, {"project_id": project_id, "name": name})
+
+    def default(self, project_id: int) -> Experiment | None:
+        """A project's default experiment, whatever it is called now, deleted or not."""
+        return self.session.scalar(_DEFAULT, {"project_id": project_id, "name": DEFAULT_NAME})
 
     def of(self, candidate: Candidate) -> Experiment:
         """The experiment that a candidate is part of."""

@@ -112,6 +112,11 @@ class ProjectRepository(Repository):
         """Count on: the next free candidate iid of a project, 1 at first."""
         return self._count_on(_NEXT_CANDIDATE, project_id)
 
+    def keep_default_experiment(self, project_id: int, experiment_id: int) -> None:
+        """Say which experiment is the default one of a project."""
+        statement = update(Project).where(Project.id == project_id)
+        self.session.execute(statement.values(default_experiment_id=experiment_id, updated_at=Project.updated_at))
+
     def _count_on(self, counting: Executable, project_id: int) -> int:
         count: int = self.session.connection().execute(counting, {"project_id": project_id}).scalar_one()
         return count

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from modelyard.access.identity import Identity
 from modelyard.clock import now
 from modelyard.errors import AlreadyExists, BadRequest, DoesNotExist, InvalidValue
+from modelyard.registry.experiments import DEFAULT_NAME
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import View
 from modelyard.registry.tables import Experiment
 from modelyard.services.limits import MAX_EXPERIMENT_NAME, check_tags
 from modelyard.wire.filters import parse_filter, parse_orders
-from modelyard.wire.paths import parse_id
+from modelyard.wire.paths import NOBODY, parse_id
 
-# MLflow's client starts runs in experiment 0 when nobody named one; GitLab has none and fails.
-DEFAULT_EXPERIMENT_ID = "0"
-DEFAULT_EXPERIMENT = "Default"
+# MLflow's clients start runs in experiment 0 when nobody named one. GitLab has none, and fails.
+DEFAULT_ID = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,50 +64,52 @@ def add_experiment(
     return registry.experiments.add(experiment, tags)
 
 
+def add_default(registry: Registry, project_id: int) -> Experiment:
+    """Make a project's default experiment, which stays that whatever becomes of it."""
+    experiment = registry.experiments.add(Experiment(project_id=project_id, iid=DEFAULT_ID, name=DEFAULT_NAME), {})
+    registry.projects.keep_default_experiment(project_id, experiment.id)
+    return experiment
+
+
 def find_experiment(registry: Registry, project_id: int, experiment_id: str) -> Experiment:
     """The experiment of that id, deleted or not. Raises DoesNotExist."""
-    if experiment_id == DEFAULT_EXPERIMENT_ID:
-        experiment = registry.experiments.by_name(project_id, DEFAULT_EXPERIMENT)
-    else:
-        experiment = registry.experiments.by_iid(project_id, parse_id(experiment_id))
+    experiment = _find(registry, project_id, experiment_id)
     if experiment is None:
         raise DoesNotExist(f"No experiment with id {experiment_id} exists")
     return experiment
 
 
-def active_experiment(registry: Registry, caller: Identity, project_id: int, experiment_id: str) -> Experiment:
-    """The experiment of that id to write into; the default one is made on first use. Raises DoesNotExist."""
-    missing = experiment_id == DEFAULT_EXPERIMENT_ID and not registry.experiments.by_name(
-        project_id, DEFAULT_EXPERIMENT
-    )
-    if missing:
-        return create_experiment(registry, caller, project_id, DEFAULT_EXPERIMENT, {})
-    experiment = find_experiment(registry, project_id, experiment_id)
+def active_experiment(registry: Registry, project_id: int, experiment_id: str) -> Experiment:
+    """The experiment of that id to write into. Raises DoesNotExist."""
+    experiment = _find(registry, project_id, experiment_id)
+    if experiment is None and parse_id(experiment_id) == DEFAULT_ID:
+        return add_default(registry, project_id)  # an older version, still running beside, made the project
+    if experiment is None:
+        raise DoesNotExist(f"No experiment with id {experiment_id} exists")
     if experiment.deleted_at is not None:
         raise DoesNotExist(f"The experiment with id {experiment_id} is deleted")
     return experiment
 
 
 def searched_experiments(registry: Registry, project_id: int, experiment_ids: Sequence[str]) -> list[int]:
-    """The internal ids of the experiments that a search names. Raises DoesNotExist for none, or an unknown one."""
+    """The internal ids of the experiments that a search names; as in MLflow, unknown ones among them have no runs.
+
+    Raises DoesNotExist where all of them are unknown, or one is no id.
+    """
     if not experiment_ids:
         raise DoesNotExist("No experiment is named")
-    wanted = [each for each in dict.fromkeys(experiment_ids) if each != DEFAULT_EXPERIMENT_ID]
-    found = registry.experiments.by_iids(project_id, [parse_id(each) for each in wanted])
-    if len(found) < len(wanted):
-        known = {str(experiment.iid) for experiment in found}
-        raise DoesNotExist(f"No experiment with id {next(e for e in wanted if e not in known)} exists")
-    if DEFAULT_EXPERIMENT_ID in experiment_ids:
-        default = registry.experiments.by_name(project_id, DEFAULT_EXPERIMENT)
-        found += [default] if default else []  # reading never makes it
-    return sorted({experiment.id for experiment in found})
+    iids = [parse_id(each) for each in experiment_ids]
+    found = {experiment.id for experiment in registry.experiments.by_iids(project_id, list(set(iids)))}
+    if DEFAULT_ID in iids and (default := registry.experiments.default(project_id)):
+        found.add(default.id)
+    if NOBODY in iids or not found:
+        wrong = experiment_ids[iids.index(NOBODY) if NOBODY in iids else 0]
+        raise DoesNotExist(f"No experiment with id {wrong} exists")
+    return sorted(found)
 
 
 def get_experiment(registry: Registry, project_id: int, experiment_id: str) -> ExperimentView:
-    """An experiment with its tags; the default one also while nobody has used it yet. Raises DoesNotExist."""
-    if experiment_id == DEFAULT_EXPERIMENT_ID and not registry.experiments.by_name(project_id, DEFAULT_EXPERIMENT):
-        unused = Experiment(project_id=project_id, iid=0, name=DEFAULT_EXPERIMENT, created_at=0, updated_at=0)
-        return ExperimentView(unused, {})
+    """An experiment with its tags. Raises DoesNotExist."""
     return _view(registry, find_experiment(registry, project_id, experiment_id))
 
 
@@ -157,11 +159,9 @@ def restore_experiment(registry: Registry, project_id: int, experiment_id: str) 
     registry.experiments.mark_deleted(experiment, None)
 
 
-def set_tag(registry: Registry, caller: Identity, project_id: int, experiment_id: str, key: str, value: str) -> None:
+def set_tag(registry: Registry, project_id: int, experiment_id: str, key: str, value: str) -> None:
     """Set a tag of an experiment. Raises DoesNotExist, InvalidValue."""
     check_tags({key: value})
-    if experiment_id == DEFAULT_EXPERIMENT_ID:
-        active_experiment(registry, caller, project_id, experiment_id)
     registry.experiments.set_tag(_to_change(registry, project_id, experiment_id), key, value)
 
 
@@ -169,6 +169,13 @@ def delete_tag(registry: Registry, project_id: int, experiment_id: str, key: str
     """Remove a tag of an experiment. Raises DoesNotExist."""
     if not registry.experiments.delete_tag(_to_change(registry, project_id, experiment_id), key):
         raise DoesNotExist(f"No tag with key '{key}' exists")
+
+
+def _find(registry: Registry, project_id: int, experiment_id: str) -> Experiment | None:
+    iid = parse_id(experiment_id)
+    return (
+        registry.experiments.default(project_id) if iid == DEFAULT_ID else registry.experiments.by_iid(project_id, iid)
+    )
 
 
 def _to_change(registry: Registry, project_id: int, experiment_id: str) -> Experiment:

@@ -78,7 +78,7 @@ def create_logged_model(registry: Registry, caller: Identity, project_id: int, n
     check_length("source_run_id", new.source_run_id, MAX_RUN_ID)
     check_params(new.params)
     check_tags(new.tags)
-    experiment = active_experiment(registry, caller, project_id, new.experiment_id)
+    experiment = active_experiment(registry, project_id, new.experiment_id)
     model = registry.logged_models.add(
         LoggedModel(
             project_id=project_id,

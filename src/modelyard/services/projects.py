@@ -11,7 +11,7 @@ from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
-from modelyard.services import accounts, members, namespaces
+from modelyard.services import accounts, experiments, members, namespaces
 from modelyard.services.authentication import Seen, open_project, require_admin
 from modelyard.services.names import is_path_segment, slug
 from modelyard.services.namespaces import Namespace
@@ -85,6 +85,7 @@ def create(registry: Registry, caller: Identity, new: NewProject) -> Seen:
         creator_id=caller.user_id,
     )
     registry.projects.add(project)
+    experiments.add_default(registry, project.id)
     facts = {"add": "project", "visibility": project.visibility}
     registry.audit.note("project_created", project, facts, entity=project)
     mine = _add_owner(registry, caller, project) == caller.user_id

@@ -73,7 +73,7 @@ def create_run(registry: Registry, caller: Identity, project_id: int, new: NewRu
     tags = dict(new.tags) | {RUN_NAME_TAG: name}
     _check_name(name)
     check_tags(tags)
-    experiment = active_experiment(registry, caller, project_id, new.experiment_id)
+    experiment = active_experiment(registry, project_id, new.experiment_id)
     candidate = Candidate(
         project_id=project_id, experiment_id=experiment.id, name=name, start_time=new.start_time, eid=new_run_id()
     )

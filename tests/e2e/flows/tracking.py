@@ -42,6 +42,19 @@ def flow_run_without_an_experiment_lands_in_the_default_one(yard: Yard) -> None:
     assert mlflow.get_experiment(active.info.experiment_id).name == "Default"
 
 
+def flow_the_default_experiment_is_found_by_id_by_name_and_by_search(yard: Yard) -> None:
+    client = MlflowClient()
+    default = client.get_experiment("0")
+    assert (default.name, client.get_experiment_by_name("Default").experiment_id) == ("Default", "0")
+    assert [e.experiment_id for e in client.search_experiments()] == ["0"]
+    assert mlflow.set_experiment("Default").experiment_id == mlflow.set_experiment(experiment_id="0").experiment_id
+    client.rename_experiment("0", "ours")
+    with mlflow.start_run() as active:
+        pass
+    client.create_experiment("Default")
+    assert mlflow.get_experiment(active.info.experiment_id).name == client.get_experiment("0").name == "ours"
+
+
 def flow_failing_run_is_failed(yard: Yard) -> None:
     mlflow.set_experiment("e")
     try:
@@ -158,7 +171,7 @@ def flow_experiments_live_and_come_back(yard: Yard) -> None:
         assert client.get_experiment(first).tags == {"team": "b"}
     assert client.get_experiment_by_name("nothing") is None
     assert [e.name for e in client.search_experiments(filter_string="tags.team = 'b'")] == ["x1"]
-    assert [e.name for e in client.search_experiments(order_by=["name ASC"], max_results=1)] == ["x1"]
+    assert [e.name for e in client.search_experiments(order_by=["name DESC"], max_results=1)] == ["x2"]
     client.rename_experiment(first, "renamed")
     assert client.get_experiment(first).name == "renamed"
     client.delete_experiment(first)

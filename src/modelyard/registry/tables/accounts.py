@@ -61,6 +61,7 @@ class Project(Base):
     creator_id: Mapped[int | None] = author()
     last_experiment_iid: Mapped[int] = mapped_column(default=0)
     last_candidate_iid: Mapped[int] = mapped_column(default=0)
+    default_experiment_id: Mapped[int | None]  # MLflow's experiment 0; none where an older version made the project
     storage_limit: Mapped[int | None]  # bytes; 0: no limit, NULL: the server's default
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]

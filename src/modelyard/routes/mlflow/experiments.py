@@ -155,7 +155,7 @@ async def restore(project: InProject, wanted: ExperimentId = parameters(Experime
 async def set_tag(project: InProject, tag: SetTag = parameters(SetTag)) -> Response:
     """Whether or not there is one of that key."""
     await project.write(
-        lambda registry, caller, pid: experiments.set_tag(registry, caller, pid, tag.experiment_id, tag.key, tag.value)
+        lambda registry, _caller, pid: experiments.set_tag(registry, pid, tag.experiment_id, tag.key, tag.value)
     )
     return answer()
 

@@ -1,0 +1,38 @@
+"""A default experiment in each project, which stays the same one.
+
+Revision: 0007
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+ADOPT = """
+    UPDATE projects SET default_experiment_id = (
+        SELECT id FROM experiments WHERE experiments.project_id = projects.id AND experiments.name = 'Default'
+    ) WHERE default_experiment_id IS NULL
+"""
+ADD = """
+    INSERT INTO experiments (project_id, iid, name, created_at, updated_at)
+    SELECT id, 0, 'Default', created_at, created_at FROM projects WHERE default_experiment_id IS NULL
+"""
+
+
+def upgrade() -> None:
+    """Apply the revision. An experiment that was the default one by its name keeps its id."""
+    op.add_column("projects", sa.Column("default_experiment_id", INT64))
+    for statement in (ADOPT, ADD, ADOPT):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Take the revision back; default experiments that were renamed are any others then."""
+    op.drop_column("projects", "default_experiment_id")
