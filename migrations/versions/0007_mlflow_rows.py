@@ -1,4 +1,4 @@
-"""A default experiment in each project, which stays the same one.
+"""Rows as MLflow has them: a default experiment in each project, datasets in their order, runs by their ids.
 
 Revision: 0007
 """
@@ -31,8 +31,16 @@ def upgrade() -> None:
     op.add_column("projects", sa.Column("default_experiment_id", INT64))
     for statement in (ADOPT, ADD, ADOPT):
         op.execute(statement)
+    op.add_column("candidate_datasets", sa.Column("place", INT64, nullable=False, server_default="0"))
+    name, latest_first = "ix_candidates_experiment_id_start_time_eid", sa.text("start_time DESC")
+    op.create_index(op.f(name), "candidates", ["experiment_id", latest_first, "eid"])
+    op.drop_index(op.f("ix_candidates_experiment_id_start_time_id"), "candidates")
 
 
 def downgrade() -> None:
     """Take the revision back; default experiments that were renamed are any others then."""
+    index = ["experiment_id", "start_time", "id"]
+    op.create_index(op.f("ix_candidates_experiment_id_start_time_id"), "candidates", index)
+    op.drop_index(op.f("ix_candidates_experiment_id_start_time_eid"), "candidates")
+    op.drop_column("candidate_datasets", "place")
     op.drop_column("projects", "default_experiment_id")

@@ -119,6 +119,29 @@ def test_orders_hold_over_every_size_of_page(four: Mlflow, order: Any, expected:
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    "order",
+    [[], ["metrics.none DESC"], ["metrics.m"], ["tags.none"], ["params.p DESC"], ["status"], ["start_time ASC"]],
+)
+@pytest.mark.parametrize("size", [2, 200])
+def test_runs_that_are_equal_in_an_order_come_by_their_ids(mlflow: Mlflow, order: list[str], size: int) -> None:
+    experiments = [mlflow.experiment(name) for name in "ab"]
+    ids = [mlflow.run(experiments[number % 2], start_time=5) for number in range(6)]
+    for run in ids:
+        mlflow.ok("POST", "runs/log-metric", run_id=run, key="m", value=1, timestamp=1)
+        mlflow.ok("POST", "runs/log-parameter", run_id=run, key="p", value="x")
+    latest = mlflow.run(experiments[0], start_time=6)
+    found: list[str] = []
+    token = ""
+    while token is not None:
+        asked = {"experiment_ids": experiments, "order_by": order, "max_results": size, "page_token": token}
+        page = mlflow.ok("POST", "runs/search", **asked)
+        found += [run["info"]["run_id"] for run in page["runs"]]
+        token = page["next_page_token"]
+    assert [run for run in found if run != latest] == sorted(ids)
+    assert latest in found
+
+
 def test_several_experiments_are_searched_at_once(four: Mlflow) -> None:
     other = four.experiment("other")
     four.run(other, run_name="e", start_time=250)

@@ -268,6 +268,26 @@ def test_a_versions_run_is_not_deleted(mlflow: Mlflow) -> None:
     assert answer.json()["message"] == "Cannot delete a candidate associated to a model version"
 
 
+def test_datasets_are_shown_in_the_order_in_which_they_were_logged(mlflow: Mlflow) -> None:
+    run, other = mlflow.run(), mlflow.run()
+
+    def log(run_id: str, *names: str) -> None:
+        described = [{"name": name[0], "digest": name[1], "source_type": "local", "source": "{}"} for name in names]
+        datasets = [{"dataset": each, "tags": []} for each in described]
+        assert mlflow.ok("POST", "runs/log-inputs", run_id=run_id, datasets=datasets) == {}
+
+    def shown(run: dict[str, Any]) -> list[str]:
+        return [each["dataset"]["name"] + each["dataset"]["digest"] for each in run["inputs"]["dataset_inputs"]]
+
+    many = [f"{name}{digest}" for name in "zya" for digest in "951"]
+    log(run, "z2", "a9", "m1")
+    log(other, *many, *many)
+    log(run, "b0", "z2", "z1")
+    assert shown(mlflow.show_run(run)) == ["z2", "a9", "m1", "b0", "z1"]
+    found = mlflow.ok("POST", "runs/search", experiment_ids=["0"])["runs"]
+    assert {each["info"]["run_id"]: shown(each) for each in found} == {run: ["z2", "a9", "m1", "b0", "z1"], other: many}
+
+
 def test_what_a_run_takes_in_and_brings_forth_is_shown(mlflow: Mlflow) -> None:
     run, made, used = mlflow.run(), mlflow.logged_model(), mlflow.logged_model(name="used")
     dataset = {"name": "d", "digest": "1", "source_type": "local", "source": "{}", "schema": "{}"}

@@ -64,7 +64,7 @@ def test_no_search_of_runs_scans_what_runs_have(connection: Connection, text: st
 
 def test_the_usual_order_is_that_of_an_index(connection: Connection) -> None:
     (steps,) = plans(connection)
-    assert any("ix_candidates_experiment_id_start_time_id" in step for step in steps)
+    assert any("ix_candidates_experiment_id_start_time_eid" in step for step in steps)
     assert not any("TEMP B-TREE" in step for step in steps)
 
 

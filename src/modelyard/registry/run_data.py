@@ -107,7 +107,7 @@ class RunDataRepository(Repository):
         return found
 
     def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
-        """The datasets that runs used."""
+        """The datasets that runs used, in the order in which they were logged."""
         found: dict[int, list[CandidateDataset]] = defaultdict(list)
         for dataset in self.session.scalars(_DATASETS, {"ids": candidate_ids}):
             found[dataset.candidate_id].append(dataset)
@@ -153,13 +153,19 @@ class RunDataRepository(Repository):
         rows = [_latest_row(candidate, point) for point in latest.values()]
         self.write_rows(_keep_latest(self.dialect), rows)
 
-    def add_dataset(self, dataset: CandidateDataset) -> None:
-        """Note a dataset; one that the run has already stays as it was first logged, as in MLflow."""
-        known = (CandidateDataset.candidate_id == dataset.candidate_id) & (CandidateDataset.name == dataset.name)
-        known &= CandidateDataset.digest == dataset.digest
-        if self.session.scalar(select(CandidateDataset.name).where(known)) is None:
-            self.session.add(dataset)
-            self.session.flush()
+    def add_datasets(self, candidate: Candidate, datasets: Sequence[CandidateDataset]) -> None:
+        """Note datasets after those that a run has; one of these stays as it was first logged, as in MLflow."""
+        columns = (CandidateDataset.name, CandidateDataset.digest, CandidateDataset.place)
+        rows = self.tuples(select(*columns).where(CandidateDataset.candidate_id == candidate.id))
+        known, last = {row[:2] for row in rows}, max((row[2] for row in rows), default=0)
+        for dataset in datasets:
+            key = (dataset.name, dataset.digest)
+            if key not in known:
+                known.add(key)
+                last += 1
+                dataset.place = last
+                self.session.add(dataset)
+        self.session.flush()
 
     def link_model(self, candidate: Candidate, logged_model_id: int, step: int, *, output: bool) -> None:
         """Note that a run took in or brought forth a logged model."""
@@ -171,7 +177,11 @@ class RunDataRepository(Repository):
 _LATEST_METRICS = select(
     LatestMetric.candidate_id, LatestMetric.name, LatestMetric.value, LatestMetric.timestamp, LatestMetric.step
 ).where(LatestMetric.candidate_id.in_(bindparam("ids", expanding=True)))
-_DATASETS = select(CandidateDataset).where(CandidateDataset.candidate_id.in_(bindparam("ids", expanding=True)))
+_DATASETS = (
+    select(CandidateDataset)
+    .where(CandidateDataset.candidate_id.in_(bindparam("ids", expanding=True)))
+    .order_by(CandidateDataset.place, CandidateDataset.name, CandidateDataset.digest)  # older ones have no place
+)
 _MODELS = (
     select(CandidateModel.candidate_id, LoggedModel.eid, CandidateModel.output, CandidateModel.step)
     .join(LoggedModel, LoggedModel.id == CandidateModel.logged_model_id)

@@ -90,8 +90,7 @@ def log_inputs(
 ) -> None:
     """Note the datasets and logged models that a run uses. Raises DoesNotExist, InvalidValue."""
     candidate = active_run(registry, project_id, run_id)
-    for dataset in datasets:
-        registry.run_data.add_dataset(_dataset_row(candidate, dataset))
+    registry.run_data.add_datasets(candidate, [_dataset_row(candidate, dataset) for dataset in datasets])
     for model_id in model_ids:
         internal = _logged_model(registry, project_id, model_id)
         registry.run_data.link_model(candidate, internal, 0, output=False)

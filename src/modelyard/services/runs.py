@@ -161,12 +161,13 @@ def search_runs(
 
     Raises DoesNotExist for an unknown experiment, InvalidValue.
     """
-    cursor = decode_token(search.page_token, "runs", experiment_ids, search.identity)
+    what = ("runs, of one moment by run id", experiment_ids, search.identity)  # an older version had another order
+    cursor = decode_token(search.page_token, *what)
     clauses, orders = parse_filter(search.filter), parse_orders(search.order_by)
     internal_ids = searched_experiments(registry, project_id, experiment_ids)
     found, following = registry.runs.search(internal_ids, search.view, clauses, orders, cursor, search.limit)
     iids = registry.experiments.iids(internal_ids)
-    return _views(registry, found, iids, None), encode_token(following, "runs", experiment_ids, search.identity)
+    return _views(registry, found, iids, None), encode_token(following, *what)
 
 
 def random_name() -> str:

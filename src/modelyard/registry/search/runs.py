@@ -145,7 +145,7 @@ def _section(statement: Select[int], keys: list[SortKey], orders: Sequence[Order
             keys += more
     if not any(key.expression is Candidate.start_time for key in keys):
         keys.append(SortKey(Candidate.start_time, descending=True))
-    return Section(statement, (*keys, SortKey(Candidate.id, descending=True)))
+    return Section(statement, (*keys, SortKey(Candidate.eid)))
 
 
 def _ordered_by_row(statement: Select[int], order: Order) -> tuple[Select[int], list[SortKey]]:

@@ -38,11 +38,7 @@ class Candidate(Base):
     """A candidate, which is an MLflow run: `eid` is its run id, `iid` the N of `candidate:N`."""
 
     __tablename__ = "candidates"
-    __table_args__ = (
-        UniqueConstraint("project_id", "iid"),
-        Index(None, "experiment_id", "start_time", "id"),
-        NEVER_REUSE_IDS,
-    )
+    __table_args__ = (UniqueConstraint("project_id", "iid"), NEVER_REUSE_IDS)
 
     id: Mapped[Id]
     project_id: Mapped[int] = parent("projects.id")
@@ -61,6 +57,9 @@ class Candidate(Base):
     updated_at: Mapped[UpdatedAt]
     deleted_at: Mapped[int | None]
 
+
+# The usual order of runs: those that began last first, and of several that began at once by run id.
+Index("ix_candidates_experiment_id_start_time_eid", Candidate.experiment_id, Candidate.start_time.desc(), Candidate.eid)
 
 HEAD_LENGTH = 64  # characters of a value that an index holds; PostgreSQL refuses entries of more than 2.7 KB
 
@@ -141,6 +140,7 @@ class CandidateDataset(Base):
     candidate_id: Mapped[int] = parent("candidates.id", primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(primary_key=True)
+    place: Mapped[int] = mapped_column(server_default="0")  # among the candidate's, in the order in which they came
     source_type: Mapped[str]
     source: Mapped[str]
     schema: Mapped[str | None]
