@@ -206,6 +206,31 @@ def test_logged_models_are_searched(mlflow: Mlflow, query: dict[str, Any], expec
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("metrics.acc != 0.5", "bc"),
+        ("metrics.acc != 0", "abc"),
+        ("metrics.acc = 0", ""),  # not what stands for NaN in the database
+        ("metrics.acc >= -5", "ac"),
+        ("metrics.acc < 5", "a"),
+        ("metrics.nothing != 1", ""),
+        ("params.p != 'x'", "b"),
+        ("params.p IS NULL", "c"),
+        ("tags.t NOT IN ('x')", ""),
+    ],
+)
+def test_nan_and_what_is_not_there_are_told_apart(mlflow: Mlflow, text: str, expected: str) -> None:
+    run = mlflow.run()
+    for name, value in (("a", 0.5), ("b", "NaN"), ("c", "Infinity")):
+        params = [{"key": "p", "value": {"a": "x", "b": "y"}[name]}] if name != "c" else []
+        model = mlflow.logged_model(name=name, params=params)["info"]["model_id"]
+        mlflow.ok("POST", "runs/log-metric", run_id=run, key="acc", value=value, timestamp=1, model_id=model)
+    asked = {"experiment_ids": ["0"], "filter": text, "order_by": ["name ASC"]}
+    found = mlflow.ok("POST", "logged-models/search", **asked)["models"]
+    assert "".join(model["info"]["name"] for model in found) == expected
+
+
+@pytest.mark.parametrize(
     ("order", "expected"),
     [
         ({"field_name": "metrics.acc"}, "cabd"),  # the latest value counts: 0.1, 0.5, 0.9; NaN is none

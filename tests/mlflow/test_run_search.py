@@ -54,7 +54,17 @@ def names(mlflow: Mlflow, **query: Any) -> str:
         ("", "abcd"),
         ("metrics.m > 0.1", "bc"),
         ("metrics.m >= 0.1 and metrics.m < 0.3", "ac"),
-        ("metric.m != 0.1", "bc"),
+        ("metric.m != 0.1", "bcd"),  # NaN differs from every number …
+        ("metrics.m != 0", "abcd"),
+        ("metrics.m <= 0", ""),  # … and is not less, not more and not equal
+        ("metrics.m > -1", "abc"),
+        ("metrics.m != 0.1 AND metrics.m < 5", "bc"),
+        ("metrics.other != 1", "d"),  # what is not there differs from nothing
+        ("metrics.nothing != 1", ""),
+        ("params.nothing != 'x'", ""),
+        ("tags.nothing != 'x'", ""),
+        ("tags.`a b` != '3'", "ab"),
+        ("end_time != 1", "ab"),
         ("metrics.m = 0.1", "a"),
         ("metrics.other > 1", "d"),
         ("metrics.nothing > 1", ""),

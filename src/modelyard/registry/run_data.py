@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-from sqlalchemy import Insert, bindparam, case, delete, func, insert, select, tuple_
+from sqlalchemy import Insert, bindparam, delete, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.tables import (
+    METRIC_VALUE,
     Candidate,
     CandidateDataset,
     CandidateMetric,
@@ -191,7 +192,7 @@ _MODELS = (
 _ADD_POINTS = insert(CandidateMetric)
 _VALUES = select(
     CandidateMetric.name,
-    case((CandidateMetric.is_nan, None), else_=CandidateMetric.value),
+    METRIC_VALUE,
     CandidateMetric.timestamp,
     CandidateMetric.step,
 )

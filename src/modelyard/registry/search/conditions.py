@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, exists, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, exists, or_, select
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.dialects import ilike, like
@@ -51,7 +51,7 @@ class Rows:
 
     owner: Column
     key: Column
-    value: Column
+    value: Column  # of metrics None for NaN
     numeric: bool = False
     listed: bool = False  # whether IN is known, which MLflow has not for what hangs on runs
     head: Column | None = None  # the indexed beginning of `value`
@@ -144,6 +144,8 @@ def _is_rare(rows: Rows, clause: Clause, matches: list[Condition], scope: Scope)
 
 
 def _row_comparison(rows: Rows, clause: Clause) -> Condition:
+    if rows.numeric and clause.operator is Operator.NOT_EQUAL:
+        return or_(compare(rows.value, clause), rows.value.is_(None))  # NaN differs from every number
     if rows.head is None or clause.operator is not Operator.EQUAL:
         return compare(rows.value, clause)
     value = str(clause.value)

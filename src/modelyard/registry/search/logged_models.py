@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ScalarSelect, case, or_, select
+from sqlalchemy import ScalarSelect, or_, select
 
 from modelyard.registry.search.conditions import Condition
 from modelyard.registry.search.orders import attribute_keys, nullable_keys
 from modelyard.registry.search.pages import SortKey
 from modelyard.registry.search.subjects import LOGGED_MODELS
-from modelyard.registry.tables import CandidateMetric, LoggedModel
+from modelyard.registry.tables import METRIC_VALUE, CandidateMetric, LoggedModel
 from modelyard.wire.filters import Entity, Order
 
 Dataset = tuple[str, str | None]  # its name, and its digest where only one of that name is meant
@@ -48,7 +48,6 @@ def measured_on(datasets: Sequence[Dataset]) -> Condition:
 def _latest(each: ModelOrder) -> ScalarSelect[float | None]:
     """A model's value of the highest step, then time; none is NaN's place too."""
     mine = (CandidateMetric.logged_model_id == LoggedModel.id) & (CandidateMetric.name == each.order.key.name)
-    value = case((CandidateMetric.is_nan, None), else_=CandidateMetric.value)
-    statement = select(value).where(mine, *([measured_on([each.dataset])] if each.dataset else ()))
+    statement = select(METRIC_VALUE).where(mine, *([measured_on([each.dataset])] if each.dataset else ()))
     newest_first = (CandidateMetric.step.desc(), CandidateMetric.timestamp.desc(), CandidateMetric.value.desc())
     return statement.order_by(*newest_first).limit(1).correlate(LoggedModel).scalar_subquery()

@@ -9,6 +9,7 @@ from sqlalchemy import Text, cast
 
 from modelyard.registry.search.conditions import Attribute, Rows, Subject
 from modelyard.registry.tables import (
+    METRIC_VALUE,
     CandidateMetric,
     Experiment,
     ExperimentTag,
@@ -82,6 +83,6 @@ LOGGED_MODELS = Subject(
     rows={
         Entity.TAG: Rows(LoggedModelTag.logged_model_id, LoggedModelTag.key, LoggedModelTag.value, listed=True),
         Entity.PARAM: Rows(LoggedModelParam.logged_model_id, LoggedModelParam.key, LoggedModelParam.value, listed=True),
-        Entity.METRIC: Rows(CandidateMetric.logged_model_id, CandidateMetric.name, CandidateMetric.value, numeric=True),
+        Entity.METRIC: Rows(CandidateMetric.logged_model_id, CandidateMetric.name, METRIC_VALUE, numeric=True),
     },
 )

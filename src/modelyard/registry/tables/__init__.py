@@ -8,6 +8,7 @@ from modelyard.registry.tables.accounts import Member, Project, ProjectStorage, 
 from modelyard.registry.tables.base import Base
 from modelyard.registry.tables.experiments import (
     HEAD_LENGTH,
+    METRIC_VALUE,
     Candidate,
     CandidateDataset,
     CandidateMetric,
@@ -34,6 +35,7 @@ from modelyard.registry.tables.trail import AuditEvent, UpkeepRun
 
 __all__ = [
     "HEAD_LENGTH",
+    "METRIC_VALUE",
     "AuditEvent",
     "Base",
     "Blob",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import Float, ForeignKey, Index, UniqueConstraint, case
 from sqlalchemy.orm import Mapped, mapped_column
 
 from modelyard.registry.tables.base import NEVER_REUSE_IDS, Base, CreatedAt, Id, UpdatedAt, author, parent
@@ -115,6 +115,9 @@ class CandidateMetric(Base):
     logged_model_id: Mapped[int | None] = mapped_column(ForeignKey("logged_models.id", ondelete="SET NULL"), index=True)
     dataset_name: Mapped[str | None]
     dataset_digest: Mapped[str | None]
+
+
+METRIC_VALUE = case((CandidateMetric.is_nan, None), else_=CandidateMetric.value)  # None for NaN
 
 
 class LatestMetric(Base):
