@@ -1,4 +1,4 @@
-"""Rows as MLflow has them: a default experiment in each project, datasets in their order, runs by their ids.
+"""Rows as MLflow has them: a default experiment in each project, datasets in their order, runs by their ids and users.
 
 Revision: 0007
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0007"
 down_revision = "0006"
@@ -14,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 
 ADOPT = """
     UPDATE projects SET default_experiment_id = (
@@ -31,6 +33,7 @@ def upgrade() -> None:
     op.add_column("projects", sa.Column("default_experiment_id", INT64))
     for statement in (ADOPT, ADD, ADOPT):
         op.execute(statement)
+    op.add_column("candidates", sa.Column("named_user", TEXT))
     op.add_column("candidate_datasets", sa.Column("place", INT64, nullable=False, server_default="0"))
     name, latest_first = "ix_candidates_experiment_id_start_time_eid", sa.text("start_time DESC")
     op.create_index(op.f(name), "candidates", ["experiment_id", latest_first, "eid"])
@@ -43,4 +46,5 @@ def downgrade() -> None:
     op.create_index(op.f("ix_candidates_experiment_id_start_time_id"), "candidates", index)
     op.drop_index(op.f("ix_candidates_experiment_id_start_time_eid"), "candidates")
     op.drop_column("candidate_datasets", "place")
+    op.drop_column("candidates", "named_user")
     op.drop_column("projects", "default_experiment_id")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.live import running
 from tests.mlflow.conftest import Mlflow, code_of
 
 LONG = "x" * 70  # longer than what an index holds of a value
@@ -23,7 +25,8 @@ def four(mlflow: Mlflow) -> Mlflow:
         {"name": "d", "m": "NaN", "start": 100, "other": 7},
     ]
     for run in runs:
-        run_id = mlflow.run(experiment, run_name=run["name"], start_time=run["start"])
+        user = {"user_id": "ada"} if run["name"] == "a" else {}
+        run_id = mlflow.run(experiment, run_name=run["name"], start_time=run["start"], **user)
         values = {"m": run["m"]} | ({"other": run["other"]} if "other" in run else {})
         mlflow.ok(
             "POST",
@@ -91,11 +94,62 @@ def names(mlflow: Mlflow, **query: Any) -> str:
         ("dataset.context LIKE 'for-%'", "ab"),
         ("dataset.digest IN ('db', 'x')", "b"),
         ("user_id = '1'", "abcd"),
+        ("user_id = 'root'", "abcd"),
+        ("user_id = '2'", ""),
+        ("user_id != '1'", ""),
+        ("user_id != 'root'", ""),
+        ("user_id != 'ada'", "bcd"),
+        ("attributes.user_id = 'ada'", "a"),
+        ("user_id LIKE 'ad%'", "a"),
+        ("user_id ILIKE 'ROOT'", "abcd"),
+        ("user_id IN ('ada', 'x')", "a"),
+        ("user_id NOT IN ('ada', 'x')", "bcd"),
+        ("user_id NOT IN ('x')", "abcd"),
+        ("artifact_uri = '{b}'", "b"),
+        ("artifact_uri != '{b}'", "acd"),
+        ("attributes.artifact_uri LIKE '%{b}'", "b"),
+        ("artifact_uri LIKE 'mlflow-artifacts:%'", "abcd"),
+        ("artifact_uri ILIKE 'MLFLOW-ARTIFACTS:%'", "abcd"),
+        ("artifact_uri IN ('{b}', 'x')", "b"),
+        ("artifact_uri NOT IN ('{b}')", "acd"),
+        ("artifact_uri = 'elsewhere'", ""),
         ("metrics.m > 0 and params.p = 'y' and tags.`a b` = '2' and status = 'FAILED'", "b"),
     ],
 )
 def test_filters(four: Mlflow, text: str | None, expected: str) -> None:
+    if text and "{b}" in text:
+        (b,) = four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'b'")["runs"]
+        text = text.replace("{b}", b["info"]["artifact_uri"])
     assert names(four, filter=text) == expected
+
+
+def test_runs_are_found_by_the_artifact_uri_that_they_show_also_when_they_were_promoted(four: Mlflow) -> None:
+    four.model()
+    (run,) = four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'c'")["runs"]
+    before = run["info"]["artifact_uri"]
+    four.version(run_id=run["info"]["run_id"])
+    after = four.show_run(run["info"]["run_id"])["info"]["artifact_uri"]
+    assert names(four, filter=f"artifact_uri = '{after}'") == "c"
+    assert (names(four, filter=f"artifact_uri = '{before}'") == "c") is (before == after)
+    shown = [run["info"] for run in four.ok("POST", "runs/search", experiment_ids=["1"])["runs"]]
+    expected = "".join(info["run_name"] for info in sorted(shown, key=lambda info: str(info["artifact_uri"])))
+    assert names(four, order_by=["artifact_uri"]) == expected
+    assert names(four, order_by=["attributes.artifact_uri DESC"], max_results=200) == expected[::-1]
+
+
+def test_runs_are_found_by_gitlabs_form_of_an_artifact_uri_where_it_is_shown(tmp_path: Path) -> None:
+    with running(tmp_path, mlflow_artifact_uri="gitlab") as live, live.client(live.root_token) as client:
+        mlflow = Mlflow(client, client.post("/projects", json={"name": "p"}).json()["id"])
+        run = mlflow.show_run(mlflow.run("0"))["info"]
+        other = mlflow.run("0")
+        assert run["artifact_uri"].startswith(f"{live.url}/api/v4/projects/")
+
+        def found(text: str) -> list[str]:
+            runs = mlflow.ok("POST", "runs/search", experiment_ids=["0"], filter=text)["runs"]
+            return [each["info"]["run_id"] for each in runs]
+
+        assert found(f"artifact_uri = '{run['artifact_uri']}'") == [run["run_id"]]
+        assert found(f"artifact_uri != '{run['artifact_uri']}'") == [other]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,20 @@ def test_a_run_needs_an_experiment(mlflow: Mlflow) -> None:
     assert (code_of(missing, 400), missing.json()["error"]) == (INVALID, "experiment_id is missing")
 
 
+def test_a_run_is_its_callers_and_found_by_whom_its_client_names(mlflow: Mlflow) -> None:
+    runs = {mlflow.run(**body): body for body in ({"user_id": "ada"}, {"user_id": 5}, {"user_id": ""}, {})}
+    for run, body in runs.items():
+        info = mlflow.show_run(run)["info"]
+        assert info["user_id"] == "1"  # whose token it is
+        for user in ("1", "root", body.get("user_id", "root")):
+            asked = {"experiment_ids": ["0"], "filter": f"user_id = '{user}'"}
+            assert run in {each["info"]["run_id"] for each in mlflow.ok("POST", "runs/search", **asked)["runs"]}
+    asked = {"experiment_ids": ["0"], "filter": "user_id = 'ada'"}
+    assert len(mlflow.ok("POST", "runs/search", **asked)["runs"]) == 1
+    refused = mlflow.post("runs/create", experiment_id="0", user_id="u" * 257)
+    assert (code_of(refused, 400), refused.json()["message"]) == (INVALID, "user_id has more than 256 characters")
+
+
 def test_experiment_zero_is_the_default_one(mlflow: Mlflow) -> None:
     run = mlflow.run("0")
     assert mlflow.ok("GET", "experiments/get", experiment_id="0")["experiment"]["name"] == "Default"

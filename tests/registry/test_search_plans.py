@@ -52,6 +52,7 @@ def plans(connection: Connection, text: str = "", order: str = "", *, rare: bool
         "status = 'FINISHED'",
         "run_id IN ('a', 'b')",
         "dataset.name = 'd'",
+        "user_id != 'ada' AND artifact_uri LIKE '%:1'",
         "metrics.m > 0.5 AND params.p = 'x' AND tags.t != 'y'",
     ],
 )

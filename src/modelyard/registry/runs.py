@@ -11,7 +11,7 @@ from modelyard.registry.base import Repository, storable
 from modelyard.registry.run_data import RunDataRepository
 from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.pages import Cursor, read_page
-from modelyard.registry.search.runs import View, run_sections
+from modelyard.registry.search.runs import ArtifactUris, View, run_sections
 from modelyard.registry.tables import Candidate
 from modelyard.wire.filters import Clause, Order
 
@@ -62,10 +62,11 @@ class RunRepository(Repository):
         orders: Sequence[Order],
         cursor: Cursor,
         limit: int,
+        uris: ArtifactUris,
     ) -> tuple[list[Candidate], Cursor | None]:
         """A page of runs, those that began last first unless ordered otherwise."""
         scope = Scope(experiment_ids, partial(self._has_few, RARE if len(clauses) == 1 else RARE_TOGETHER))
-        page = read_page(self.session, run_sections(scope, view, clauses, orders), cursor, limit)
+        page = read_page(self.session, run_sections(scope, view, clauses, orders, uris), cursor, limit)
         return self.entities(Candidate, page.ids), page.following
 
     def _has_few(self, limit: int, owners: Select[int]) -> bool:

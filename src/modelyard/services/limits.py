@@ -12,6 +12,7 @@ from modelyard.errors import InvalidValue
 MAX_EXPERIMENT_NAME = 500
 MAX_MODEL_NAME = 500  # of registered and logged models
 MAX_RUN_NAME = 255
+MAX_USER = 256  # of one that a client names
 MAX_RUN_ID = 256  # of a run that may live elsewhere
 MAX_DESCRIPTION = 10_000
 MAX_KEY = 250  # of tags, parameters and metrics

@@ -14,9 +14,10 @@ from modelyard.errors import BadRequest, DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.registry.run_data import ModelLink, Value
 from modelyard.registry.search.pages import decode_token, encode_token
+from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import Candidate, CandidateDataset
 from modelyard.services.experiments import Search, active_experiment, searched_experiments
-from modelyard.services.limits import MAX_RUN_NAME, check_length, check_tags
+from modelyard.services.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
 from modelyard.wire.filters import parse_filter, parse_orders
 
 RUN_NAME_TAG = "mlflow.runName"
@@ -42,6 +43,7 @@ class NewRun:
     experiment_id: str
     name: str | None = None
     start_time: Milliseconds = 0
+    user: str | None = None  # who may be another than the caller
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,10 +74,16 @@ def create_run(registry: Registry, caller: Identity, project_id: int, new: NewRu
     name = new.name or new.tags.get(RUN_NAME_TAG) or random_name()
     tags = dict(new.tags) | {RUN_NAME_TAG: name}
     _check_name(name)
+    check_length("user_id", new.user or "", MAX_USER)
     check_tags(tags)
     experiment = active_experiment(registry, project_id, new.experiment_id)
     candidate = Candidate(
-        project_id=project_id, experiment_id=experiment.id, name=name, start_time=new.start_time, eid=new_run_id()
+        project_id=project_id,
+        experiment_id=experiment.id,
+        eid=new_run_id(),
+        named_user=new.user,
+        name=name,
+        start_time=new.start_time,
     )
     add_candidate(registry, caller, candidate, tags)
     return RunView(candidate, experiment.iid, tags)
@@ -155,17 +163,16 @@ def restore_run(registry: Registry, project_id: int, run_id: str) -> None:
 
 
 def search_runs(
-    registry: Registry, project_id: int, experiment_ids: Sequence[str], search: Search
+    registry: Registry, project_id: int, experiment_ids: Sequence[str], search: Search, uris: ArtifactUris
 ) -> tuple[list[RunView], str | None]:
-    """A page of runs with the latest point of each metric, and the token of the next page.
-
-    Raises DoesNotExist for an unknown experiment, InvalidValue.
+    """A page of runs with the latest point of each metric, and the token of the next page; `uris` is how their artifact
+    URIs are spelled. Raises DoesNotExist where no experiment is known, InvalidValue.
     """
     what = ("runs, of one moment by run id", experiment_ids, search.identity)  # an older version had another order
     cursor = decode_token(search.page_token, *what)
     clauses, orders = parse_filter(search.filter), parse_orders(search.order_by)
     internal_ids = searched_experiments(registry, project_id, experiment_ids)
-    found, following = registry.runs.search(internal_ids, search.view, clauses, orders, cursor, search.limit)
+    found, following = registry.runs.search(internal_ids, search.view, clauses, orders, cursor, search.limit, uris)
     iids = registry.experiments.iids(internal_ids)
     return _views(registry, found, iids, None), encode_token(following, *what)
 

@@ -17,13 +17,13 @@ MAX_SEGMENT_BYTES = 255
 MAX_NAME_BYTES = 1024
 NOBODY = -1  # an id that nothing has
 LOGGED_MODELS_ROOT = "models"
+CANDIDATE = "candidate:"
 
 ProjectRef = int | str  # an id, or a path `namespace/name`
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _STEPS = frozenset({b".", b".."})
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
-_CANDIDATE = "candidate:"
 # Control characters, and line and paragraph separators. Format characters stay, as emoji are joined by them …
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 # … but for those that reorder the text around them, and so make one name look like another.
@@ -83,8 +83,8 @@ def parse_key(segment: str) -> int | str:
 def parse_owner(segment: str) -> OwnerRef:
     """`:model_version_id`, a version id or `candidate:<iid>`; anything else becomes NOBODY's."""
     text = _decode_id(segment)
-    kind = OwnerKind.CANDIDATE if text.startswith(_CANDIDATE) else OwnerKind.VERSION
-    return OwnerRef(kind, parse_id(text.removeprefix(_CANDIDATE)))
+    kind = OwnerKind.CANDIDATE if text.startswith(CANDIDATE) else OwnerKind.VERSION
+    return OwnerRef(kind, parse_id(text.removeprefix(CANDIDATE)))
 
 
 def _decode_id(segment: str) -> str:

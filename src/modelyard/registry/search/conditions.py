@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, exists, false, func, or_, select
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.dialects import ilike, like
@@ -43,6 +43,7 @@ class Attribute:
     numeric: bool = False
     nullable: bool = False
     filtered: bool = True  # else it is there to sort by only
+    others: Sequence[Column] = ()  # by which filters find it as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ def _attribute_condition(attribute: Attribute, clause: Clause) -> Condition:
     if not attribute.filtered:
         raise InvalidValue(f"'{clause.key}' cannot be filtered by")
     _check(clause, NUMBER_OPERATORS if attribute.numeric else TEXT_OPERATORS, numeric=attribute.numeric)
+    if attribute.others:
+        return _compare_any((attribute.column, *attribute.others), clause)
     return compare(attribute.column, clause)
 
 
@@ -157,6 +160,14 @@ def compare(column: Column, clause: Clause) -> Condition:
     """The condition that a column compares as the clause says."""
     condition: Condition = _BINARY[clause.operator](column, clause.value)
     return condition
+
+
+def _compare_any(columns: Sequence[Column], clause: Clause) -> Condition:
+    """That one of the columns compares as the clause says, or where it says that they differ, that none is equal."""
+    opposite = {Operator.NOT_EQUAL: Operator.EQUAL, Operator.NOT_IN: Operator.IN}.get(clause.operator)
+    asked = replace(clause, operator=opposite) if opposite else clause
+    found = func.coalesce(or_(*(compare(column, asked) for column in columns)), false())
+    return ~found if opposite else found
 
 
 def check_text(clause: Clause) -> None:

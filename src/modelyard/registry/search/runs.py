@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, select
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, literal, select
 from sqlalchemy.orm import aliased
 
 from modelyard.errors import InvalidValue
@@ -23,8 +25,9 @@ from modelyard.registry.search.conditions import (
 )
 from modelyard.registry.search.orders import attribute_key, nullable_keys
 from modelyard.registry.search.pages import Section, SortKey
-from modelyard.registry.tables import Candidate, CandidateDataset, CandidateParam, CandidateTag, LatestMetric
+from modelyard.registry.tables import Candidate, CandidateDataset, CandidateParam, CandidateTag, LatestMetric, User
 from modelyard.wire.filters import Clause, Entity, Order
+from modelyard.wire.paths import CANDIDATE
 
 
 class View(StrEnum):
@@ -33,6 +36,28 @@ class View(StrEnum):
     ACTIVE_ONLY = "ACTIVE_ONLY"
     DELETED_ONLY = "DELETED_ONLY"
     ALL = "ALL"
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactUris:
+    """How the artifact URIs of runs are spelled: what stands before and after whose files they are."""
+
+    before: str = "mlflow-artifacts:/"
+    after: str = ""
+
+    def of(self, candidate: Candidate) -> str:
+        """The URI of a run's artifacts; those of a promoted one are its version's."""
+        version_id = candidate.model_version_id
+        owner = f"{CANDIDATE}{candidate.iid}" if version_id is None else str(version_id)
+        return f"{self.before}{owner}{self.after}"
+
+    @property
+    def column(self) -> Column:
+        """The same, of each run of a search."""
+        version_id = Candidate.model_version_id
+        of_candidate = literal(CANDIDATE) + cast(Candidate.iid, Text)
+        owner = case((version_id.is_(None), of_candidate), else_=cast(version_id, Text))
+        return literal(self.before) + owner + literal(self.after)
 
 
 DATASET_COLUMNS: dict[str, Column] = {
@@ -50,6 +75,7 @@ def _dataset_condition(clause: Clause) -> Condition:
     return Candidate.id.in_(select(CandidateDataset.candidate_id).where(compare(column, clause)))
 
 
+_USERNAME = select(User.username).where(User.id == Candidate.user_id).correlate(Candidate).scalar_subquery()
 _START = Attribute(Candidate.start_time, numeric=True)
 _NAME = Attribute(Candidate.name)
 RUNS = Subject(
@@ -58,7 +84,9 @@ RUNS = Subject(
         "run_id": Attribute(Candidate.eid),
         "run_name": _NAME,
         "status": Attribute(Candidate.status),
-        "user_id": Attribute(func.coalesce(cast(Candidate.user_id, Text), "")),
+        "user_id": Attribute(
+            func.coalesce(cast(Candidate.user_id, Text), ""), others=(_USERNAME, Candidate.named_user)
+        ),
         "start_time": _START,
         "end_time": Attribute(Candidate.end_time, numeric=True, nullable=True),
         # other spellings: MLflow's, then GitLab's
@@ -99,20 +127,23 @@ _ROW_TABLES: dict[Entity, Any] = {
 }
 
 
-def run_sections(scope: Scope, view: View, clauses: Sequence[Clause], orders: Sequence[Order]) -> list[Section]:
+def run_sections(
+    scope: Scope, view: View, clauses: Sequence[Clause], orders: Sequence[Order], uris: ArtifactUris | None = None
+) -> list[Section]:
     """The statements that find the runs of a search over the experiments of `scope`, in order. Raises InvalidValue.
 
     Runs sorted by a metric, a parameter or a tag first come in sections: those that have it, by its own index, then
     the others. A sort over all of them would look at each for every page.
     """
+    subject = _runs_at(uris or ArtifactUris())
     base = select(Candidate.id).where(
         Candidate.experiment_id.in_(scope.ids),
         *lifecycle(view, Candidate.deleted_at),
-        *conditions(RUNS, clauses, scope),
+        *conditions(subject, clauses, scope),
     )
     if orders and orders[0].key.entity in _ROW_TABLES:
-        return _row_sections(base, scope.ids, orders[0], orders[1:])
-    return [_section(base, [], orders)]
+        return _row_sections(subject, base, scope.ids, orders[0], orders[1:])
+    return [_section(subject, base, [], orders)]
 
 
 def lifecycle(view: View, deleted_at: Column) -> list[ColumnElement[bool]]:
@@ -122,24 +153,31 @@ def lifecycle(view: View, deleted_at: Column) -> list[ColumnElement[bool]]:
     return [deleted_at.is_(None) if view is View.ACTIVE_ONLY else deleted_at.is_not(None)]
 
 
-def _row_sections(base: Select[int], experiment_ids: list[int], order: Order, rest: Sequence[Order]) -> list[Section]:
+@lru_cache(maxsize=100)
+def _runs_at(uris: ArtifactUris) -> Subject:
+    return replace(RUNS, attributes={**RUNS.attributes, "artifact_uri": Attribute(uris.column)})
+
+
+def _row_sections(
+    subject: Subject, base: Select[int], experiment_ids: list[int], order: Order, rest: Sequence[Order]
+) -> list[Section]:
     table = _ROW_TABLES[order.key.entity]
     row = aliased(table)
     key = row.name if table is LatestMetric else row.key
     named = and_(row.candidate_id == Candidate.id, key == order.key.name)
     joined = base.join(row, named).where(row.experiment_id.in_(experiment_ids))
-    lacking = _section(base.where(~exists().where(named)), [], rest)
+    lacking = _section(subject, base.where(~exists().where(named)), [], rest)
     value = SortKey(row.value, order.descending)
     if table is LatestMetric:
-        is_number, is_nan = row.value.is_not(None), row.value.is_(None)
-        return [_section(joined.where(is_number), [value], rest), _section(joined.where(is_nan), [], rest), lacking]
-    return [_section(joined, [SortKey(row.head, order.descending), value], rest), lacking]
+        numbers, others = joined.where(row.value.is_not(None)), joined.where(row.value.is_(None))
+        return [_section(subject, numbers, [value], rest), _section(subject, others, [], rest), lacking]
+    return [_section(subject, joined, [SortKey(row.head, order.descending), value], rest), lacking]
 
 
-def _section(statement: Select[int], keys: list[SortKey], orders: Sequence[Order]) -> Section:
+def _section(subject: Subject, statement: Select[int], keys: list[SortKey], orders: Sequence[Order]) -> Section:
     for order in orders:
         if order.key.entity is Entity.ATTRIBUTE:
-            keys += attribute_key(RUNS, order)
+            keys += attribute_key(subject, order)
         else:
             statement, more = _ordered_by_row(statement, order)
             keys += more

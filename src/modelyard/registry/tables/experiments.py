@@ -49,6 +49,7 @@ class Candidate(Base):
         ForeignKey("model_versions.id", ondelete="SET NULL"), unique=True
     )
     user_id: Mapped[int | None] = author()
+    named_user: Mapped[str | None]  # whom the client names, who may be another than the one whose token it is
     name: Mapped[str]
     status: Mapped[str]
     start_time: Mapped[int] = mapped_column(default=0)

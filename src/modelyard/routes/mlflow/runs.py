@@ -32,6 +32,7 @@ class CreateRun(BaseModel):
     experiment_id: Id
     run_name: str | None = None
     start_time: Milliseconds = Field(0, description="Milliseconds since 1970.")
+    user_id: Id | None = Field(None, description="Found by searches; what is shown is the token's owner.")
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
@@ -59,7 +60,7 @@ class RunSearch(SearchQuery):
 @router.post("/create", summary="Begin a run", openapi_extra=documented(CreateRun))
 async def create(request: Request, project: InProject, new: CreateRun = parameters(CreateRun)) -> Response:
     """The run is the candidate whose iid `artifact_uri` names."""
-    wanted = runs.NewRun(new.experiment_id, new.run_name, new.start_time, tags_by_key(new.tags))
+    wanted = runs.NewRun(new.experiment_id, new.run_name, new.start_time, new.user_id, tags_by_key(new.tags))
     view = await project.write(lambda registry, caller, pid: runs.create_run(registry, caller, pid, wanted))
     return answer({"run": shapes.run(request, view)})
 
@@ -76,7 +77,9 @@ async def search(request: Request, project: InProject, query: RunSearch = parame
     """With MLflow's filters and orders, over any number of experiments."""
     wanted = query.search(query.run_view_type)
     views, token = await project.search(
-        lambda registry, pid: runs.search_runs(registry, pid, query.experiment_ids, wanted)
+        lambda registry, pid: runs.search_runs(
+            registry, pid, query.experiment_ids, wanted, shapes.artifact_uris(request, pid)
+        )
     )
     return page_of("runs", [shapes.run(request, view) for view in views], token)
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from fastapi import Request
 
 from modelyard.registry.run_data import Point, Value
-from modelyard.registry.tables import Candidate, CandidateDataset
+from modelyard.registry.search.runs import ArtifactUris
+from modelyard.registry.tables import CandidateDataset
 from modelyard.routes.urls import base_url
 from modelyard.services.experiments import ExperimentView
 from modelyard.services.logged_models import LoggedModelView
@@ -63,13 +64,12 @@ def experiment(view: ExperimentView) -> Shape:
     }
 
 
-def artifact_uri(request: Request, candidate: Candidate) -> str:
-    """Where a run's artifacts lie: MLflow's own scheme, or GitLab's file API where the settings say so."""
+def artifact_uris(request: Request, project_id: int) -> ArtifactUris:
+    """Where artifacts of a project's runs lie: MLflow's own scheme, or GitLab's file API where the settings say so."""
     settings: Settings = request.app.state.settings
-    owner = f"candidate:{candidate.iid}" if candidate.model_version_id is None else str(candidate.model_version_id)
     if settings.mlflow_artifact_uri == "mlflow":
-        return f"mlflow-artifacts:/{owner}"
-    return f"{base_url(request)}/api/v4/projects/{candidate.project_id}/packages/ml_models/{owner}/files/"
+        return ArtifactUris()
+    return ArtifactUris(f"{base_url(request)}/api/v4/projects/{project_id}/packages/ml_models/", "/files/")
 
 
 def run_info(request: Request, view: RunView) -> Shape:
@@ -83,7 +83,7 @@ def run_info(request: Request, view: RunView) -> Shape:
         "user_id": str(candidate.user_id or ""),
         "status": candidate.status,
         "start_time": candidate.start_time,
-        "artifact_uri": artifact_uri(request, candidate),
+        "artifact_uri": artifact_uris(request, candidate.project_id).of(candidate),
         "lifecycle_stage": "active" if candidate.deleted_at is None else "deleted",
     }
     return info if candidate.end_time is None else info | {"end_time": candidate.end_time}
