@@ -16,6 +16,7 @@ PARAMS = {"lr": 1000, "optimizer": 5, "depth": 10, "batch": 4, "seed": 100}  # n
 TAGS = {"mlflow.user": 20, "mlflow.source.name": 50, "team": 1000}
 VERSIONS_OF_MODEL = 10
 EXPERIMENT = "busy"
+RUNS = 2  # the id of the experiment of that name; 1 is the default one
 
 Row = tuple[object, ...]
 
@@ -60,13 +61,14 @@ def _insert(connection: sqlite3.Connection, table: str, columns: str, rows: Iter
 
 def _runs(connection: sqlite3.Connection, project: int, runs: int) -> None:
     made = "created_at, updated_at"
-    experiment = iter([(1, project, 1, EXPERIMENT, 0, 0)])
+    experiment = iter([(RUNS, project, 1, EXPERIMENT, 0, 0)])
     _insert(connection, "experiments", f"id, project_id, iid, name, {made}", experiment)
     columns = f"id, project_id, iid, eid, experiment_id, name, status, start_time, end_time, {made}"
     _insert(connection, "candidates", columns, (_run(project, number) for number in range(1, runs + 1)))
     points = "candidate_id, name, value, timestamp, step"
     _insert(connection, "candidate_metrics", f"{points}, is_nan", ((*row, False) for row in _metrics(runs)))
-    _insert(connection, "candidate_latest_metrics", f"{points}, experiment_id", ((*row, 1) for row in _metrics(runs)))
+    latest = ((*row, RUNS) for row in _metrics(runs))
+    _insert(connection, "candidate_latest_metrics", f"{points}, experiment_id", latest)
     for table, names in (("candidate_params", PARAMS), ("candidate_tags", TAGS)):
         columns = "candidate_id, key, experiment_id, value, head"
         _insert(connection, table, columns, _values(runs, names))
@@ -74,7 +76,7 @@ def _runs(connection: sqlite3.Connection, project: int, runs: int) -> None:
 
 def _run(project: int, number: int) -> Row:
     begun = BEGUN + number * 1000
-    return number, project, number, run_id(number), 1, f"run-{number}", "FINISHED", begun, begun + 500, begun, begun
+    return number, project, number, run_id(number), RUNS, f"run-{number}", "FINISHED", begun, begun + 500, begun, begun
 
 
 def _metrics(runs: int) -> Iterator[Row]:
@@ -88,16 +90,16 @@ def _values(runs: int, names: dict[str, int]) -> Iterator[Row]:
     for run in range(1, runs + 1):
         for name, kinds in names.items():
             value = f"{name}-{run % kinds}"
-            yield run, name, 1, value, value[:64]
+            yield run, name, RUNS, value, value[:64]
 
 
 def _models(connection: sqlite3.Connection, project: int, sizes: Sizes) -> None:
     models = range(1, sizes.models + 1)
     versions = [(model, number) for model in models for number in range(VERSIONS_OF_MODEL)]
     made = "created_at, updated_at"
-    experiments = ((model + 1, project, model + 1, f"[model]model-{model}", 0, 0) for model in models)
+    experiments = ((model + RUNS, project, model + 1, f"[model]model-{model}", 0, 0) for model in models)
     _insert(connection, "experiments", f"id, project_id, iid, name, {made}", experiments)
-    rows: Iterator[Row] = ((m, project, f"model-{m}", "", m + 1, m, m) for m in models)
+    rows: Iterator[Row] = ((m, project, f"model-{m}", "", m + RUNS, m, m) for m in models)
     _insert(connection, "models", f"id, project_id, name, description, default_experiment_id, {made}", rows)
     semantic = "version, major, minor, patch, prerelease, description, source, run_link, stage, run_id"
     rows = (
@@ -107,7 +109,7 @@ def _models(connection: sqlite3.Connection, project: int, sizes: Sizes) -> None:
     _insert(connection, "model_versions", f"id, project_id, model_id, {semantic}, {made}", rows)
     columns = f"project_id, iid, eid, experiment_id, model_version_id, name, status, start_time, {made}"
     rows = (
-        (project, sizes.runs + i, f"v{i}", m + 1, i, f"version-{i}", "RUNNING", 0, 0, 0)
+        (project, sizes.runs + i, f"v{i}", m + RUNS, i, f"version-{i}", "RUNNING", 0, 0, 0)
         for i, (m, _n) in enumerate(versions, start=1)
     )
     _insert(connection, "candidates", columns, rows)
