@@ -222,7 +222,7 @@ def test_a_batch_is_kept(mlflow: Mlflow) -> None:
         {"params": [{"key": "p", "value": "1"}, {"key": "p", "value": "2"}]},
         {"params": [{"key": "p", "value": "v" * 65_537}]},
         {"params": [{"key": "", "value": "v"}]},
-        {"params": [{"key": "p"}]},
+        {"params": [{"value": "v"}]},
         {"tags": [{"key": f"t{i}", "value": "v"} for i in range(101)]},
         {"tags": [{"key": "t", "value": "v" * 65_537}]},
         {"tags": [{"key": "t" * 251, "value": "v"}]},

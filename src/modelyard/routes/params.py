@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar, get_origin
 
 import orjson
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field, ValidationError
+from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 from starlette.formparsers import FormParser, MultiPartException
 
@@ -24,9 +26,10 @@ FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 def parameters(model: type[M]) -> Any:  # noqa: ANN401 - stands as a default value, as FastAPI's own Depends does
     """A dependency that reads a request's parameters into `model`; ParameterError names each field that fails."""
+    lists = list_fields(model)
 
     async def read(request: Request) -> M:
-        return validate(model, await read_parameters(request, list_fields(model)))
+        return validate(model, await read_parameters(request, lists))
 
     return Depends(read)
 
@@ -76,9 +79,9 @@ def _form_of(schema: dict[str, Any]) -> dict[str, Any] | None:
     """What a form can say of that schema: no null; None for one with lists of objects, which are for JSON alone."""
     fields: dict[str, Any] = {}
     for name, field in schema.get("properties", {}).items():
-        if "$ref" in field.get("items", {}):
-            return None
         kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
+        if any("$ref" in kind.get("items", {}) for kind in (field, *kinds)):
+            return None
         fields[name] = field | {"anyOf": kinds} if kinds else field
     return {key: value for key, value in schema.items() if key != "$defs"} | {"properties": fields}
 
@@ -107,8 +110,11 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
 
 
 def list_fields(model: type[BaseModel]) -> frozenset[str]:
-    """The fields of a model that are lists, and so may be repeated in a query."""
-    return frozenset(name for name, field in model.model_fields.items() if get_origin(field.annotation) is list)
+    """The fields of a model that are lists, and so may be repeated in a query; in MLflow's API also as protobuf's JSON
+    spells them.
+    """
+    names = [name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
+    return frozenset(names + [to_camel(name) for name in names])
 
 
 async def read_parameters(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -170,9 +176,14 @@ async def _read_form(request: Request, lists: frozenset[str], parser: type[Field
 
 def _read_json(body: bytes) -> dict[str, Any]:
     try:
+        encoding = json.detect_encoding(body)  # from marks of byte order, and from NULs
+        if encoding != "utf-8":
+            body = body.decode(encoding).encode()
         values = orjson.loads(body)  # which refuses halves of surrogate pairs
     except ValueError as error:
         raise ParameterError("The request body is not valid JSON") from error
+    if values is None or values == []:
+        return {}  # as some clients, and PHP, write an object without fields
     if not isinstance(values, dict):
         raise ParameterError("The request body is not a JSON object")
     if _ESCAPED_NUL in body:

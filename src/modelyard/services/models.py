@@ -64,13 +64,13 @@ def get_model(registry: Registry, project_id: int, name: str) -> ModelView:
 
 
 def update_model(registry: Registry, project_id: int, name: str, description: str | None) -> ModelView:
-    """Change a model's description. Raises DoesNotExist, InvalidValue."""
+    """Change a model's description, unless it is None. Raises DoesNotExist, InvalidValue."""
     model = find_model(registry, project_id, name)
-    check_length("Description", description or "", MAX_DESCRIPTION)
-    if model.description != (description or ""):
+    if description is not None and description != model.description:
+        check_length("Description", description, MAX_DESCRIPTION)
         registry.audit.note("ml_model_updated", model, {"change": "description"})
-    model.description = description or ""
-    registry.session.flush()
+        model.description = description
+        registry.session.flush()
     return _views(registry, [model])[0]
 
 

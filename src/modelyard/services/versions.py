@@ -127,17 +127,21 @@ def get_version(registry: Registry, project_id: int, name: str, version: str) ->
     return version_views(registry, [named_version(registry, project_id, name, version)])[0]
 
 
-def update_version(registry: Registry, project_id: int, name: str, version: str, description: str) -> VersionView:
-    """Change a version's description. Raises MLflowError UPDATE_FAILED for an unknown one, as GitLab does."""
-    check_length("Description", description, MAX_DESCRIPTION)
+def update_version(
+    registry: Registry, project_id: int, name: str, version: str, description: str | None
+) -> VersionView:
+    """Change a version's description, unless it is None. Raises InvalidValue, and MLflowError UPDATE_FAILED for an
+    unknown version, as GitLab does.
+    """
     try:
         found = named_version(registry, project_id, name, version)
     except DoesNotExist as error:
         raise MLflowError("UPDATE_FAILED", f"Model version (name={name}, version={version}) not found") from error
-    if found.description != description:
+    if description is not None and description != found.description:
+        check_length("Description", description, MAX_DESCRIPTION)
         registry.audit.note(UPDATED, found, {"change": "description", "model": name})
-    found.description = description
-    registry.session.flush()
+        found.description = description
+        registry.session.flush()
     return version_views(registry, [found])[0]
 
 

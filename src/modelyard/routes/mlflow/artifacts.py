@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
 from modelyard.registry.packages import Child
 from modelyard.routes.mlflow.common import ROOT, InProject, answer
+from modelyard.routes.mlflow.messages import Message
 from modelyard.routes.params import parameters, query_documented
 from modelyard.routes.transfers import files_of, serve, store
 from modelyard.services import artifacts
@@ -25,7 +26,7 @@ router = APIRouter(prefix=f"{ROOT}/api/2.0/mlflow-artifacts", tags=["mlflow arti
 BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-class Directory(BaseModel):
+class Directory(Message):
     """Which directory is listed."""
 
     path: str = Field(description="`<version id>`, `candidate:<iid>` or `models/m-…`, then perhaps a directory.")

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
@@ -16,6 +16,7 @@ from modelyard.errors import InvalidValue, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
+from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
 from modelyard.routes.params import stating
 from modelyard.services.authentication import enter_project
 from modelyard.services.experiments import Search
@@ -30,7 +31,6 @@ PREFIX = f"{ROOT}/api/2.0/mlflow"
 
 DEFAULT_RESULTS = 200
 MAX_RESULTS = 1000  # GitLab's cap; MLflow's clients go on by `page_token`
-MAX_INT64 = 2**63 - 1
 MAX_LISTED = 1000  # tags, parameters, datasets or models that one request names
 MAX_IDS = 10_000  # experiments that one search goes through
 
@@ -42,33 +42,31 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _text(value: object) -> object:
-    """A number as the text that stands for it: ids are texts in MLflow's API, and numbers in many a client."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Id = Annotated[str, BeforeValidator(_text)]
 Texts = Annotated[list[str], BeforeValidator(_one_or_many), Field(max_length=MAX_ORDERS)]
 Ids = Annotated[list[Id], BeforeValidator(_one_or_many), Field(max_length=MAX_IDS)]
 # What the services hold them to, in their own words; the schema says it to whoever reads it.
 Key = Annotated[str, stating(minLength=1, maxLength=MAX_KEY)]
 RegistryKey = Annotated[str, stating(minLength=1, maxLength=MAX_REGISTRY_KEY)]
-Milliseconds = Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)]
+ViewType = Annotated[View, NUMBERED]
 
 
-class Tag(BaseModel):
+class Tag(Message):
     """A key with a value."""
 
     key: Key
     value: str = ""
 
 
-class SearchQuery(BaseModel):
+class Param(Tag):
+    """A parameter, which is a key with a value too."""
+
+
+class SearchQuery(Message):
     """Parameters of every search."""
 
     filter: str | None = None
     order_by: Texts = Field(default_factory=list, description="One order or several, such as `name DESC`.")
-    max_results: int = Field(DEFAULT_RESULTS, ge=0, description=f"At most {MAX_RESULTS}; more are cut to it silently.")
+    max_results: Count = Field(DEFAULT_RESULTS, description=f"At most {MAX_RESULTS}; more are cut to it silently.")
     page_token: str | None = None
 
     def search(self, view: View = View.ACTIVE_ONLY) -> Search:

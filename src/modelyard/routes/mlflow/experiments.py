@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.errors import DoesNotExist
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    Id,
     InProject,
     Key,
     SearchQuery,
     Tag,
+    ViewType,
     answer,
     mlflow_router,
     page_of,
     tags_by_key,
 )
+from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import experiments
 from modelyard.services.limits import MAX_EXPERIMENT_NAME
@@ -31,26 +32,26 @@ router = mlflow_router("experiments")
 Name = Annotated[str, stating(minLength=1, maxLength=MAX_EXPERIMENT_NAME)]
 
 
-class NewExperiment(BaseModel):
+class NewExperiment(Message):
     """Parameters of an experiment to be made."""
 
     name: Name
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class ExperimentId(BaseModel):
+class ExperimentId(Message):
     """Which experiment is meant."""
 
     experiment_id: Id
 
 
-class MaybeExperimentId(BaseModel):
+class MaybeExperimentId(Message):
     """Which experiment is read; to name none is to ask for one that does not exist, as in GitLab."""
 
     experiment_id: Id | None = None
 
 
-class ExperimentName(BaseModel):
+class ExperimentName(Message):
     """Which experiment is meant, by its name."""
 
     experiment_name: str | None = None
@@ -71,13 +72,13 @@ class TagKey(ExperimentId):
 class SetTag(TagKey):
     """A tag to be set."""
 
-    value: str
+    value: str = ""
 
 
 class ExperimentSearch(SearchQuery):
     """Parameters of a search for experiments."""
 
-    view_type: View | Literal["", "ACTIVE"] = View.ACTIVE_ONLY
+    view_type: ViewType | Literal["", "ACTIVE"] = View.ACTIVE_ONLY
 
 
 @router.post("/create", summary="Create an experiment", openapi_extra=documented(NewExperiment))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.errors import ParameterError
 from modelyard.registry.search.logged_models import ModelOrder
@@ -13,9 +14,9 @@ from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import file_list
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    Id,
     Ids,
     InProject,
+    Param,
     SearchQuery,
     Tag,
     answer,
@@ -23,6 +24,7 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
+from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import artifacts, logged_models
 from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, parse_orders
@@ -31,14 +33,7 @@ from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment, parse_file
 router = mlflow_router("logged-models")
 
 
-class Param(BaseModel):
-    """A parameter."""
-
-    key: str
-    value: str
-
-
-class NewLoggedModel(BaseModel):
+class NewLoggedModel(Message):
     """Parameters of a model that is going to be logged."""
 
     experiment_id: Id
@@ -49,32 +44,32 @@ class NewLoggedModel(BaseModel):
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class Finalize(BaseModel):
+class Finalize(Message):
     """What became of a model's files."""
 
-    status: logged_models.LoggedModelStatus
+    status: Annotated[logged_models.LoggedModelStatus, NUMBERED]
 
 
-class SetTags(BaseModel):
+class SetTags(Message):
     """Tags to be set."""
 
-    tags: list[Tag] = Field(max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class LogParams(BaseModel):
+class LogParams(Message):
     """Parameters to be added."""
 
-    params: list[Param] = Field(max_length=MAX_LISTED)
+    params: list[Param] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class DatasetFilter(BaseModel):
+class DatasetFilter(Message):
     """A dataset that some metric was measured on."""
 
     dataset_name: str
     dataset_digest: str | None = None
 
 
-class FieldOrder(BaseModel):
+class FieldOrder(Message):
     """A key to sort by."""
 
     field_name: str
@@ -105,7 +100,7 @@ class LoggedModelSearch(SearchQuery):
         return logged_models.LoggedModelSearch(usual.search(), orders, datasets)
 
 
-class Directory(BaseModel):
+class Directory(Message):
     """Which directory is listed."""
 
     artifact_directory_path: str | None = None

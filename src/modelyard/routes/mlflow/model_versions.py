@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.errors import InvalidValue
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    Id,
     InProject,
     RegistryKey,
     SearchQuery,
@@ -21,6 +20,7 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
+from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
@@ -28,7 +28,7 @@ from modelyard.services import versions
 router = mlflow_router("model-versions")
 
 
-class CreateVersion(BaseModel):
+class CreateVersion(Message):
     """Parameters of a version to be made; the tag `gitlab.version` names its semantic version."""
 
     name: str
@@ -40,15 +40,15 @@ class CreateVersion(BaseModel):
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class Version(BaseModel):
+class Version(Message):
     """Which version is meant."""
 
     name: str
     version: Id = Field(description="Id or semantic version.")
 
 
-class UpdateVersion(BaseModel):
-    """What is to change of a version; GitLab wants all three, and has an error of its own for fewer."""
+class UpdateVersion(Message):
+    """What is to change of a version; GitLab has an error of its own where none is named."""
 
     name: str | None = None
     version: Id | None = None
@@ -71,7 +71,7 @@ class TagKey(Version):
 class SetTag(TagKey):
     """A tag to be set."""
 
-    value: str
+    value: str = ""
 
 
 @router.post("/create", summary="Create a model version", openapi_extra=documented(CreateVersion))
@@ -103,11 +103,11 @@ async def get(project: InProject, wanted: Version = parameters(Version)) -> Resp
 @router.patch("/update", summary="Change a version's description", openapi_extra=documented(UpdateVersion))
 async def update(project: InProject, change: UpdateVersion = parameters(UpdateVersion)) -> Response:
     """Nothing else of a version can be changed so."""
-    name, version, description = change.name, change.version, change.description
-    if name is None or version is None or description is None:
-        raise InvalidValue("name, version and description are needed")
+    name, version = change.name, change.version
+    if name is None or version is None:
+        raise InvalidValue("name and version are needed")
     view = await project.write(
-        lambda registry, _caller, pid: versions.update_version(registry, pid, name, version, description)
+        lambda registry, _caller, pid: versions.update_version(registry, pid, name, version, change.description)
     )
     return answer({"model_version": shapes.model_version(view)})
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.errors import DoesNotExist
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    Id,
     InProject,
     RegistryKey,
     SearchQuery,
@@ -22,6 +21,7 @@ from modelyard.routes.mlflow.common import (
     page_of,
     tags_by_key,
 )
+from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import models
 from modelyard.services.limits import MAX_MODEL_NAME
@@ -32,7 +32,7 @@ router = mlflow_router("registered-models")
 Name = Annotated[str, stating(minLength=1, maxLength=MAX_MODEL_NAME)]
 
 
-class NewModel(BaseModel):
+class NewModel(Message):
     """Parameters of a model to be registered."""
 
     name: Name
@@ -40,7 +40,7 @@ class NewModel(BaseModel):
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class ModelName(BaseModel):
+class ModelName(Message):
     """Which model is meant; to name none is to ask for one that does not exist, as in GitLab."""
 
     name: str | None = None
@@ -80,7 +80,7 @@ class TagKey(ModelName):
 class SetTag(TagKey):
     """A tag to be set."""
 
-    value: str
+    value: str = ""
 
 
 class Alias(ModelName):

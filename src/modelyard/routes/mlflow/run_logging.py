@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     DEFAULT_RESULTS,
-    MAX_INT64,
     MAX_LISTED,
     MAX_RESULTS,
     PREFIX,
     InProject,
     Key,
-    Milliseconds,
+    Param,
     Tag,
     answer,
     page_of,
 )
+from modelyard.routes.mlflow.messages import Count, Double, Int64, Message, OfRun
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import run_logging
 
 router = APIRouter(prefix=PREFIX, tags=["mlflow"])
 
 
-class MetricFields(BaseModel):
+class MetricFields(Message):
     """One value of a metric; `NaN`, `Infinity` and `-Infinity` come as texts."""
 
     key: Key
-    value: float
-    timestamp: Milliseconds
-    step: Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)] | None = None
+    value: Double
+    timestamp: Int64
+    step: Int64 = 0
     model_id: str | None = None
     dataset_name: str | None = None
     dataset_digest: str | None = None
@@ -41,45 +39,32 @@ class MetricFields(BaseModel):
     def metric(self) -> run_logging.Metric:
         """The metric for the service."""
         measured = (self.model_id, self.dataset_name, self.dataset_digest)
-        return run_logging.Metric(self.key, self.value, self.timestamp, self.step or 0, *measured)
+        return run_logging.Metric(self.key, self.value, self.timestamp, self.step, *measured)
 
 
-class LogMetric(MetricFields):
+class LogMetric(OfRun, MetricFields):
     """A metric and the run that it is of."""
 
-    run_id: str
 
-
-class Keyed(BaseModel):
-    """A key with a value, both needed."""
-
-    key: Key
-    value: str
-
-
-class LogKeyed(Keyed):
+class LogKeyed(OfRun, Tag):
     """A parameter or tag and the run that it is of."""
 
-    run_id: str
 
-
-class DeleteTag(BaseModel):
+class DeleteTag(OfRun):
     """Which tag of which run is meant."""
 
-    run_id: str
     key: Key
 
 
-class LogBatch(BaseModel):
+class LogBatch(OfRun):
     """Everything that is logged at once."""
 
-    run_id: str
     metrics: list[MetricFields] = Field(default_factory=list)
-    params: list[Keyed] = Field(default_factory=list)
+    params: list[Param] = Field(default_factory=list)
     tags: list[Tag] = Field(default_factory=list)
 
 
-class DatasetFields(BaseModel):
+class DatasetFields(Message):
     """A dataset."""
 
     name: str
@@ -90,7 +75,7 @@ class DatasetFields(BaseModel):
     profile: str | None = None
 
 
-class DatasetInput(BaseModel):
+class DatasetInput(Message):
     """A dataset and what it is used for."""
 
     dataset: DatasetFields
@@ -103,34 +88,31 @@ class DatasetInput(BaseModel):
         return run_logging.Dataset(*described, tags)
 
 
-class ModelLink(BaseModel):
+class ModelLink(Message):
     """A logged model."""
 
     model_id: str
-    step: Annotated[int, Field(ge=-MAX_INT64, le=MAX_INT64)] | None = None
+    step: Int64 = 0
 
 
-class LogInputs(BaseModel):
+class LogInputs(OfRun):
     """What a run takes in."""
 
-    run_id: str
     datasets: list[DatasetInput] = Field(default_factory=list, max_length=MAX_LISTED)
     models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class LogOutputs(BaseModel):
+class LogOutputs(OfRun):
     """What a run brings forth."""
 
-    run_id: str
     models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class History(BaseModel):
+class History(OfRun):
     """Which metric of which run is read."""
 
-    run_id: str
     metric_key: str
-    max_results: int = Field(MAX_RESULTS, ge=0)
+    max_results: Count = MAX_RESULTS
     page_token: str | None = None
 
 
@@ -189,7 +171,7 @@ async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInput
 @router.post("/runs/outputs", summary="Log what a run brings forth", openapi_extra=documented(LogOutputs))
 async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOutputs)) -> Response:
     """Logged models, each at a step."""
-    models = [(each.model_id, each.step or 0) for each in logged.models]
+    models = [(each.model_id, each.step) for each in logged.models]
     await project.write_run(
         logged.run_id,
         lambda registry, _caller, pid: run_logging.log_outputs(registry, pid, logged.run_id, models),

@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    Id,
     Ids,
     InProject,
-    Milliseconds,
     SearchQuery,
     Tag,
+    ViewType,
     answer,
     mlflow_router,
     page_of,
     tags_by_key,
 )
+from modelyard.routes.mlflow.messages import NUMBERED, Id, Int64, Message, OfRun
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import runs
 
 router = mlflow_router("runs")
 
 
-class CreateRun(BaseModel):
+class CreateRun(Message):
     """Parameters of a run that begins."""
 
     experiment_id: Id
     run_name: str | None = None
-    start_time: Milliseconds = Field(0, description="Milliseconds since 1970.")
+    start_time: Int64 = Field(0, description="Milliseconds since 1970.")
     user_id: Id | None = Field(None, description="Found by searches; what is shown is the token's owner.")
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
-class RunId(BaseModel):
-    """Which run is meant."""
-
-    run_id: str
-
-
-class UpdateRun(RunId):
+class UpdateRun(OfRun):
     """What is to change of a run."""
 
-    status: runs.RunStatus | None = None
-    end_time: Milliseconds | None = None
+    status: Annotated[runs.RunStatus, NUMBERED] | None = None
+    end_time: Int64 | None = None
     run_name: str | None = None
 
 
@@ -54,7 +50,7 @@ class RunSearch(SearchQuery):
     """Parameters of a search for runs."""
 
     experiment_ids: Ids
-    run_view_type: View = View.ACTIVE_ONLY
+    run_view_type: ViewType = View.ACTIVE_ONLY
 
 
 @router.post("/create", summary="Begin a run", openapi_extra=documented(CreateRun))
@@ -65,8 +61,8 @@ async def create(request: Request, project: InProject, new: CreateRun = paramete
     return answer({"run": shapes.run(request, view)})
 
 
-@router.get("/get", summary="Show a run", openapi_extra=query_documented(RunId))
-async def get(request: Request, project: InProject, wanted: RunId = parameters(RunId)) -> Response:
+@router.get("/get", summary="Show a run", openapi_extra=query_documented(OfRun))
+async def get(request: Request, project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
     """With everything that was logged to it."""
     view = await project.read(lambda registry, pid: runs.get_run(registry, pid, wanted.run_id))
     return answer({"run": shapes.run(request, view)})
@@ -94,15 +90,15 @@ async def update(request: Request, project: InProject, change: UpdateRun = param
     return answer({"run_info": shapes.run_info(request, view)})
 
 
-@router.post("/delete", summary="Delete a run", openapi_extra=documented(RunId))
-async def delete(project: InProject, wanted: RunId = parameters(RunId)) -> Response:
+@router.post("/delete", summary="Delete a run", openapi_extra=documented(OfRun))
+async def delete(project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
     """It can be restored."""
     await project.write(lambda registry, _caller, pid: runs.delete_run(registry, pid, wanted.run_id))
     return answer()
 
 
-@router.post("/restore", summary="Restore a deleted run", openapi_extra=documented(RunId))
-async def restore(project: InProject, wanted: RunId = parameters(RunId)) -> Response:
+@router.post("/restore", summary="Restore a deleted run", openapi_extra=documented(OfRun))
+async def restore(project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
     """With everything that was logged to it."""
     await project.write(lambda registry, _caller, pid: runs.restore_run(registry, pid, wanted.run_id))
     return answer()
