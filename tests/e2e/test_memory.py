@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -31,3 +32,27 @@ def test_large_files_pass_through_little_memory(tmp_path: Path) -> None:
                 assert download.stdout is not None
                 assert hashlib.file_digest(download.stdout, "sha256").digest() == digest.digest()  # type: ignore[arg-type]
         assert server.peak_memory() < 150 * MIB
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_long_page_of_large_runs_takes_little_memory(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, server.client as client:
+        project = client.post("/projects", json={"name": "p"}).json()["id"]
+        mlflow = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
+        tags = [{"key": f"t{number}", "value": "x" * 60_000} for number in range(100)]
+        for _ in range(50):
+            made = client.post(f"{mlflow}/runs/create", json={"experiment_id": "0"}).json()
+            body = {"run_id": made["run"]["info"]["run_id"], "tags": tags}
+            assert client.post(f"{mlflow}/runs/log-batch", json=body).status_code == 200
+        found, token, pages = 0, None, 0
+        while token or not pages:
+            body = {"experiment_ids": ["0"], "max_results": 50_000, "page_token": token}
+            with client.stream("POST", f"{mlflow}/runs/search", json=body) as answer:
+                tail = b""
+                for block in answer.iter_bytes():
+                    found += (tail[-12:] + block).count(b'"run_id":"') - tail[-12:].count(b'"run_id":"')
+                    tail = tail[-200:] + block
+            token, pages = json.loads(b"{" + tail.rpartition(b"],")[2])["next_page_token"], pages + 1
+        assert (found, pages) == (50, 2)  # 300 MB of runs, of which a page holds 256 MiB
+        assert server.peak_memory() < 200 * MIB

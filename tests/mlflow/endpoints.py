@@ -120,6 +120,7 @@ ENDPOINTS = [
     Endpoint("POST", "registered-models/rename", registered_models.RenameModel, {"name": "m", "new_name": "n"}),
     Endpoint("DELETE", "registered-models/delete", registered_models.ModelName, {"name": "m"}),
     Endpoint("GET", "registered-models/search", SearchQuery, SEARCH),
+    Endpoint("POST", "registered-models/search", SearchQuery, SEARCH),
     Endpoint("GET", "registered-models/get-latest-versions", registered_models.LatestVersions, {"name": "m"}),
     Endpoint(
         "POST",
@@ -152,7 +153,8 @@ ENDPOINTS = [
     ),
     Endpoint("PATCH", "model-versions/update", model_versions.UpdateVersion, {"name": "m", "version": "{version}"}),
     Endpoint("DELETE", "model-versions/delete", model_versions.Version, {"name": "m", "version": "{version}"}),
-    Endpoint("GET", "model-versions/search", SearchQuery, SEARCH),
+    Endpoint("GET", "model-versions/search", model_versions.VersionSearch, SEARCH),
+    Endpoint("POST", "model-versions/search", model_versions.VersionSearch, SEARCH),
     Endpoint("GET", "model-versions/get-download-uri", model_versions.Version, {"name": "m", "version": "{version}"}),
     Endpoint(
         "POST",

@@ -51,6 +51,13 @@ class position(GenericFunction[int]):  # noqa: N801
     inherit_cache = True
 
 
+class byte_length(GenericFunction[int]):  # noqa: N801
+    """How many bytes of UTF-8 a text has; PostgreSQL need not read one that it keeps apart."""
+
+    type = Integer()
+    inherit_cache = True
+
+
 @compiles(like, "sqlite")
 def _like_sqlite(element: like, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - the compiler's own
     column, _pattern, glob = (compiler.process(clause, **options) for clause in element.clauses)
@@ -84,6 +91,16 @@ def _position_sqlite(element: position, compiler: SQLCompiler, **options: Any) -
 @compiles(position, "postgresql")
 def _position_postgresql(element: position, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
     return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+@compiles(byte_length, "sqlite")
+def _byte_length_sqlite(element: byte_length, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"
+
+
+@compiles(byte_length, "postgresql")
+def _byte_length_postgresql(element: byte_length, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"octet_length({compiler.process(element.clauses, **options)})"
 
 
 def teach_case(connection: sqlite3.Connection) -> None:

@@ -14,6 +14,7 @@ from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.runs import View, lifecycle
 from modelyard.registry.search.subjects import EXPERIMENTS
+from modelyard.registry.search.weights import Attached
 from modelyard.registry.tables import Candidate, Experiment, ExperimentTag, Model, Project
 from modelyard.wire.filters import Clause, Order
 
@@ -32,6 +33,10 @@ _DEFAULT = select(Experiment).where(
     )
 )
 _IIDS = select(Experiment.id, Experiment.iid).where(Experiment.id.in_(bindparam("ids", expanding=True)))
+
+ATTACHED = (
+    Attached(ExperimentTag.experiment_id, (ExperimentTag.value,)),
+)  # what a page of experiments shows with them
 
 
 class ExperimentRepository(Repository):
@@ -92,7 +97,7 @@ class ExperimentRepository(Repository):
             *conditions(EXPERIMENTS, clauses),
         )
         keys = (*attribute_keys(EXPERIMENTS, orders), SortKey(Experiment.id, descending=True))
-        page = read_page(self.session, [Section(statement, keys)], cursor, limit)
+        page = read_page(self.session, [Section(statement, keys)], cursor, limit, ATTACHED)
         return self.entities(Experiment, page.ids), page.following
 
     def add(self, experiment: Experiment, tags: Mapping[str, str]) -> Experiment:

@@ -13,8 +13,16 @@ from modelyard.registry.search.conditions import conditions
 from modelyard.registry.search.logged_models import Dataset, ModelOrder, measured_on, model_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import LOGGED_MODELS
+from modelyard.registry.search.weights import Attached
 from modelyard.registry.tables import CandidateMetric, LoggedModel, LoggedModelParam, LoggedModelTag
 from modelyard.wire.filters import Clause
+
+# What a page of logged models shows with them.
+ATTACHED = (
+    Attached(LoggedModelTag.logged_model_id, (LoggedModelTag.value,)),
+    Attached(LoggedModelParam.logged_model_id, (LoggedModelParam.value,)),
+    Attached(CandidateMetric.logged_model_id),
+)
 
 
 class LoggedModelRepository(Repository):
@@ -62,7 +70,7 @@ class LoggedModelRepository(Repository):
             mine.append(LoggedModel.id.in_(select(CandidateMetric.logged_model_id).where(measured_on(datasets))))
         usual = () if orders else (SortKey(LoggedModel.created_at, descending=True),)
         keys = (*model_keys(orders), *usual, SortKey(LoggedModel.id, descending=True))
-        page = read_page(self.session, [Section(select(LoggedModel.id).where(*mine), keys)], cursor, limit)
+        page = read_page(self.session, [Section(select(LoggedModel.id).where(*mine), keys)], cursor, limit, ATTACHED)
         return self.entities(LoggedModel, page.ids), page.following
 
     def tags(self, logged_model_ids: Sequence[int]) -> dict[int, dict[str, str]]:

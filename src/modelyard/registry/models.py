@@ -14,6 +14,7 @@ from modelyard.registry.search.conditions import conditions
 from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import MODELS
+from modelyard.registry.search.weights import Attached
 from modelyard.registry.tables import Candidate, Model, ModelAlias, ModelTag, ModelVersion, Package
 from modelyard.wire.filters import Clause, Order
 
@@ -23,6 +24,13 @@ _ALIASES = (
     select(ModelAlias.model_id, ModelAlias.alias, ModelAlias.model_version_id)
     .where(ModelAlias.model_id.in_(bindparam("ids", expanding=True)))
     .order_by(ModelAlias.model_id, ModelAlias.alias)
+)
+
+# What a page of models shows with them; of their latest versions there are few.
+ATTACHED = (
+    Attached(Model.id, (Model.description,)),
+    Attached(ModelTag.model_id, (ModelTag.value,)),
+    Attached(ModelAlias.model_id, (ModelAlias.alias,)),
 )
 
 
@@ -66,7 +74,7 @@ class ModelRepository(Repository):
         """A page of models, by name unless ordered otherwise."""
         statement = select(Model.id).where(Model.project_id == project_id, *conditions(MODELS, clauses))
         keys = (*attribute_keys(MODELS, orders), SortKey(Model.name), SortKey(Model.id))
-        page = read_page(self.session, [Section(statement, keys)], cursor, limit)
+        page = read_page(self.session, [Section(statement, keys)], cursor, limit, ATTACHED)
         return self.entities(Model, page.ids), page.following
 
     def tags(self, model_ids: Sequence[int]) -> dict[int, dict[str, str]]:

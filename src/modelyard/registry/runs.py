@@ -11,7 +11,7 @@ from modelyard.registry.base import Repository, storable
 from modelyard.registry.run_data import RunDataRepository
 from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.pages import Cursor, read_page
-from modelyard.registry.search.runs import ArtifactUris, View, run_sections
+from modelyard.registry.search.runs import RUN_ATTACHED, ArtifactUris, View, run_sections
 from modelyard.registry.tables import Candidate
 from modelyard.wire.filters import Clause, Order
 
@@ -64,9 +64,12 @@ class RunRepository(Repository):
         limit: int,
         uris: ArtifactUris,
     ) -> tuple[list[Candidate], Cursor | None]:
-        """A page of runs, those that began last first unless ordered otherwise."""
+        """A page of runs, those that began last first unless ordered otherwise; fewer than `limit` where these would be
+        too much to hold.
+        """
         scope = Scope(experiment_ids, partial(self._has_few, RARE if len(clauses) == 1 else RARE_TOGETHER))
-        page = read_page(self.session, run_sections(scope, view, clauses, orders, uris), cursor, limit)
+        sections = run_sections(scope, view, clauses, orders, uris)
+        page = read_page(self.session, sections, cursor, limit, RUN_ATTACHED)
         return self.entities(Candidate, page.ids), page.following
 
     def _has_few(self, limit: int, owners: Select[int]) -> bool:

@@ -14,6 +14,7 @@ from modelyard.registry.search.conditions import conditions
 from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import VERSIONS
+from modelyard.registry.search.weights import Attached
 from modelyard.registry.tables import Model, ModelAlias, ModelVersion, ModelVersionTag
 from modelyard.wire.filters import Clause, Order
 
@@ -34,6 +35,13 @@ _ALIASES = (
     select(ModelAlias.model_version_id, ModelAlias.alias)
     .where(ModelAlias.model_version_id.in_(bindparam("ids", expanding=True)))
     .order_by(ModelAlias.alias)
+)
+
+# What a page of versions shows with them.
+ATTACHED = (
+    Attached(ModelVersion.id, (ModelVersion.description, ModelVersion.source, ModelVersion.run_link)),
+    Attached(ModelVersionTag.model_version_id, (ModelVersionTag.value,)),
+    Attached(ModelAlias.model_version_id, (ModelAlias.alias,)),
 )
 
 
@@ -110,7 +118,7 @@ class VersionRepository(Repository):
         mine = statement.where(ModelVersion.project_id == project_id, *conditions(VERSIONS, clauses))
         usual = () if orders else (SortKey(ModelVersion.updated_at, descending=True), SortKey(Model.name))
         keys = (*attribute_keys(VERSIONS, orders), *usual, SortKey(ModelVersion.id, descending=True))
-        page = read_page(self.session, [Section(mine, keys)], cursor, limit)
+        page = read_page(self.session, [Section(mine, keys)], cursor, limit, ATTACHED)
         return self.entities(ModelVersion, page.ids), page.following
 
     def tags(self, version_ids: Sequence[int]) -> dict[int, dict[str, str]]:

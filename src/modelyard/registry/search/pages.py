@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, or_
 from sqlalchemy.orm import Session
 
 from modelyard.errors import InvalidValue
+from modelyard.registry.search.weights import Attached, how_many_fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,10 @@ class IdPage:
     following: Cursor | None
 
 
-def read_page(session: Session, sections: Sequence[Section], cursor: Cursor, limit: int) -> IdPage:
-    """One page of ids, from all sections in turn."""
+def read_page(
+    session: Session, sections: Sequence[Section], cursor: Cursor, limit: int, attached: tuple[Attached, ...] = ()
+) -> IdPage:
+    """One page of ids, from all sections in turn: `limit` of them, or fewer where `attached` would be too much."""
     found: list[tuple[int, Cursor]] = []
     for number, section in enumerate(sections):
         if number < cursor.section or len(found) > limit:
@@ -60,8 +63,11 @@ def read_page(session: Session, sections: Sequence[Section], cursor: Cursor, lim
         after = cursor.after if number == cursor.section else ()
         rows = session.execute(_statement(section, after, limit + 1 - len(found)))
         found += [(row[0], Cursor(number, tuple(row[1:]))) for row in rows]
-    following = found[limit - 1][1] if len(found) > limit else None
-    return IdPage([id_ for id_, _ in found[:limit]], following)
+    ids = [id_ for id_, _ in found[:limit]]
+    if attached:
+        ids = ids[: how_many_fit(session, ids, attached)]
+    following = found[len(ids) - 1][1] if len(found) > len(ids) else None
+    return IdPage(ids, following)
 
 
 def encode_token(cursor: Cursor | None, *search: object) -> str | None:

@@ -25,6 +25,7 @@ from modelyard.registry.search.conditions import (
 )
 from modelyard.registry.search.orders import attribute_key, nullable_keys
 from modelyard.registry.search.pages import Section, SortKey
+from modelyard.registry.search.weights import Attached
 from modelyard.registry.tables import Candidate, CandidateDataset, CandidateParam, CandidateTag, LatestMetric, User
 from modelyard.wire.filters import Clause, Entity, Order
 from modelyard.wire.paths import CANDIDATE
@@ -125,6 +126,17 @@ _ROW_TABLES: dict[Entity, Any] = {
     Entity.PARAM: CandidateParam,
     Entity.TAG: CandidateTag,
 }
+
+# What a page of runs shows with them.
+RUN_ATTACHED = (
+    Attached(CandidateParam.candidate_id, (CandidateParam.value,)),
+    Attached(CandidateTag.candidate_id, (CandidateTag.value,)),
+    Attached(LatestMetric.candidate_id),
+    Attached(
+        CandidateDataset.candidate_id,
+        (CandidateDataset.source, CandidateDataset.schema, CandidateDataset.profile, CandidateDataset.tags),
+    ),
+)
 
 
 def run_sections(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -29,8 +29,6 @@ T = TypeVar("T")
 ROOT = "/api/v4/projects/{project}/ml/mlflow"
 PREFIX = f"{ROOT}/api/2.0/mlflow"
 
-DEFAULT_RESULTS = 200
-MAX_RESULTS = 1000  # GitLab's cap; MLflow's clients go on by `page_token`
 MAX_LISTED = 1000  # tags, parameters, datasets or models that one request names
 MAX_IDS = 10_000  # experiments that one search goes through
 
@@ -66,13 +64,22 @@ class SearchQuery(Message):
 
     filter: str | None = None
     order_by: Texts = Field(default_factory=list, description="One order or several, such as `name DESC`.")
-    max_results: Count = Field(DEFAULT_RESULTS, description=f"At most {MAX_RESULTS}; more are cut to it silently.")
+    max_results: Count = 200
     page_token: str | None = None
 
-    def search(self, view: View = View.ACTIVE_ONLY) -> Search:
-        """The search that is asked for."""
-        limit = min(self.max_results, MAX_RESULTS) or DEFAULT_RESULTS
-        return Search(self.filter, self.order_by, view, limit, self.page_token)
+    most: ClassVar[int] = 1_000  # results; like the default, the larger of GitLab's and MLflow's number
+
+    @property
+    def limit(self) -> int:
+        """How many results are asked for; 0 is the default. Raises InvalidValue for too many, in MLflow's words."""
+        asked, most = self.max_results, self.most
+        if asked > most:
+            raise InvalidValue(f"Invalid value {asked} for parameter 'max_results' supplied. It must be at most {most}")
+        return asked or int(type(self).model_fields["max_results"].default)
+
+    def search(self, token: str | None, limit: int, view: View = View.ACTIVE_ONLY) -> Search:
+        """A piece of the search that is asked for: up to `limit` results from the page token on."""
+        return Search(self.filter, self.order_by, view, limit, token)
 
 
 def mlflow_router(resource: str) -> APIRouter:
@@ -89,15 +96,10 @@ def tags_by_key(tags: Sequence[Tag]) -> dict[str, str]:
 
 
 def answer(body: Mapping[str, object] | None = None) -> Response:
-    """200 with a JSON object, as every success of MLflow's API is. A page of runs may be megabytes: orjson takes a
-    tenth of the time that the standard library does, and FastAPI's own encoder would take ten times as long again.
+    """200 with a JSON object, as every success of MLflow's API is. A run may have megabytes: orjson takes a tenth of
+    the time that the standard library does, and FastAPI's own encoder would take ten times as long again.
     """
     return Response(orjson.dumps(body or {}), media_type="application/json")
-
-
-def page_of(key: str, items: list[dict[str, object]], token: str | None) -> Response:
-    """One page of a search."""
-    return answer({key: items, "next_page_token": token})
 
 
 class ProjectCall:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from fastapi import Response
 from pydantic import Field
 
 from modelyard.errors import DoesNotExist
+from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
@@ -19,10 +20,10 @@ from modelyard.routes.mlflow.common import (
     ViewType,
     answer,
     mlflow_router,
-    page_of,
     tags_by_key,
 )
-from modelyard.routes.mlflow.messages import Id, Message
+from modelyard.routes.mlflow.messages import Count, Id, Message
+from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import experiments
 from modelyard.services.limits import MAX_EXPERIMENT_NAME
@@ -78,7 +79,10 @@ class SetTag(TagKey):
 class ExperimentSearch(SearchQuery):
     """Parameters of a search for experiments."""
 
+    max_results: Count = 1_000
     view_type: ViewType | Literal["", "ACTIVE"] = View.ACTIVE_ONLY
+
+    most: ClassVar[int] = 50_000
 
 
 @router.post("/create", summary="Create an experiment", openapi_extra=documented(NewExperiment))
@@ -118,9 +122,13 @@ async def list_all(project: InProject) -> Response:
 @router.post("/search", summary="Search experiments", openapi_extra=documented(ExperimentSearch))
 async def search(project: InProject, query: ExperimentSearch = parameters(ExperimentSearch)) -> Response:
     """With MLflow's filters and orders."""
-    wanted = query.search(query.view_type if isinstance(query.view_type, View) else View.ACTIVE_ONLY)
-    views, token = await project.search(lambda registry, pid: experiments.search_experiments(registry, pid, wanted))
-    return page_of("experiments", [shapes.experiment(view) for view in views], token)
+    looked_at = query.view_type if isinstance(query.view_type, View) else View.ACTIVE_ONLY
+
+    def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
+        views, following = experiments.search_experiments(registry, pid, query.search(token, limit, looked_at))
+        return [shapes.experiment(view) for view in views], following
+
+    return await page(project, "experiments", read, query.page_token, query.limit)
 
 
 @router.post("/update", summary="Rename an experiment", openapi_extra=documented(RenameExperiment))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import quote
 
 from fastapi import Response
 from pydantic import Field
 
 from modelyard.errors import ParameterError
+from modelyard.registry.repository import Registry
 from modelyard.registry.search.logged_models import ModelOrder
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import file_list
@@ -21,12 +22,13 @@ from modelyard.routes.mlflow.common import (
     Tag,
     answer,
     mlflow_router,
-    page_of,
     tags_by_key,
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
+from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import artifacts, logged_models
+from modelyard.services.experiments import Search
 from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, parse_orders
 from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment, parse_file_name
 
@@ -90,14 +92,15 @@ class LoggedModelSearch(SearchQuery):
     datasets: list[DatasetFilter] = Field(default_factory=list, max_length=MAX_CLAUSES)
     order_by: list[str | FieldOrder] = Field(default_factory=list, max_length=MAX_ORDERS)  # type: ignore[assignment] # this search has its own
 
-    def asked(self) -> logged_models.LoggedModelSearch:
-        """The search for the service."""
+    most: ClassVar[int] = 50_000
+
+    def asked(self, token: str | None, limit: int) -> logged_models.LoggedModelSearch:
+        """A piece of the search for the service, as `search` gives it of other things."""
         orders: list[ModelOrder] = []
         for each in self.order_by:
             orders += each.orders() if isinstance(each, FieldOrder) else map(ModelOrder, parse_orders([each]))
-        usual = SearchQuery(filter=self.filter, max_results=self.max_results, page_token=self.page_token)
         datasets = [(each.dataset_name, each.dataset_digest) for each in self.datasets]
-        return logged_models.LoggedModelSearch(usual.search(), orders, datasets)
+        return logged_models.LoggedModelSearch(Search(self.filter, limit=limit, page_token=token), orders, datasets)
 
 
 class Directory(Message):
@@ -122,11 +125,13 @@ async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedM
 @router.post("/search", summary="Search logged models", openapi_extra=documented(LoggedModelSearch))
 async def search(project: InProject, query: LoggedModelSearch = parameters(LoggedModelSearch)) -> Response:
     """With MLflow's filters and orders, over any number of experiments."""
-    asked = query.asked()
-    views, token = await project.search(
-        lambda registry, pid: logged_models.search_logged_models(registry, pid, query.experiment_ids, asked)
-    )
-    return page_of("models", [shapes.logged_model(view) for view in views], token)
+
+    def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
+        asked = query.asked(token, limit)
+        views, following = logged_models.search_logged_models(registry, pid, query.experiment_ids, asked)
+        return [shapes.logged_model(view) for view in views], following
+
+    return await page(project, "models", read, query.page_token, query.limit)
 
 
 @router.get("/{model_id}", summary="Show a logged model")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import Request, Response
 from pydantic import Field
 
 from modelyard.errors import InvalidValue
+from modelyard.registry.repository import Registry
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -17,10 +18,10 @@ from modelyard.routes.mlflow.common import (
     Tag,
     answer,
     mlflow_router,
-    page_of,
     tags_by_key,
 )
-from modelyard.routes.mlflow.messages import Id, Message
+from modelyard.routes.mlflow.messages import Count, Id, Message
+from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
@@ -74,6 +75,14 @@ class SetTag(TagKey):
     value: str = ""
 
 
+class VersionSearch(SearchQuery):
+    """Parameters of a search for versions."""
+
+    max_results: Count = 10_000
+
+    most: ClassVar[int] = 200_000
+
+
 @router.post("/create", summary="Create a model version", openapi_extra=documented(CreateVersion))
 async def create(request: Request, project: InProject, new: CreateVersion = parameters(CreateVersion)) -> Response:
     """The answer's `version` is the id that the file API takes."""
@@ -121,11 +130,16 @@ async def delete(project: InProject, wanted: Version = parameters(Version)) -> R
     return answer()
 
 
-@router.get("/search", summary="Search versions", openapi_extra=query_documented(SearchQuery))
-async def search(project: InProject, query: SearchQuery = parameters(SearchQuery)) -> Response:
+@router.get("/search", summary="Search versions by query", openapi_extra=query_documented(VersionSearch))
+@router.post("/search", summary="Search versions", openapi_extra=documented(VersionSearch))
+async def search(project: InProject, query: VersionSearch = parameters(VersionSearch)) -> Response:
     """With MLflow's filters and orders, over all models of the project."""
-    views, token = await project.search(lambda registry, pid: versions.search_versions(registry, pid, query.search()))
-    return page_of("model_versions", [shapes.model_version(view) for view in views], token)
+
+    def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
+        views, following = versions.search_versions(registry, pid, query.search(token, limit))
+        return [shapes.model_version(view) for view in views], following
+
+    return await page(project, "model_versions", read, query.page_token, query.limit)
 
 
 @router.get("/get-download-uri", summary="Show where a version's files lie", openapi_extra=query_documented(Version))

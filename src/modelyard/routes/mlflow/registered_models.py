@@ -8,6 +8,7 @@ from fastapi import Response
 from pydantic import Field
 
 from modelyard.errors import DoesNotExist
+from modelyard.registry.repository import Registry
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -18,10 +19,10 @@ from modelyard.routes.mlflow.common import (
     Texts,
     answer,
     mlflow_router,
-    page_of,
     tags_by_key,
 )
 from modelyard.routes.mlflow.messages import Id, Message
+from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.services import models
 from modelyard.services.limits import MAX_MODEL_NAME
@@ -137,11 +138,16 @@ async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) 
     return answer()
 
 
-@router.get("/search", summary="Search models", openapi_extra=query_documented(SearchQuery))
+@router.get("/search", summary="Search models by query", openapi_extra=query_documented(SearchQuery))
+@router.post("/search", summary="Search models", openapi_extra=documented(SearchQuery))
 async def search(project: InProject, query: SearchQuery = parameters(SearchQuery)) -> Response:
     """With MLflow's filters and orders."""
-    views, token = await project.search(lambda registry, pid: models.search_models(registry, pid, query.search()))
-    return page_of("registered_models", [shapes.registered_model(view) for view in views], token)
+
+    def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
+        views, following = models.search_models(registry, pid, query.search(token, limit))
+        return [shapes.registered_model(view) for view in views], following
+
+    return await page(project, "registered_models", read, query.page_token, query.limit)
 
 
 @router.get(

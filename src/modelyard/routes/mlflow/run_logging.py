@@ -5,20 +5,19 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from modelyard.registry.repository import Registry
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
-    DEFAULT_RESULTS,
     MAX_LISTED,
-    MAX_RESULTS,
     PREFIX,
     InProject,
     Key,
     Param,
     Tag,
     answer,
-    page_of,
 )
-from modelyard.routes.mlflow.messages import Count, Double, Int64, Message, OfRun
+from modelyard.routes.mlflow.messages import MAX_INT64, Count, Double, Int64, Message, OfRun
+from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import run_logging
 
@@ -112,7 +111,7 @@ class History(OfRun):
     """Which metric of which run is read."""
 
     metric_key: str
-    max_results: Count = MAX_RESULTS
+    max_results: Count = Field(0, description="0 for all of them.")
     page_token: str | None = None
 
 
@@ -182,10 +181,9 @@ async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOut
 @router.get("/metrics/get-history", summary="Show a metric's history", openapi_extra=query_documented(History))
 async def get_history(project: InProject, wanted: History = parameters(History)) -> Response:
     """Every point by step, then time, page by page."""
-    limit = min(wanted.max_results, MAX_RESULTS) or DEFAULT_RESULTS
-    points, token = await project.search(
-        lambda registry, pid: run_logging.metric_history(
-            registry, pid, wanted.run_id, wanted.metric_key, wanted.page_token, limit
-        )
-    )
-    return page_of("metrics", shapes.metrics(points), token)
+
+    def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
+        points, following = run_logging.metric_history(registry, pid, wanted.run_id, wanted.metric_key, token, limit)
+        return shapes.metrics(points), following
+
+    return await page(project, "metrics", read, wanted.page_token, wanted.max_results or MAX_INT64)

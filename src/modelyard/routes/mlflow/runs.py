@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import Request, Response
 from pydantic import Field
 
+from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
@@ -18,10 +19,10 @@ from modelyard.routes.mlflow.common import (
     ViewType,
     answer,
     mlflow_router,
-    page_of,
     tags_by_key,
 )
-from modelyard.routes.mlflow.messages import NUMBERED, Id, Int64, Message, OfRun
+from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, OfRun
+from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import runs
 
@@ -50,7 +51,10 @@ class RunSearch(SearchQuery):
     """Parameters of a search for runs."""
 
     experiment_ids: Ids
+    max_results: Count = 1_000
     run_view_type: ViewType = View.ACTIVE_ONLY
+
+    most: ClassVar[int] = 50_000
 
 
 @router.post("/create", summary="Begin a run", openapi_extra=documented(CreateRun))
@@ -71,13 +75,13 @@ async def get(request: Request, project: InProject, wanted: OfRun = parameters(O
 @router.post("/search", summary="Search runs", openapi_extra=documented(RunSearch))
 async def search(request: Request, project: InProject, query: RunSearch = parameters(RunSearch)) -> Response:
     """With MLflow's filters and orders, over any number of experiments."""
-    wanted = query.search(query.run_view_type)
-    views, token = await project.search(
-        lambda registry, pid: runs.search_runs(
-            registry, pid, query.experiment_ids, wanted, shapes.artifact_uris(request, pid)
-        )
-    )
-    return page_of("runs", [shapes.run(request, view) for view in views], token)
+
+    def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
+        wanted, uris = query.search(token, limit, query.run_view_type), shapes.artifact_uris(request, pid)
+        views, following = runs.search_runs(registry, pid, query.experiment_ids, wanted, uris)
+        return [shapes.run(request, view) for view in views], following
+
+    return await page(project, "runs", read, query.page_token, query.limit)
 
 
 @router.post("/update", summary="Change a run", openapi_extra=documented(UpdateRun))

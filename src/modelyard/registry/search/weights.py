@@ -1,0 +1,60 @@
+"""How much there is to read behind the rows of a page, so that a page ends before it holds too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, reduce
+from operator import add
+from typing import Any
+
+from sqlalchemy import BindParameter, CompoundSelect, SQLColumnExpression, bindparam, func, select, union_all
+from sqlalchemy.orm import Session
+
+from modelyard.registry.dialects import byte_length
+
+MOST_BYTES = 4 * 1024 * 1024  # as JSON; it takes ten times as much while it is made
+ROW_BYTES, ATTACHED_BYTES = 500, 100  # of a row, and of each that hangs on it, beside its texts
+FIRST_LOOK, GROWTH = 32, 8  # rows; each look takes in so many times as many as the last, while all of them fit
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """Rows that are shown with what is searched, or itself: to whom they belong, and their texts of any length."""
+
+    owner: SQLColumnExpression[int] | SQLColumnExpression[int | None]
+    texts: tuple[SQLColumnExpression[str] | SQLColumnExpression[str | None], ...] = ()
+
+
+def how_many_fit(session: Session, ids: Sequence[int], attached: tuple[Attached, ...]) -> int:
+    """How many of the first of `ids` may be read at once: one, or as many as come to MOST_BYTES with what is attached.
+
+    The weight of the rest is not looked at, since it may be the weight of a whole table.
+    """
+    fitting, weight, look = 0, 0, FIRST_LOOK
+    while fitting < len(ids):
+        seen = ids[fitting : fitting + look]
+        weights: dict[int, int] = {}
+        rows: Iterable[Any] = session.connection().execute(_weights(attached), {"ids": seen})
+        for owner, size in rows:
+            weights[owner] = weights.get(owner, ROW_BYTES) + int(size)
+        for id_ in seen:
+            weight += weights.get(id_, ROW_BYTES)
+            if weight > MOST_BYTES:
+                return max(fitting, 1)
+            fitting += 1
+        look *= GROWTH
+    return fitting
+
+
+@cache
+def _weights(attached: tuple[Attached, ...]) -> CompoundSelect[Any]:
+    """Built once for a search: that takes several times as long as running it."""
+
+    def of(each: Attached) -> SQLColumnExpression[int]:
+        lengths = (func.coalesce(func.sum(byte_length(text)), 0) for text in each.texts)
+        return reduce(add, lengths, func.count() * ATTACHED_BYTES)
+
+    ids: BindParameter[int] = bindparam("ids", expanding=True)
+    parts = (select(each.owner, of(each)).where(each.owner.in_(ids)).group_by(each.owner) for each in attached)
+    return union_all(*parts)

@@ -1,0 +1,83 @@
+"""Pages of any length: read piece by piece, each in a transaction of its own, and sent as they come.
+
+MLflow lets a client ask for 50 000 runs at once, and many a client never asks for the next page: what it gets must not
+depend on what the server can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import orjson
+import structlog
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+
+from modelyard.registry.repository import Registry
+from modelyard.routes import failures
+from modelyard.routes.mlflow.common import ProjectCall
+from modelyard.routes.mlflow.shapes import Shape
+from modelyard.wire.send import ShortRead
+
+log = structlog.get_logger()
+
+MAX_PIECE = 2_000  # items that are read at once; fewer when they are large
+MAX_BYTES = 256 * 1024 * 1024  # of a page; one that has more ends early, with a token for the rest
+JSON = "application/json"
+
+Piece = tuple[list[Shape], str | None]  # items, and the token of what follows
+ReadPiece = Callable[[Registry, int, str | None, int], Piece]  # with the project, a token, and how many items at most
+
+
+async def page(project: ProjectCall, key: str, read: ReadPiece, token: str | None, limit: int) -> Response:
+    """200 with up to `limit` items under `key`, and the `next_page_token`, null when nothing follows."""
+    pieces = _Pieces(project, read, token, limit)
+    first = await pieces.next()
+    head = b'{"%b":[%b' % (key.encode(), first)
+    if pieces.over:
+        return Response(head + pieces.tail(), media_type=JSON)
+    return StreamingResponse(pieces.rest(head), media_type=JSON)
+
+
+class _Pieces:
+    """The items of one page, as JSON."""
+
+    def __init__(self, project: ProjectCall, read: ReadPiece, token: str | None, limit: int) -> None:
+        self._project = project
+        self._read = read
+        self._token = token
+        self._left = limit
+        self._bytes = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the page is complete, as far as it may be."""
+        return self._token is None or self._left <= 0 or self._bytes >= MAX_BYTES
+
+    async def next(self) -> bytes:
+        """The items that come next, without brackets; made where they are read, so that nobody else waits for it."""
+        items, self._token, count = await self._project.search(self._one)
+        self._left -= count
+        self._bytes += len(items)
+        return items
+
+    def tail(self) -> bytes:
+        """What closes the page."""
+        return b'],"next_page_token":%b}' % orjson.dumps(self._token)
+
+    async def rest(self, head: bytes) -> AsyncIterator[bytes]:
+        """The page from its head on. Raises ShortRead, which cuts the answer off, when the items cannot be read."""
+        yield head
+        while not self.over:
+            try:
+                items = await self.next()
+            except failures.EXPECTED as error:
+                log.error("page cut off", error=str(error).partition("\n")[0], advice="ask for it again")
+                raise ShortRead from error
+            if items:
+                yield b"," + items
+        yield self.tail()
+
+    def _one(self, registry: Registry, project_id: int) -> tuple[bytes, str | None, int]:
+        shapes, token = self._read(registry, project_id, self._token, min(self._left, MAX_PIECE))
+        return orjson.dumps(shapes)[1:-1], token, len(shapes)
