@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, get_args
 
@@ -28,78 +26,15 @@ from modelyard.routes.mlflow.messages import Message, OfRun
 from tests.mlflow.conftest import Mlflow, code_of
 from tests.mlflow.endpoints import ENDPOINTS, Endpoint
 from tests.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number
+from tests.mlflow.world import World, filled
 
 MODULES = (artifacts, experiments, logged_models, model_versions, registered_models, run_logging, runs)
 INVALID = "INVALID_PARAMETER_VALUE"
 
 
-@dataclass(frozen=True)
-class World:
-    """A project with one of everything."""
-
-    mlflow: Mlflow
-    parts: dict[str, str]
-
-    def ask(self, endpoint: Endpoint, body: Body, *, prefix: bytes = b"") -> object:
-        """The answer to a request, and what the world looks like afterwards."""
-        filled, path = self._filled(body), str(self._filled(endpoint.path))
-        if endpoint.method == "GET":
-            answer = self.mlflow.get(path, **filled)
-        else:
-            headers = {"Content-Type": "application/json"}
-            content = prefix + json.dumps(filled).encode()
-            answer = self.mlflow.send(endpoint.method, path, content=content, headers=headers)
-        assert answer.status_code == 200, answer.text
-        looks = self._looks() if endpoint.method != "GET" else []
-        return _anonymous(answer), [_anonymous(look) for look in looks]
-
-    def _filled(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._filled(each) for key, each in value.items()}
-        if isinstance(value, list):
-            return [self._filled(each) for each in value]
-        is_pattern = isinstance(value, str) and value != "{}"
-        return value.format(**self.parts) if is_pattern else value
-
-    def _looks(self) -> list[httpx.Response]:
-        ask, parts = self.mlflow.get, self.parts
-        return [
-            self.mlflow.post("experiments/search", view_type="ALL", order_by=["experiment_id"]),
-            self.mlflow.post("runs/search", experiment_ids=[parts["experiment"]], run_view_type="ALL"),
-            ask("runs/get", run_id=parts["run"]),
-            ask("metrics/get-history", run_id=parts["run"], metric_key="m"),
-            ask("registered-models/search"),
-            ask("model-versions/search"),
-            ask(f"logged-models/{parts['logged']}"),
-        ]
-
-
-def _anonymous(answer: httpx.Response) -> str:
-    """An answer without what differs from one project to the next, and from one moment to the next."""
-    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<run>", answer.text)
-    text = re.sub(r"m-[0-9a-f]{32}", "<logged>", text)
-    text = re.sub(r'"[a-z]+-[a-z]+-[0-9]{1,3}"', '"<name>"', text)
-    text = re.sub(r'("(creation_|last_updated?_)(time|timestamp)(_ms)?":)[0-9]+', r"\1<moment>", text)
-    return re.sub(r'(\\?"version\\?": ?"?|mlflow-artifacts:/)[0-9]+', r"\1<version>", text)
-
-
 @pytest.fixture
 def make_world(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> Callable[[], World]:
-    def make() -> World:
-        mlflow = Mlflow(root, make_project()["id"])
-        experiment, deleted = mlflow.experiment(), mlflow.experiment("deleted")
-        mlflow.ok("POST", "experiments/delete", experiment_id=deleted)
-        mlflow.ok("POST", "experiments/set-experiment-tag", experiment_id=experiment, key="t", value="v")
-        tag = {"key": "t", "value": "v"}
-        run = mlflow.run(experiment, tags=[tag], start_time=1, run_name="r")
-        logged = mlflow.logged_model(experiment_id=experiment)["info"]["model_id"]
-        mlflow.model(tags=[tag])
-        version = mlflow.version(tags=[tag], source="elsewhere")["version"]
-        mlflow.ok("POST", "registered-models/alias", name="m", alias="a", version=version)
-        parts = {"experiment": experiment, "deleted_experiment": deleted, "run": run, "logged": logged}
-        return World(mlflow, parts | {"version": version})
-
-    return make
+    return lambda: filled(Mlflow(root, make_project()["id"]))
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: f"{each.method} {each.path}")

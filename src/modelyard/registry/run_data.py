@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-from sqlalchemy import Insert, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import Insert, bindparam, case, delete, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
@@ -52,6 +52,12 @@ class Point:
         """By this the latest of several points is told, as MLflow tells it."""
         return self.step, self.timestamp, -math.inf if math.isnan(self.value) else self.value
 
+    @property
+    def marks(self) -> tuple[object, object]:
+        """What tells a point from the others of its run, and from those that were measured of something else."""
+        mark = (self.name, self.step, self.timestamp, None if math.isnan(self.value) else self.value)
+        return mark, (mark, self.logged_model_id, self.dataset_name, self.dataset_digest)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelLink:
@@ -83,28 +89,33 @@ class RunDataRepository(Repository):
     def all_values(self, candidate_id: int, limit: int) -> list[Value] | None:
         """Every value of a run, metric by metric, the latest of each last; None if there are more than `limit`."""
         rows = self.tuples(_ALL_VALUES, {"candidate_id": candidate_id, "limit": limit + 1})
-        return rows if len(rows) <= limit else None
+        return _once(rows) if len(rows) <= limit else None
 
     def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Value], Cursor | None]:
-        """A page of one metric's points, by step, then time."""
+        """A page of one metric's points, by step, then time, then value; fewer than `limit` where some are there twice.
+
+        Its last key is not unique, so that whatever equals the last point of a page is not on the next one either.
+        """
         mine = (CandidateMetric.candidate_id == candidate_id) & (CandidateMetric.name == name)
-        keys = (SortKey(CandidateMetric.step), SortKey(CandidateMetric.timestamp), SortKey(CandidateMetric.id))
-        page = read_page(self.session, [Section(select(CandidateMetric.id).where(mine), keys)], cursor, limit)
+        page = read_page(self.session, [Section(select(CandidateMetric.id).where(mine), _BY_AGE)], cursor, limit)
         statement = _VALUES.add_columns(CandidateMetric.id).where(CandidateMetric.id.in_(page.ids))
         values = {row[-1]: row[:-1] for row in self.tuples(statement)}
-        return [values[id_] for id_ in page.ids], page.following
+        return _once(values[id_] for id_ in page.ids), page.following
 
     def model_points(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:
-        """The points that were measured of logged models, each with the id of its run."""
+        """The points that were measured of logged models, each once, with the id of its run."""
         found: dict[int, list[tuple[Point, str]]] = defaultdict(list)
-        measured = (CandidateMetric.logged_model_id, CandidateMetric.dataset_name, CandidateMetric.dataset_digest)
-        statement = _VALUES.add_columns(*measured, Candidate.eid)
+        seen: set[tuple[object, ...]] = set()
+        statement = _VALUES.add_columns(*_MEASURED, Candidate.eid)
         statement = statement.join(Candidate, Candidate.id == CandidateMetric.candidate_id)
         mine = CandidateMetric.logged_model_id.in_(logged_model_ids)
         rows = self.tuples(statement.where(mine).order_by(CandidateMetric.id))
-        for name, value, timestamp, step, model_id, dataset, digest, run_id in rows:
-            number = math.nan if value is None else value
-            found[model_id].append((Point(name, number, timestamp, step, model_id, dataset, digest), run_id))
+        for row in rows:
+            if row not in seen:
+                seen.add(row)
+                name, value, timestamp, step, model_id, dataset, digest, run_id = row
+                number = math.nan if value is None else value
+                found[model_id].append((Point(name, number, timestamp, step, model_id, dataset, digest), run_id))
         return found
 
     def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
@@ -143,10 +154,22 @@ class RunDataRepository(Repository):
             self.write_rows(insert(CandidateParam), _rows(candidate, params))
 
     def add_points(self, candidate: Candidate, points: Sequence[Point]) -> None:
-        """Append points to a run's metrics, and keep the latest of each at hand."""
+        """Add points to a run's metrics, unless they are there already, and keep the latest of each at hand.
+
+        A point that was measured of a logged model is kept for each model, and shown once among the run's. Nobody else
+        may add to the run meanwhile.
+        """
         if not points:
             return
-        self.write_rows(_ADD_POINTS, [_point_row(candidate, point) for point in points])
+        known, added = self._marks(candidate, points), []
+        for point in points:
+            mark, of_model = point.marks
+            if (mark if point.logged_model_id is None else of_model) not in known:
+                known |= {mark, of_model}
+                added.append(_point_row(candidate, point))
+        if not added:
+            return
+        self.write_rows(_ADD_POINTS, added)
         latest: dict[str, Point] = {}
         for point in points:
             if point.name not in latest or point.age >= latest[point.name].age:
@@ -167,6 +190,27 @@ class RunDataRepository(Repository):
                 dataset.place = last
                 self.session.add(dataset)
         self.session.flush()
+
+    def _marks(self, candidate: Candidate, points: Sequence[Point]) -> set[object]:
+        """The marks of those of the points that the run has already. None is looked for that is later than all."""
+        names = list({point.name for point in points})
+        rows = self.tuples(_LATEST_OF, {"candidate_id": candidate.id, "names": names})
+        latest = {name: (step, timestamp) for name, step, timestamp in rows}
+        older = [p for p in points if p.name in latest and (p.step, p.timestamp) <= latest[p.name]]
+        if not older:
+            return set()
+        asked = {
+            "candidate_id": candidate.id,
+            "names": list({point.name for point in older}),
+            "steps": list({point.step for point in older}),
+            "first": min(point.timestamp for point in older),
+            "last": max(point.timestamp for point in older),
+            "values": list({0.0 if math.isnan(point.value) else point.value for point in older}),
+        }
+        marks: set[object] = set()
+        for name, value, timestamp, step, *measured in self.tuples(_LIKE, asked):
+            marks |= set(Point(name, math.nan if value is None else value, timestamp, step, *measured).marks)
+        return marks
 
     def link_model(self, candidate: Candidate, logged_model_id: int, step: int, *, output: bool) -> None:
         """Note that a run took in or brought forth a logged model."""
@@ -196,12 +240,25 @@ _VALUES = select(
     CandidateMetric.timestamp,
     CandidateMetric.step,
 )
+_LATEST_OF = select(LatestMetric.name, LatestMetric.step, LatestMetric.timestamp).where(
+    LatestMetric.candidate_id == bindparam("candidate_id"), LatestMetric.name.in_(bindparam("names", expanding=True))
+)
+_MEASURED = (CandidateMetric.logged_model_id, CandidateMetric.dataset_name, CandidateMetric.dataset_digest)
+# More than is asked for, so that an index answers: names and steps are often those of a grid, and times close together.
+_LIKE = _VALUES.add_columns(*_MEASURED).where(
+    CandidateMetric.candidate_id == bindparam("candidate_id"),
+    CandidateMetric.name.in_(bindparam("names", expanding=True)),
+    CandidateMetric.step.in_(bindparam("steps", expanding=True)),
+    CandidateMetric.timestamp.between(bindparam("first"), bindparam("last")),
+    CandidateMetric.value.in_(bindparam("values", expanding=True)),
+)
+_BY_AGE = (
+    *(SortKey(CandidateMetric.step), SortKey(CandidateMetric.timestamp)),
+    *(SortKey(case((CandidateMetric.is_nan, 0), else_=1)), SortKey(CandidateMetric.value)),  # as the latest is chosen
+)
 _ALL_VALUES = (
     _VALUES.where(CandidateMetric.candidate_id == bindparam("candidate_id"))
-    .order_by(
-        *(CandidateMetric.name, CandidateMetric.step, CandidateMetric.timestamp),
-        *(CandidateMetric.is_nan.desc(), CandidateMetric.value, CandidateMetric.id),  # as the latest is chosen
-    )
+    .order_by(CandidateMetric.name, *(each.ordered for each in _BY_AGE))
     .limit(bindparam("limit"))
 )
 
@@ -223,6 +280,11 @@ def _keep_latest(dialect: str) -> Insert:
     )
     columns = {name: new[name] for name in ("value", "timestamp", "step")}
     return statement.on_conflict_do_update(index_elements=["candidate_id", "name"], set_=columns, where=is_later)
+
+
+def _once(values: Iterable[Value]) -> list[Value]:
+    """Values without those that an earlier program kept twice, or that are there for several logged models."""
+    return list(dict.fromkeys(values))
 
 
 def _rows(candidate: Candidate, values: Mapping[str, str]) -> list[dict[str, object]]:

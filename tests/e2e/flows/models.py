@@ -160,6 +160,21 @@ def flow_logged_models_are_searched(yard: Yard) -> None:
     MlflowClient().delete_logged_model(external.model_id)
 
 
+def flow_a_metric_that_belongs_to_a_model_is_one_point(yard: Yard) -> None:
+    if not NEW:
+        return
+    mlflow.set_experiment("e")
+    with mlflow.start_run() as active:
+        mlflow.log_metric("acc", 0.9, step=3)
+        models = [mlflow.sklearn.log_model(trained(), step=3, **NAMED) for _ in range(2)]
+        mlflow.log_metrics({"loss": 0.1}, step=3)  # which the client sends for each model
+    for name, value in (("acc", 0.9), ("loss", 0.1)):
+        assert [point.value for point in MlflowClient().get_metric_history(active.info.run_id, name)] == [value]
+        for model in models:
+            found = mlflow.get_logged_model(model.model_id).metrics
+            assert [metric.value for metric in found if metric.key == name] == [value], name
+
+
 def flow_a_models_files_are_the_same_everywhere(yard: Yard) -> None:
     mlflow.set_experiment("e")
     with mlflow.start_run():

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, or_
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, UnaryExpression, and_, or_
 from sqlalchemy.orm import Session
 
 from modelyard.errors import InvalidValue
@@ -26,6 +26,11 @@ class SortKey:
 
     expression: SQLColumnExpression[Any]
     descending: bool = False
+
+    @property
+    def ordered(self) -> UnaryExpression[Any]:
+        """The expression in its direction."""
+        return self.expression.desc() if self.descending else self.expression.asc()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,7 @@ def _statement(section: Section, after: tuple[Any, ...], limit: int) -> Select[A
     statement = section.statement.add_columns(*(key.expression for key in section.keys))
     if after:
         statement = statement.where(_beyond(section.keys, after))
-    orders = (key.expression.desc() if key.descending else key.expression.asc() for key in section.keys)
-    return statement.order_by(*orders).limit(limit)
+    return statement.order_by(*(key.ordered for key in section.keys)).limit(limit)
 
 
 def _beyond(keys: tuple[SortKey, ...], after: tuple[Any, ...]) -> ColumnElement[bool]:

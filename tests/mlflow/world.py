@@ -1,0 +1,86 @@
+"""A project with one of everything, to send requests to and to look at afterwards."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tests.mlflow.conftest import Mlflow
+from tests.mlflow.endpoints import Endpoint
+from tests.mlflow.spellings import Body
+
+
+@dataclass(frozen=True)
+class World:
+    """A project with one of everything."""
+
+    mlflow: Mlflow
+    parts: dict[str, str]
+
+    def ask(self, endpoint: Endpoint, body: Body, *, prefix: bytes = b"") -> object:
+        """The answer to a request, and what the world looks like afterwards."""
+        answer = self.send(endpoint, body, prefix=prefix)
+        assert answer.status_code == 200, answer.text
+        return _anonymous(answer), self.look() if endpoint.method != "GET" else []
+
+    def send(self, endpoint: Endpoint, body: Body, *, prefix: bytes = b"") -> httpx.Response:
+        """The answer to a request; `prefix` goes before its JSON."""
+        filled, path = self._named(body), str(self._named(endpoint.path))
+        if endpoint.method == "GET":
+            return self.mlflow.get(path, **filled)
+        headers = {"Content-Type": "application/json"}
+        content = prefix + json.dumps(filled).encode()
+        return self.mlflow.send(endpoint.method, path, content=content, headers=headers)
+
+    def look(self) -> list[str]:
+        """Everything that there is, but for what differs from one world to the next."""
+        return [_anonymous(look) for look in self._looks()]
+
+    def _named(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._named(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._named(each) for each in value]
+        is_pattern = isinstance(value, str) and value != "{}"
+        return value.format(**self.parts) if is_pattern else value
+
+    def _looks(self) -> list[httpx.Response]:
+        ask, parts = self.mlflow.get, self.parts
+        return [
+            self.mlflow.post("experiments/search", view_type="ALL", order_by=["experiment_id"]),
+            self.mlflow.post("runs/search", experiment_ids=[parts["experiment"]], run_view_type="ALL"),
+            ask("runs/get", run_id=parts["run"]),
+            ask("metrics/get-history", run_id=parts["run"], metric_key="m"),
+            ask("registered-models/search"),
+            ask("model-versions/search"),
+            ask(f"logged-models/{parts['logged']}"),
+            self.mlflow.post("logged-models/search", experiment_ids=[parts["experiment"]]),
+        ]
+
+
+def _anonymous(answer: httpx.Response) -> str:
+    """An answer without what differs from one project to the next, and from one moment to the next."""
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<run>", answer.text)
+    text = re.sub(r"m-[0-9a-f]{32}", "<logged>", text)
+    text = re.sub(r'"[a-z]+-[a-z]+-[0-9]{1,3}"', '"<name>"', text)
+    text = re.sub(r'("(creation_|last_updated?_)(time|timestamp)(_ms)?":)[0-9]+', r"\1<moment>", text)
+    return re.sub(r'(\\?"version\\?": ?"?|mlflow-artifacts:/)[0-9]+', r"\1<version>", text)
+
+
+def filled(mlflow: Mlflow) -> World:
+    """The world that an empty project becomes."""
+    experiment, deleted = mlflow.experiment(), mlflow.experiment("deleted")
+    mlflow.ok("POST", "experiments/delete", experiment_id=deleted)
+    mlflow.ok("POST", "experiments/set-experiment-tag", experiment_id=experiment, key="t", value="v")
+    tag = {"key": "t", "value": "v"}
+    run = mlflow.run(experiment, tags=[tag], start_time=1, run_name="r")
+    logged = mlflow.logged_model(experiment_id=experiment)["info"]["model_id"]
+    mlflow.model(tags=[tag])
+    version = mlflow.version(tags=[tag], source="elsewhere")["version"]
+    mlflow.ok("POST", "registered-models/alias", name="m", alias="a", version=version)
+    parts = {"experiment": experiment, "deleted_experiment": deleted, "run": run, "logged": logged}
+    return World(mlflow, parts | {"version": version})
