@@ -11,6 +11,7 @@ from modelyard.routes.mlflow import (
     logged_models,
     model_versions,
     registered_models,
+    run_artifacts,
     run_logging,
     runs,
 )
@@ -21,6 +22,7 @@ from tests.mlflow.spellings import Body
 TAGS = [{"key": "new", "value": "v"}]
 METRIC = {"key": "m", "value": 2.5, "timestamp": 1795448441014, "step": 100_000}
 DATASET = {"name": "d", "digest": "1", "source_type": "local", "source": "{}", "schema": "{}", "profile": "{}"}
+MODEL_JSON = '{{"run_id": "r", "artifact_path": "m", "utc_time_created": "2024-01-01", "flavors": {{}}}}'
 SEARCH = {"max_results": 5, "order_by": ["name ASC"]}
 MODEL_SEARCH = {"experiment_ids": ["{experiment}"], "datasets": [{"dataset_name": "d"}], "max_results": 5}
 
@@ -114,6 +116,8 @@ ENDPOINTS = [
         registered_models.NewModel,
         {"name": "new", "description": "d", "tags": TAGS},
     ),
+    Endpoint("GET", "artifacts/list", run_artifacts.RunDirectory, {"run_id": "{run}", "path": "folder"}),
+    Endpoint("POST", "runs/log-model", run_logging.LogModel, {"run_id": "{run}", "model_json": MODEL_JSON}),
     Endpoint("GET", "registered-models/get", registered_models.ModelName, {"name": "m"}),
     Endpoint("PATCH", "registered-models/update", registered_models.UpdateModel, {"name": "m", "description": "d"}),
     Endpoint("PATCH", "registered-models/update", registered_models.UpdateModel, {"name": "m"}),

@@ -18,6 +18,7 @@ from modelyard.routes.mlflow import (
     logged_models,
     model_versions,
     registered_models,
+    run_artifacts,
     run_logging,
     runs,
 )
@@ -28,7 +29,10 @@ from tests.mlflow.endpoints import ENDPOINTS, Endpoint
 from tests.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number
 from tests.mlflow.world import World, filled
 
-MODULES = (artifacts, experiments, logged_models, model_versions, registered_models, run_logging, runs)
+MODULES = (
+    *(artifacts, experiments, logged_models, model_versions),
+    *(registered_models, run_artifacts, run_logging, runs),
+)
 INVALID = "INVALID_PARAMETER_VALUE"
 
 

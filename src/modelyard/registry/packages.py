@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, literal, or_, select, tuple_, update
 
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, contains, storable
@@ -52,6 +52,11 @@ class Child:
 
     name: str
     size: int | None  # bytes
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """By this the children of a directory are sorted: a file comes before the directory of its name."""
+        return self.name, int(self.size is None)
 
 
 class PackageRepository(Repository):
@@ -142,8 +147,13 @@ class PackageRepository(Repository):
         into = ("package_id", "name", "sha256", "size", "creator_id", "created_at")
         self.session.execute(insert(PackageFile).from_select(into, files.order_by(PackageFile.id)))
 
-    def children(self, package_id: int, directory: str) -> list[Child]:
-        """What lies directly in a directory (empty: the top), by name; nothing for a directory that is none."""
+    def children(
+        self, package_id: int, directory: str, after: tuple[object, ...] = (), limit: int | None = None
+    ) -> list[Child]:
+        """What lies directly in a directory (empty: the top), by name; nothing for a directory that is none.
+
+        At most `limit` of it, that which comes after a place.
+        """
         prefix = f"{directory}/" if directory else ""
         newest = select(func.max(PackageFile.id)).where(_inside(package_id, prefix)).group_by(PackageFile.name)
         rest = func.substr(PackageFile.name, len(prefix) + 1)
@@ -152,7 +162,9 @@ class PackageRepository(Repository):
         is_directory = case((slash > 0, 1), else_=0)
         columns = (child, is_directory, func.max(PackageFile.size))
         statement = select(*columns).where(PackageFile.id.in_(newest)).group_by(child, is_directory)
-        rows = self.session.execute(statement.order_by(child, is_directory))
+        if after:
+            statement = statement.where(tuple_(child, is_directory) > tuple_(*after))
+        rows = self.session.execute(statement.order_by(child, is_directory).limit(limit))
         return [Child(name, None if is_dir else size) for name, is_dir, size in rows]
 
     def delete_tree(self, package_id: int, path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelyard.routes.mlflow.common import PREFIX, ROOT
-from modelyard.routes.openapi_shapes import FLAG, NUMBER, TEXT, URL, Schema, maybe, record, ref, several
+from modelyard.routes.openapi_shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, maybe, record, ref, several
 
 API = "/api/v4"
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
@@ -51,6 +51,7 @@ _KAS = record(enabled=FLAG, externalUrl=maybe(URL), externalK8sProxyUrl=maybe(UR
 _METADATA = record(**_VERSION["properties"], kas=_KAS, enterprise=FLAG)
 _MODEL, _LOGGED = record(registered_model=ref("RegisteredModel")), record(model=ref("LoggedModel"))
 _LATEST = record(model_versions=several(ref("ModelVersion")))
+_LISTING = record(root_uri=URL, **SCHEMAS["Files"]["properties"], next_page_token=maybe(TEXT))
 _CHECKS = several(record(status=TEXT))
 
 # By method and path; what is not here and has a body answers with an empty object, as most of MLflow's operations do.
@@ -125,6 +126,7 @@ ANSWERS: dict[str, Schema] = {
             ("POST", "runs/search", _found("runs", "Run")),
             ("POST", "runs/update", record(run_info=ref("RunInfo"))),
             ("GET", "metrics/get-history", _found("metrics", "Metric")),
+            ("GET", "artifacts/list", _LISTING),
             ("POST", "registered-models/create", _MODEL),
             ("GET", "registered-models/get", _MODEL),
             ("PATCH", "registered-models/update", _MODEL),

@@ -5,14 +5,35 @@ from __future__ import annotations
 from modelyard.access.identity import Identity
 from modelyard.registry.packages import Child
 from modelyard.registry.repository import Registry
-from modelyard.services.owners import find_owner
+from modelyard.registry.search.pages import Cursor, decode_token, encode_token
+from modelyard.registry.tables import Candidate
+from modelyard.services.owners import find_owner, of_candidate
+from modelyard.services.runs import find_run
 from modelyard.wire.paths import OwnerRef
+
+MAX_CHILDREN = 10_000  # of a directory on one page; most clients never ask for the next
 
 
 def list_directory(registry: Registry, project_id: int, owner: OwnerRef, directory: str) -> list[Child]:
     """What lies directly in a directory; nothing for a file, or for what is not there. Raises DoesNotExist."""
     package = find_owner(registry, project_id, owner).package
     return registry.packages.children(package.id, directory) if package else []
+
+
+def list_run_directory(
+    registry: Registry, project_id: int, run_id: str, directory: str, page_token: str | None
+) -> tuple[Candidate, list[Child], str | None]:
+    """A run, a page of what lies directly in one of its directories, and the token of the next.
+
+    Raises DoesNotExist, InvalidValue.
+    """
+    candidate = find_run(registry, project_id, run_id)
+    after = decode_token(page_token, "artifacts", run_id, directory).after
+    package = of_candidate(registry, candidate).package
+    found = registry.packages.children(package.id, directory, after, MAX_CHILDREN + 1) if package else []
+    last = found[MAX_CHILDREN - 1] if len(found) > MAX_CHILDREN else None
+    following = Cursor(after=last.place) if last else None
+    return candidate, found[:MAX_CHILDREN], encode_token(following, "artifacts", run_id, directory)
 
 
 def delete_tree(registry: Registry, _caller: Identity, project_id: int, owner: OwnerRef, path: str) -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from modelyard.errors import DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.registry.run_data import Point, Value
@@ -18,6 +20,8 @@ MAX_METRICS = 1000  # MLflow's limits of one batch
 MAX_PARAMS = 100
 MAX_TAGS = 100
 CONTEXT_TAG = "mlflow.data.context"
+MODELS_TAG = "mlflow.log-model.history"
+MODEL_FIELDS = ("run_id", "artifact_path", "utc_time_created", "flavors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +100,49 @@ def log_inputs(
         registry.run_data.link_model(candidate, internal, 0, output=False)
 
 
+def record_model(registry: Registry, project_id: int, run_id: str, model_json: str) -> None:
+    """Add what an MLmodel file says to the history of models that MLflow 2 logged to a run, a tag; once, however
+    often it is told. Raises DoesNotExist, InvalidValue.
+    """
+    model = _described_model(model_json)
+    candidate = active_run(registry, project_id, run_id)
+    kept = registry.run_data.tags([candidate.id]).get(candidate.id, {}).get(MODELS_TAG, "[]")
+    try:
+        models = orjson.loads(kept)
+    except ValueError:
+        models = None
+    if not isinstance(models, list):
+        raise InvalidValue(f"The tag '{MODELS_TAG}' of run {run_id} is no list of models")
+    if model not in models:
+        tag = {MODELS_TAG: orjson.dumps([*models, model]).decode()}
+        check_tags(tag)
+        registry.run_data.set_tags(candidate, tag)
+
+
 def log_outputs(registry: Registry, project_id: int, run_id: str, models: Sequence[tuple[str, int]]) -> None:
     """Note the logged models, each with a step, that a run brought forth. Raises DoesNotExist, InvalidValue."""
     candidate = active_run(registry, project_id, run_id)
     for model_id, step in models:
         internal = _logged_model(registry, project_id, model_id)
         registry.run_data.link_model(candidate, internal, step, output=True)
+
+
+def _described_model(model_json: str) -> dict[str, object]:
+    """What is kept of an MLmodel file, as JSON. Raises InvalidValue, in MLflow's words."""
+    try:
+        model = orjson.loads(model_json)
+        orjson.dumps([model])  # which goes less deep
+    except (ValueError, TypeError) as error:
+        raise InvalidValue(f"Malformed model info. \n {model_json[:1000]} \n is not a valid JSON.") from error
+    missing = [key for key in MODEL_FIELDS if not isinstance(model, dict) or key not in model]
+    if missing or not isinstance(model["flavors"], dict):
+        raise InvalidValue(f"Model json is missing mandatory fields: {missing or ['flavors']}")
+    told = {key: model[key] for key in (*MODEL_FIELDS, "model_uuid") if key in model}
+    return told | {"flavors": {name: _without_config(flavor) for name, flavor in model["flavors"].items()}}
+
+
+def _without_config(flavor: object) -> object:
+    return {k: v for k, v in flavor.items() if k != "config"} if isinstance(flavor, dict) else flavor
 
 
 def _check_sizes(batch: Batch) -> None:

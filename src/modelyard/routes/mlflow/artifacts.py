@@ -32,13 +32,19 @@ class Directory(Message):
     path: str = Field(description="`<version id>`, `candidate:<iid>` or `models/m-…`, then perhaps a directory.")
 
 
-def file_list(children: Sequence[Child]) -> dict[str, object]:
-    """A directory as MLflow lists it."""
+def directory_of(path: str | None) -> str:
+    """The directory that a parameter names, the top for none. Raises ParameterError."""
+    return parse_file_name(quote(path.strip("/"), safe="/:")) if path and path.strip("/") else ""
+
+
+def file_list(children: Sequence[Child], directory: str = "") -> dict[str, object]:
+    """A directory as MLflow lists it: names, or paths where these are to begin with `directory`."""
+    begin = f"{directory}/" if directory else ""
     return {
         "files": [
-            {"path": child.name, "is_dir": True}
+            {"path": begin + child.name, "is_dir": True}
             if child.size is None
-            else {"path": child.name, "is_dir": False, "file_size": child.size}
+            else {"path": begin + child.name, "is_dir": False, "file_size": child.size}
             for child in children
         ]
     }

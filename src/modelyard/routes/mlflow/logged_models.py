@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, ClassVar
-from urllib.parse import quote
 
 from fastapi import Response
 from pydantic import Field
@@ -12,7 +11,7 @@ from modelyard.errors import ParameterError
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.logged_models import ModelOrder
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.artifacts import file_list
+from modelyard.routes.mlflow.artifacts import directory_of, file_list
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
     Ids,
@@ -30,7 +29,7 @@ from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.services import artifacts, logged_models
 from modelyard.services.experiments import Search
 from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, parse_orders
-from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment, parse_file_name
+from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment
 
 router = mlflow_router("logged-models")
 
@@ -191,8 +190,7 @@ async def log_params(project: InProject, model_id: str, logged: LogParams = para
 )
 async def list_files(project: InProject, model_id: str, wanted: Directory = parameters(Directory)) -> Response:
     """Directly in one directory."""
-    path = (wanted.artifact_directory_path or "").strip("/")
-    directory = parse_file_name(quote(path, safe="/")) if path else ""
+    directory = directory_of(wanted.artifact_directory_path)
     owner = OwnerRef(OwnerKind.LOGGED_MODEL, model_id)
     children = await project.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
     return answer(file_list(children))

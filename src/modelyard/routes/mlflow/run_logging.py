@@ -107,6 +107,12 @@ class LogOutputs(OfRun):
     models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED)
 
 
+class LogModel(OfRun):
+    """A model that a run has logged."""
+
+    model_json: str = Field(description="Its MLmodel file, as JSON.")
+
+
 class History(OfRun):
     """Which metric of which run is read."""
 
@@ -163,6 +169,16 @@ async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInput
     await project.write_run(
         logged.run_id,
         lambda registry, _caller, pid: run_logging.log_inputs(registry, pid, logged.run_id, datasets, model_ids),
+    )
+    return answer()
+
+
+@router.post("/runs/log-model", summary="Record a model", openapi_extra=documented(LogModel))
+async def log_model(project: InProject, logged: LogModel = parameters(LogModel)) -> Response:
+    """What MLflow 2 tells of a model whose files it has put among the run's."""
+    await project.write_run(
+        logged.run_id,
+        lambda registry, _caller, pid: run_logging.record_model(registry, pid, logged.run_id, logged.model_json),
     )
     return answer()
 
