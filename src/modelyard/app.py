@@ -38,6 +38,7 @@ from modelyard.routes.direct import DirectRoutes
 from modelyard.routes.head import HeadAsGet
 from modelyard.routes.mlflow import (
     artifacts,
+    bulk,
     experiments,
     logged_models,
     model_versions,
@@ -75,6 +76,7 @@ ROUTERS = (
     experiments,
     runs,
     run_logging,
+    bulk,
     registered_models,
     model_versions,
     logged_models,

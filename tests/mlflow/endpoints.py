@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from modelyard.routes.mlflow import (
+    bulk,
     experiments,
     logged_models,
     model_versions,
@@ -116,6 +117,19 @@ ENDPOINTS = [
         registered_models.NewModel,
         {"name": "new", "description": "d", "tags": TAGS},
     ),
+    Endpoint(
+        "GET",
+        "metrics/get-history-bulk",
+        bulk.Bulk,
+        {"run_id": ["{run}"], "metric_key": "m", "max_results": 5},
+    ),
+    Endpoint(
+        "GET",
+        "metrics/get-history-bulk-interval",
+        bulk.Interval,
+        {"run_ids": ["{run}"], "metric_key": "m", "start_step": 0, "end_step": 100_000, "max_results": 5},
+    ),
+    Endpoint("POST", "experiments/search-datasets", bulk.DatasetSearch, {"experiment_ids": ["{experiment}"]}),
     Endpoint("GET", "artifacts/list", run_artifacts.RunDirectory, {"run_id": "{run}", "path": "folder"}),
     Endpoint("POST", "runs/log-model", run_logging.LogModel, {"run_id": "{run}", "model_json": MODEL_JSON}),
     Endpoint("GET", "registered-models/get", registered_models.ModelName, {"name": "m"}),

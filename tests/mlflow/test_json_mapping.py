@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from modelyard.routes.mlflow import (
     artifacts,
+    bulk,
     experiments,
     logged_models,
     model_versions,
@@ -30,7 +31,7 @@ from tests.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number
 from tests.mlflow.world import World, filled
 
 MODULES = (
-    *(artifacts, experiments, logged_models, model_versions),
+    *(artifacts, bulk, experiments, logged_models, model_versions),
     *(registered_models, run_artifacts, run_logging, runs),
 )
 INVALID = "INVALID_PARAMETER_VALUE"

@@ -32,7 +32,8 @@ REFUSED = {
 }
 # What may be meant twice, since nothing tells the second from a new one; MLflow's own server makes two as well.
 MAKING = {"POST runs/create", "POST model-versions/create", "POST logged-models"}
-WRITES = [each for each in ENDPOINTS if each.method != "GET" and not each.path.endswith(("search", "latest-versions"))]
+READS = ("search", "search-datasets", "latest-versions")
+WRITES = [each for each in ENDPOINTS if each.method != "GET" and not each.path.endswith(READS)]
 
 
 def name_of(endpoint: Endpoint) -> str:

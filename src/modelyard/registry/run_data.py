@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-from sqlalchemy import Insert, bindparam, case, delete, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Insert, bindparam, case, delete, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
@@ -23,6 +23,7 @@ from modelyard.registry.tables import (
     CandidateModel,
     CandidateParam,
     CandidateTag,
+    Experiment,
     LatestMetric,
     LoggedModel,
     head_of,
@@ -68,6 +69,16 @@ class ModelLink:
     step: int
 
 
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """A dataset that runs of an experiment took in, and what for."""
+
+    experiment_iid: int
+    name: str
+    digest: str
+    context: str | None
+
+
 class RunDataRepository(Repository):
     """Reads for many runs at once, by their ids; writes for one run."""
 
@@ -101,6 +112,37 @@ class RunDataRepository(Repository):
         statement = _VALUES.add_columns(CandidateMetric.id).where(CandidateMetric.id.in_(page.ids))
         values = {row[-1]: row[:-1] for row in self.tuples(statement)}
         return _once(values[id_] for id_ in page.ids), page.following
+
+    def count(self, candidate_id: int, name: str, steps: tuple[int, int] | None) -> int:
+        """How many points a metric has, perhaps between two steps."""
+        mine = _of_metric(candidate_id, name, steps)
+        return self.session.scalar(select(func.count()).select_from(CandidateMetric).where(mine)) or 0
+
+    def numbered(
+        self, candidate_id: int, name: str, steps: tuple[int, int] | None, numbers: Sequence[int]
+    ) -> list[Value]:
+        """Those of the points that `count` counts which have these numbers, by age, from 1 on."""
+        number = func.row_number().over(order_by=[key.expression for key in _BY_AGE]).label("number")
+        points = _VALUES.add_columns(number).where(_of_metric(candidate_id, name, steps)).subquery()
+        *value, numbered = points.columns
+        return _once(self.tuples(select(*value).where(numbered.in_(numbers)).order_by(numbered)))
+
+    def histories(self, project_id: int, eids: Sequence[str], name: str, limit: int) -> list[tuple[str, Value]]:
+        """The first points of a metric in several runs of a project: by run id, then time, then step."""
+        mine = (Candidate.project_id == project_id) & Candidate.eid.in_(eids) & (CandidateMetric.name == name)
+        statement = _VALUES.add_columns(Candidate.eid).join(Candidate, Candidate.id == CandidateMetric.candidate_id)
+        step, time, *value = (key.expression for key in _BY_AGE)
+        rows = self.tuples(statement.where(mine).order_by(Candidate.eid, time, step, *value).limit(limit))
+        return [(row[-1], row[:-1]) for row in dict.fromkeys(rows)]
+
+    def dataset_summaries(self, experiment_ids: Sequence[int], limit: int) -> list[DatasetSummary]:
+        """The datasets that runs of experiments used."""
+        shown = (Experiment.iid, CandidateDataset.name, CandidateDataset.digest, CandidateDataset.context)
+        statement = select(*shown).select_from(CandidateDataset)
+        statement = statement.join(Candidate, Candidate.id == CandidateDataset.candidate_id)
+        statement = statement.join(Experiment, Experiment.id == Candidate.experiment_id)
+        mine = statement.where(Candidate.experiment_id.in_(experiment_ids)).distinct().order_by(*shown).limit(limit)
+        return [DatasetSummary(*row) for row in self.tuples(mine)]
 
     def model_points(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:
         """The points that were measured of logged models, each once, with the id of its run."""
@@ -261,6 +303,11 @@ _ALL_VALUES = (
     .order_by(CandidateMetric.name, *(each.ordered for each in _BY_AGE))
     .limit(bindparam("limit"))
 )
+
+
+def _of_metric(candidate_id: int, name: str, steps: tuple[int, int] | None) -> ColumnElement[bool]:
+    mine = (CandidateMetric.candidate_id == candidate_id) & (CandidateMetric.name == name)
+    return mine if steps is None else mine & CandidateMetric.step.between(*steps)
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelyard.routes.mlflow.common import PREFIX, ROOT
-from modelyard.routes.openapi_shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, maybe, record, ref, several
+from modelyard.routes.openapi_shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, also, maybe, record, ref, several
 
 API = "/api/v4"
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
@@ -52,6 +52,7 @@ _METADATA = record(**_VERSION["properties"], kas=_KAS, enterprise=FLAG)
 _MODEL, _LOGGED = record(registered_model=ref("RegisteredModel")), record(model=ref("LoggedModel"))
 _LATEST = record(model_versions=several(ref("ModelVersion")))
 _LISTING = record(root_uri=URL, **SCHEMAS["Files"]["properties"], next_page_token=maybe(TEXT))
+_DATASET_SUMMARY = also(record(experiment_id=TEXT, name=TEXT, digest=TEXT), context=TEXT)
 _CHECKS = several(record(status=TEXT))
 
 # By method and path; what is not here and has a body answers with an empty object, as most of MLflow's operations do.
@@ -126,6 +127,9 @@ ANSWERS: dict[str, Schema] = {
             ("POST", "runs/search", _found("runs", "Run")),
             ("POST", "runs/update", record(run_info=ref("RunInfo"))),
             ("GET", "metrics/get-history", _found("metrics", "Metric")),
+            ("GET", "metrics/get-history-bulk", record(metrics=several(ref("Metric")))),
+            ("GET", "metrics/get-history-bulk-interval", _found("metrics", "Metric")),
+            ("POST", "experiments/search-datasets", record(dataset_summaries=several(_DATASET_SUMMARY))),
             ("GET", "artifacts/list", _LISTING),
             ("POST", "registered-models/create", _MODEL),
             ("GET", "registered-models/get", _MODEL),

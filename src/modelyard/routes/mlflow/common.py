@@ -36,12 +36,13 @@ Read = Callable[[Registry, int], T]  # with the project's id
 Write = Callable[[Registry, Identity, int], T]
 
 
-def _one_or_many(value: object) -> object:
+def one_or_many(value: object) -> object:
+    """A list, of which a query may name one only."""
     return [value] if isinstance(value, str) else value
 
 
-Texts = Annotated[list[str], BeforeValidator(_one_or_many), Field(max_length=MAX_ORDERS)]
-Ids = Annotated[list[Id], BeforeValidator(_one_or_many), Field(max_length=MAX_IDS)]
+Texts = Annotated[list[str], BeforeValidator(one_or_many), Field(max_length=MAX_ORDERS)]
+Ids = Annotated[list[Id], BeforeValidator(one_or_many), Field(max_length=MAX_IDS)]
 # What the services hold them to, in their own words; the schema says it to whoever reads it.
 Key = Annotated[str, stating(minLength=1, maxLength=MAX_KEY)]
 RegistryKey = Annotated[str, stating(minLength=1, maxLength=MAX_REGISTRY_KEY)]

@@ -32,8 +32,7 @@ ReadPiece = Callable[[Registry, int, str | None, int], Piece]  # with the projec
 async def page(project: ProjectCall, key: str, read: ReadPiece, token: str | None, limit: int) -> Response:
     """200 with up to `limit` items under `key`, and the `next_page_token`, null when nothing follows."""
     pieces = _Pieces(project, read, token, limit)
-    first = await pieces.next()
-    head = b'{"%b":[%b' % (key.encode(), first)
+    head = b'{"%b":[%b' % (key.encode(), await pieces.next())
     if pieces.over:
         return Response(head + pieces.tail(), media_type=JSON)
     return StreamingResponse(pieces.rest(head), media_type=JSON)
@@ -57,9 +56,10 @@ class _Pieces:
     async def next(self) -> bytes:
         """The items that come next, without brackets; made where they are read, so that nobody else waits for it."""
         items, self._token, count = await self._project.search(self._one)
+        comma = b"," if items and self._bytes else b""
         self._left -= count
         self._bytes += len(items)
-        return items
+        return comma + items
 
     def tail(self) -> bytes:
         """What closes the page."""
@@ -74,8 +74,7 @@ class _Pieces:
             except failures.EXPECTED as error:
                 log.error("page cut off", error=str(error).partition("\n")[0], advice="ask for it again")
                 raise ShortRead from error
-            if items:
-                yield b"," + items
+            yield items
         yield self.tail()
 
     def _one(self, registry: Registry, project_id: int) -> tuple[bytes, str | None, int]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import Request
 
-from modelyard.registry.run_data import Point, Value
+from modelyard.registry.run_data import DatasetSummary, Point, Value
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import CandidateDataset
 from modelyard.routes.urls import base_url
@@ -48,6 +48,22 @@ def metrics(values: Sequence[Value]) -> list[Shape]:
         }
         for name, value, time, step in values
     ]
+
+
+def metric_of(run_id: str, value: Value) -> Shape:
+    """A point of a metric among those of other runs."""
+    (shape,) = metrics([value])
+    return shape | {"run_id": run_id}
+
+
+def dataset_summary(summary: DatasetSummary) -> Shape:
+    """A dataset of an experiment."""
+    shape: Shape = {
+        "experiment_id": str(summary.experiment_iid),
+        "name": summary.name,
+        "digest": summary.digest,
+    }
+    return shape if summary.context is None else shape | {"context": summary.context}
 
 
 def experiment(view: ExperimentView) -> Shape:
