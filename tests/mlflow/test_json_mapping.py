@@ -168,10 +168,23 @@ def test_enums_come_by_number_in_a_query_and_in_a_form(mlflow: Mlflow) -> None:
 def test_lists_in_a_query_go_by_either_name(mlflow: Mlflow) -> None:
     for name in "ab":
         mlflow.experiment(name)
-    for spelling in ("order_by", "orderBy", "order_by[]"):
-        query = {spelling: ["name DESC", "experiment_id"]}
+    both = ["name DESC", "experiment_id"]
+    queries: list[dict[str, Any]] = [{spelling: both} for spelling in ("order_by", "orderBy", "order_by[]")]
+    one_by_one = [("order_by[0]", "order_by[1]"), ("order_by", "order_by[]"), ("order_by[]", "order_by")]
+    for query in queries + [dict(zip(names, both, strict=True)) for names in one_by_one]:
         found = mlflow.get("experiments/search", **query).json()["experiments"]
-        assert [each["name"] for each in found] == ["b", "a", "Default"], spelling
+        assert [each["name"] for each in found] == ["b", "a", "Default"], query
+
+
+@pytest.mark.parametrize("name", ["order_by]", "order_by[a]", "order_by[0][1]", "[]", "]"])
+def test_a_name_that_is_no_lists_is_an_unknown_one(mlflow: Mlflow, name: str) -> None:
+    assert mlflow.get("experiments/search", **{name: "nonsense"}).status_code == 200
+
+
+def test_a_field_of_several_kinds_is_named_once_in_a_refusal(mlflow: Mlflow) -> None:
+    refused = mlflow.get("experiments/search", view_type=7)
+    assert code_of(refused, 400) == INVALID
+    assert refused.json()["message"] == "view_type does not have a valid value"
 
 
 RUN_ENDPOINTS = [endpoint for endpoint in ENDPOINTS if issubclass(endpoint.model, OfRun)]

@@ -106,7 +106,8 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ParameterError(", ".join(_sentence(detail) for detail in error.errors())) from error
+        # A field that may be of several kinds fails once for each.
+        raise ParameterError(", ".join(dict.fromkeys(_sentence(detail) for detail in error.errors()))) from error
 
 
 def list_fields(model: type[BaseModel]) -> frozenset[str]:
@@ -120,7 +121,8 @@ def list_fields(model: type[BaseModel]) -> frozenset[str]:
 async def read_parameters(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The merged parameters of a request; the body wins over the query.
 
-    Names that end in `[]` or are among `lists` become lists; of any other that is repeated the last counts.
+    Names that end in `[]`, or as PHP has it in `[0]`, or are among `lists` become lists; of any other that is repeated
+    the last counts.
     """
     return read_query(request, lists) | await read_body(request, lists)
 
@@ -207,12 +209,19 @@ def _refuse_unstorable(value: object) -> None:
 
 def _collect(values: dict[str, Any], name: str, value: str, lists: frozenset[str]) -> None:
     _refuse_unstorable(value)
-    if name.endswith("[]"):
-        values.setdefault(name[:-2], []).append(value)
-    elif name in lists and name in values:
-        values[name] = [*([values[name]] if isinstance(values[name], str) else values[name]), value]
+    listed = _listed(name) if name.endswith("]") else None
+    name = listed or name
+    known = values.get(name, [])
+    if listed or (name in lists and known):
+        values[name] = [*([known] if isinstance(known, str) else known), value]
     else:
         values[name] = value
+
+
+def _listed(name: str) -> str | None:
+    """The name of the list to which `name[]` or `name[0]` adds."""
+    before, bracket, index = name[:-1].partition("[")
+    return before if bracket and (not index or index.isdecimal()) else None
 
 
 def _sentence(detail: ErrorDetails) -> str:
