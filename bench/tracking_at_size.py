@@ -79,6 +79,7 @@ def _prepared(program: Path, folder: Path, sizes: Sizes) -> int:
 def _calls() -> Iterator[Call]:
     yield _search("runs, a page of 200")
     yield _search("runs, a page of 1000", max_results=1000)
+    yield _search("runs, a page of 50000", max_results=50_000)
     for text in FILTERS:
         yield _search(text, filter=text)
     for order in ORDERS:

@@ -25,6 +25,7 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.mlflow.common import PREFIX
 from modelyard.routes.mlflow.messages import Message, OfRun
+from modelyard.routes.openapi_operations import ANSWERS
 from tests.mlflow.conftest import Mlflow, code_of
 from tests.mlflow.endpoints import ENDPOINTS, Endpoint
 from tests.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number
@@ -55,6 +56,12 @@ def test_a_request_means_the_same_however_it_is_written(make_world: Callable[[],
             asked.append(written)
     if endpoint.method != "GET":
         assert make_world().ask(endpoint, endpoint.body, prefix=b"\xef\xbb\xbf") == plain
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: f"{each.method} {each.path}")
+def test_an_answer_with_fields_is_described(make_world: Callable[[], World], endpoint: Endpoint) -> None:
+    operation = f"{endpoint.method} {PREFIX}/{endpoint.path.replace('{logged}', '{model_id}')}"
+    assert (operation in ANSWERS) == (make_world().send(endpoint, endpoint.body).json() != {})
 
 
 def test_every_endpoint_with_parameters_is_asked() -> None:
