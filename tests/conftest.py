@@ -16,8 +16,10 @@ from sqlalchemy import update
 
 from modelyard.clock import DAY, now
 from modelyard.registry.tables import Token
+from tests import postgres
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
+from tests.pgbouncer import PgBouncer, running_pgbouncer
 from tests.s3 import S3Server, running_moto
 from tests.swift import require_swift, running_swift
 
@@ -89,6 +91,13 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     require_swift()
     with running_swift(tmp_path_factory.mktemp("swift")) as real:
         yield real
+
+
+@pytest.fixture(scope="session")
+def pooler() -> Iterator[PgBouncer]:
+    """PgBouncer in session mode before the server that all tests share."""
+    with running_pgbouncer(postgres.cluster(), "session") as found:
+        yield found
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Cluster:
         """Start the server and wait until it answers."""
         settings = [part for option in OPTIONS for part in ("-c", option)]
         with (self.folder / "log").open("ab") as log:
-            command = [*self._as_account(), self._binaries / "postgres", "-D", self._data, "-h", "", "-k", self.folder]
+            command = [*as_account("QUIT"), self._binaries / "postgres", "-D", self._data, "-h", "", "-k", self.folder]
             self._process = subprocess.Popen([*command, *settings], stdout=log, stderr=log, cwd="/")
         for _ in range(600):
             assert self._process.poll() is None, (self.folder / "log").read_text()
@@ -97,7 +97,7 @@ class Cluster:
 
     def _run(self, command: str, *arguments: str) -> None:
         done = subprocess.run(
-            [*self._as_account(), self._binaries / command, "-D", self._data, *arguments],
+            [*as_account("QUIT"), self._binaries / command, "-D", self._data, *arguments],
             cwd="/",
             capture_output=True,
             text=True,
@@ -105,11 +105,11 @@ class Cluster:
         )
         assert done.returncode == 0, done.stderr
 
-    @staticmethod
-    def _as_account() -> list[str | Path]:
-        """The end of this process is the end of the server."""
-        who = [f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--init-groups"] if os.geteuid() == 0 else []
-        return ["setpriv", *who, "--pdeathsig=QUIT"]
+
+def as_account(end: str) -> list[str | Path]:
+    """The beginning of a command that gets the signal `end` when this process ends, and never runs as root."""
+    who = [f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--init-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *who, f"--pdeathsig={end}"]
 
 
 def new_cluster() -> Cluster:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -15,6 +15,8 @@ from modelyard.registry.repository import Registry
 from tests import postgres
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
+from tests.pgbouncer import running_pgbouncer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL")
 
@@ -26,9 +28,19 @@ def cluster() -> Iterator[postgres.Cluster]:
     own.remove()
 
 
+@pytest.fixture(scope="module", params=["directly", "through a pooler"])
+def fresh(request: pytest.FixtureRequest, cluster: postgres.Cluster) -> Iterator[Callable[[], str]]:
+    """Gives the URL of a new database on the cluster."""
+    if request.param == "directly":
+        yield cluster.fresh
+        return
+    with running_pgbouncer(cluster, "session") as pooler:
+        yield lambda: pooler.before(cluster.fresh())
+
+
 @pytest.fixture(scope="module")
-def yard(cluster: postgres.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("yard"), database_url=cluster.fresh()) as live:
+def yard(fresh: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with running(tmp_path_factory.mktemp("yard"), database_url=fresh()) as live:
         yield live
 
 
@@ -60,8 +72,10 @@ def test_connections_that_were_cut_are_replaced_unnoticed(
         assert readiness(yard) == 200
 
 
-def test_a_connection_that_is_cut_within_a_unit_of_work_runs_it_again(cluster: postgres.Cluster) -> None:
-    database, attempts = Database(cluster.fresh()), 0
+def test_a_connection_that_is_cut_within_a_unit_of_work_runs_it_again(
+    cluster: postgres.Cluster, fresh: Callable[[], str]
+) -> None:
+    database, attempts = Database(fresh()), 0
 
     def work(registry: Registry) -> None:
         nonlocal attempts
@@ -77,8 +91,10 @@ def test_a_connection_that_is_cut_within_a_unit_of_work_runs_it_again(cluster: p
     database.close()
 
 
-def test_a_connection_that_is_cut_before_the_commit_leaves_it_to_the_client(cluster: postgres.Cluster) -> None:
-    database, attempts = Database(cluster.fresh()), 0
+def test_a_connection_that_is_cut_before_the_commit_leaves_it_to_the_client(
+    cluster: postgres.Cluster, fresh: Callable[[], str]
+) -> None:
+    database, attempts = Database(fresh()), 0
 
     def work(registry: Registry) -> None:
         nonlocal attempts
@@ -92,8 +108,8 @@ def test_a_connection_that_is_cut_before_the_commit_leaves_it_to_the_client(clus
     database.close()
 
 
-def test_a_unit_of_work_that_another_transaction_thwarts_runs_again(cluster: postgres.Cluster) -> None:
-    database, attempts = Database(cluster.fresh()), 0
+def test_a_unit_of_work_that_another_transaction_thwarts_runs_again(fresh: Callable[[], str]) -> None:
+    database, attempts = Database(fresh()), 0
 
     def work(registry: Registry) -> bool:
         nonlocal attempts
@@ -111,8 +127,8 @@ def test_a_unit_of_work_that_another_transaction_thwarts_runs_again(cluster: pos
     database.close()
 
 
-def test_a_statement_that_takes_too_long_is_stopped(cluster: postgres.Cluster) -> None:
-    database = Database(f"{cluster.fresh()}&options=-c%20statement_timeout%3D50")
+def test_a_statement_that_takes_too_long_is_stopped(fresh: Callable[[], str]) -> None:
+    database = Database(f"{fresh()}&options=-c%20statement_timeout%3D50")
     with pytest.raises(OperationalError, match="statement timeout"):
         database.read_now(lambda registry: registry.session.execute(text("SELECT pg_sleep(10)")))
     database.close()
@@ -139,7 +155,7 @@ def test_a_database_that_is_away_is_503_until_it_is_back(
         assert httpx.get(f"{yard.url}/-/liveness").status_code == 200
     finally:
         cluster.start()
-    assert readiness(yard) == 200
+    eventually(lambda: readiness(yard) == 200)  # a pooler tries once a second
     assert root.get(file).content == b"before"
     assert root.put(file, content=b"after").status_code == 201
     assert yard.incoming() == []

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modelyard.errors import CommandError
 from modelyard.registry.lock_files import lock_file
+from modelyard.registry.locks import let_go
 
 BLOBS_LOCK = 0x6D6F64656C626C6F  # "modelblo"
 LOCK_FILE = "blobs"
@@ -70,7 +71,10 @@ def _holding_postgresql(engine: Engine, until: float) -> Iterator[Callable[[], N
             except SQLAlchemyError as error:
                 raise CommandError("the connection that kept gc from removing blobs was lost; run it again") from error
 
-        yield still_held
+        try:
+            yield still_held
+        finally:
+            let_go(connection, BLOBS_LOCK)
 
 
 @contextmanager

@@ -9,8 +9,10 @@ with others of its kind. Names of users and namespaces, and the question who is 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
 
 from modelyard.registry.base import Repository
 
@@ -56,3 +58,9 @@ class LockRepository(Repository):
 def lock_number(name: str) -> int:
     """The number of PostgreSQL's advisory lock of that name; two names with one would only wait more than they need."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def let_go(connection: Connection, number: int) -> None:
+    """Give a session's lock back now: that the session has ended is noticed later, above all by a pooler."""
+    with suppress(DBAPIError):
+        connection.execute(select(func.pg_advisory_unlock(number)))

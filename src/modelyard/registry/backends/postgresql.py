@@ -12,21 +12,22 @@ from contextlib import contextmanager
 
 from sqlalchemy import URL, create_engine, event, func, make_url, select
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
 from modelyard.registry.backends.base import Backend, TurnTaken
-from modelyard.registry.locks import lock_number
+from modelyard.registry.backends.sessions import Sessions, joined_options, split_options
+from modelyard.registry.locks import let_go, lock_number
 
 SPARE_CONNECTIONS = 4  # for probes, and for commands that work without the threads
 POOL_TIMEOUT_SECONDS = 10
-SERVER_OPTIONS = {  # milliseconds
-    "statement_timeout": 30_000,
-    "lock_timeout": 15_000,
-    "idle_in_transaction_session_timeout": 60_000,
+TIMEOUTS = {  # milliseconds
+    "statement_timeout": "30000",
+    "lock_timeout": "15000",
+    "idle_in_transaction_session_timeout": "60000",
 }
 # The locks of a machine that vanished are free again after half a minute, not after the kernel's two hours.
-SERVER_KEEPALIVES = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}  # seconds
+KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}  # seconds
 # A peer that vanished without a word is noticed within half a minute (libpq's connection parameters).
 CONNECT_OPTIONS = {
     "application_name": "modelyard",
@@ -58,15 +59,19 @@ class PostgreSQLBackend(Backend):
 
     def __init__(self, url: str, *, on_full_disk: bool = False) -> None:
         del on_full_disk  # its disk is the server's matter, too
+        parts = make_url(url)
+        given, others = split_options(parts)
         engine = create_engine(
-            url,
-            connect_args=_connect_options(make_url(url)),
+            parts.difference_update_query(["options"]),
+            connect_args=_connect_options(parts) | {"options": joined_options({}, others)},
             pool_size=self.reader_threads + self.writer_threads,
             max_overflow=SPARE_CONNECTIONS,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_use_lifo=True,
         )
-        event.listen(engine, "handle_error", _notice_loss)
+        sessions = Sessions(TIMEOUTS | KEEPALIVES | given)
+        event.listen(engine, "connect", lambda connection, _entry: sessions.begin(connection), insert=True)
+        event.listen(engine, "handle_error", _notice_loss, retval=True)
         super().__init__(engine)
         self.reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -80,6 +85,7 @@ class PostgreSQLBackend(Backend):
             try:
                 yield
             finally:
+                let_go(connection, number)
                 connection.invalidate()  # closed, not given back to the pool with the lock
 
     def close_to_others(self) -> None:
@@ -94,9 +100,13 @@ class PostgreSQLBackend(Backend):
         return not committing if error.connection_invalidated else _sqlstate(error.orig) in PASSING
 
 
-def _notice_loss(context: ExceptionContext) -> None:
+def _notice_loss(context: ExceptionContext) -> BaseException | None:
     if _sqlstate(context.original_exception) in LOST:
         context.is_disconnect = True  # all connections of the pool are made anew
+    if context.is_disconnect and isinstance(context.sqlalchemy_exception, InternalError):
+        # What psycopg makes of PostgreSQL's last words and a pooler's, where they come together.
+        return OperationalError(context.statement, None, context.original_exception, connection_invalidated=True)
+    return None
 
 
 def _sqlstate(error: BaseException | None) -> str | None:
@@ -105,7 +115,4 @@ def _sqlstate(error: BaseException | None) -> str | None:
 
 def _connect_options(url: URL) -> dict[str, object]:
     """The connection parameters; those in the URL win."""
-    options = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
-    settings = [f"-c {name}={value}" for name, value in (SERVER_OPTIONS | SERVER_KEEPALIVES).items()]
-    given = url.query.get("options", ())
-    return options | {"options": " ".join([*settings, *([given] if isinstance(given, str) else given)])}
+    return {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}

@@ -12,6 +12,8 @@ from pathlib import Path
 from sqlalchemy import Connection, func, make_url, select, text
 
 from modelyard.errors import CommandError
+from modelyard.registry.backends.postgresql import TIMEOUTS
+from modelyard.registry.backends.sessions import joined_options, split_options
 from modelyard.registry.engine import analyze, make_engine
 from modelyard.registry.schema import migrate
 from modelyard.registry.snapshots.base import Snapshot, Snapshots, disposed
@@ -63,7 +65,12 @@ class PostgreSQLSnapshots(Snapshots):
     def _run(self, program: str, *arguments: str) -> None:
         from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra that others do without
 
-        _, parameters = make_url(self.url).get_dialect()().create_connect_args(make_url(self.url))
+        url = make_url(self.url)
+        _, parameters = url.get_dialect()().create_connect_args(url)
+        given, others = split_options(url)
+        # These programs turn timeouts off themselves, and PgBouncer takes no options.
+        kept = {name: value for name, value in given.items() if name not in TIMEOUTS}
+        parameters["options"] = joined_options(kept, others)
         password = parameters.pop("password", None)  # a command line can be read by everybody on the machine
         secrets = {"PGPASSWORD": str(password)} if password is not None else {}
         _output(program, "--no-password", f"--dbname={make_conninfo(**parameters)}", *arguments, **secrets)
