@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from botocore.credentials import Credentials
 
-from modelyard.blobs.s3.bucket import Bucket, KeyMissing
+from modelyard.blobs.s3.answers import KeyMissing
+from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.connection import Connection, connect
 from modelyard.blobs.s3.reader import OPENING_BYTES, scan
 from modelyard.blobs.s3.store import S3BlobStore

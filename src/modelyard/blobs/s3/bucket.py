@@ -1,4 +1,4 @@
-"""The S3 operations that the store is made of, on keys below one prefix of one bucket, and the errors they raise.
+"""The S3 operations that the store is made of, on keys below one prefix of one bucket.
 
 Nothing here depends on conditional PUT, on versioning or on checksums beyond MD5 and SHA-256 signatures, which many
 servers that call themselves S3-compatible do not have.
@@ -7,26 +7,11 @@ servers that call themselves S3-compatible do not have.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-
+from modelyard.blobs.s3.answers import Stream, s3_errors
 from modelyard.blobs.s3.connection import Connection
-from modelyard.blobs.store import StoreFull, StoreUnavailable
-
-_NO_ROOM = frozenset({"QuotaExceeded", "InsufficientStorage", "EntityTooLarge", "XMinioStorageFull"})
-_INSUFFICIENT_STORAGE = 507
-_NOT_FOUND = 404
-
-
-class KeyMissing(StoreUnavailable):
-    """There is no object of that key, or no upload of that id."""
-
-
-class RangeMissing(StoreUnavailable):
-    """The object ends before the range begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,46 +38,6 @@ class Part:
 
     number: int
     etag: str
-
-
-class Stream:
-    """Bytes as they arrive; `total` is the size of the whole object."""
-
-    def __init__(self, body: BinaryIO, total: int) -> None:
-        self.total = total
-        self._body = body
-
-    def read(self, length: int) -> bytes:
-        """The next `length` bytes, fewer only where the stream ends. Raises StoreUnavailable."""
-        with s3_errors():
-            return self._body.read(length)
-
-    def close(self) -> None:
-        """Give the connection back, or up where bytes are still to come."""
-        self._body.close()
-
-
-@contextmanager
-def s3_errors() -> Iterator[None]:
-    """Raise a BlobError for everything that botocore, or the connection below it, raises inside."""
-    try:
-        yield
-    except ClientError as error:
-        raise _translated(error) from error
-    except (BotoCoreError, HTTPClientError, OSError) as error:
-        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
-
-
-def _translated(error: ClientError) -> StoreUnavailable | StoreFull:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    code = error.response.get("Error", {}).get("Code")
-    if code == "InvalidRange":
-        return RangeMissing(str(error))
-    if code in {"NoSuchKey", "NoSuchUpload"} or (status == _NOT_FOUND and code != "NoSuchBucket"):
-        return KeyMissing(str(error))
-    if code in _NO_ROOM or status == _INSUFFICIENT_STORAGE:
-        return StoreFull(str(error))
-    return StoreUnavailable(str(error))
 
 
 class Bucket:

@@ -7,7 +7,8 @@ from concurrent.futures import Executor, wait
 from contextlib import suppress
 
 from modelyard.blobs.remote import DirectUpload
-from modelyard.blobs.s3.bucket import Bucket, KeyMissing
+from modelyard.blobs.s3.answers import KeyMissing
+from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.layout import DATA, ORPHANS, Reference, new_data_id, refer, restore
 from modelyard.blobs.s3.leftovers import Leftovers
 from modelyard.blobs.s3.reader import scan

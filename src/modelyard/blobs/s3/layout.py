@@ -21,7 +21,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from modelyard.blobs.s3.bucket import Bucket, KeyMissing
+from modelyard.blobs.s3.answers import KeyMissing
+from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.store import Digest, StoreUnavailable
 
 DATA = "data/"

@@ -17,7 +17,8 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 
-from modelyard.blobs.s3.bucket import Bucket, KeyMissing, Listed, PendingUpload
+from modelyard.blobs.s3.answers import KeyMissing
+from modelyard.blobs.s3.bucket import Bucket, Listed, PendingUpload
 from modelyard.blobs.s3.layout import DATA, ORPHANS, PROBES, is_data_id
 from modelyard.blobs.store import Leftover
 

@@ -9,7 +9,8 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Self, TypeVar
 
-from modelyard.blobs.s3.bucket import Bucket, KeyMissing, RangeMissing, Stream
+from modelyard.blobs.s3.answers import KeyMissing, RangeMissing, Stream
+from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.store import StoreUnavailable, check_range
 
 T = TypeVar("T")

@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 from modelyard.blobs.remote import DirectUpload
-from modelyard.blobs.s3.bucket import Bucket, KeyMissing
+from modelyard.blobs.s3.answers import KeyMissing
+from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.direct import S3UploadedData, offer
 from modelyard.blobs.s3.layout import DATA, PROBES, REFERENCES, Reference, new_data_id, referred
 from modelyard.blobs.s3.leftovers import ABANDONED_SECONDS, Leftovers
