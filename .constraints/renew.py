@@ -26,6 +26,13 @@ def renew(name: str, *sources: str) -> None:
     subprocess.run([UV, "pip", "compile", *OPTIONS, *sources, f"--output-file={HERE / name}.txt"], check=True)  # noqa: S603
 
 
+def renew_npm(name: str) -> None:
+    """Write the lock file of an npm package that tests start."""
+    options = ("--package-lock-only", "--omit-lockfile-registry-resolved", "--ignore-scripts", "--no-audit", "--silent")
+    (HERE / name / "package-lock.json").unlink(missing_ok=True)
+    subprocess.run(["npm", "install", *options, f"--prefix={HERE / name}"], check=True)  # noqa: S603, S607
+
+
 if __name__ == "__main__":
     project = str(HERE.parent / "pyproject.toml")
     renew("runtime", project)
@@ -37,3 +44,4 @@ if __name__ == "__main__":
     for client in sorted((HERE / "clients").glob("*.in")):  # each in an environment of its own, for tests/e2e
         renew(f"clients/{client.stem}", str(client))
     renew("bench", project, "--extra=bench", f"--constraint={HERE / 'dev.txt'}")
+    renew_npm("s3rver")

@@ -21,6 +21,7 @@ from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
 from tests.pgbouncer import PgBouncer, running_pgbouncer
 from tests.s3 import S3Server, running_moto
+from tests.s3rver import running_s3rver
 from tests.swift import require_swift, running_swift
 
 _serial = itertools.count(1)
@@ -90,6 +91,13 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server."""
     require_swift()
     with running_swift(tmp_path_factory.mktemp("swift")) as real:
+        yield real
+
+
+@pytest.fixture(scope="session")
+def s3rver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server that leaves much out."""
+    with running_s3rver(tmp_path_factory.mktemp("s3rver")) as real:
         yield real
 
 

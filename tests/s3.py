@@ -1,4 +1,4 @@
-"""S3 servers for tests: moto within this process, and OpenStack Swift as the real one."""
+"""S3 servers for tests: moto within this process, and as real ones OpenStack Swift and s3rver."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class S3Server:
     access_key: str = "test:tester"
     secret_key: str = "testing"
     region: str = "us-east-1"
+    tells_uploads: bool = True  # it lists unfinished uploads, and aborts them
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,43 +1,99 @@
-"""The errors that the S3 operations raise, and the bytes that arrive."""
+"""What a server answers: errors, the bytes of objects, ages. What it leaves out is asked for otherwise, or refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from modelyard.blobs.store import StoreFull, StoreUnavailable
 
+UNDATED = math.inf  # of what the server gives no date for: it is never old
+
 _NO_ROOM = frozenset({"QuotaExceeded", "InsufficientStorage", "EntityTooLarge", "XMinioStorageFull"})
 _INSUFFICIENT_STORAGE = 507
+_UNSUPPORTED = frozenset({"NotImplemented", "MethodNotAllowed"})
+_NOT_IMPLEMENTED = (405, 501)
 _NOT_FOUND = 404
+_RANGE_NOT_SATISFIABLE = 416
+_PARTIAL = 206
+_AS_THEY_ARE = frozenset({None, "", "identity", "aws-chunked"})  # the last is said of uploads, and by some kept
+
+_CONTENT_RANGE = re.compile(r"bytes[ =]+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
 class KeyMissing(StoreUnavailable):
     """There is no object of that key, or no upload of that id."""
 
 
+class UploadMissing(KeyMissing):
+    """There is no upload of that id, as the server says in so many words."""
+
+
 class RangeMissing(StoreUnavailable):
     """The object ends before the range begins."""
 
 
-class Stream:
-    """Bytes as they arrive; `total` is the size of the whole object."""
+class Unsupported(StoreUnavailable):
+    """The server does not have the operation."""
 
-    def __init__(self, body: BinaryIO, total: int) -> None:
+
+class Stream:
+    """The bytes of an object from `position` up to `stop`, as they arrive; `total` is the size of the whole object.
+
+    A server may begin earlier than it was asked to, and give more or less than that: RFC 9110 lets it ignore ranges.
+    """
+
+    def __init__(self, body: BinaryIO, position: int, stop: int, total: int) -> None:
+        self.position = position
+        self.stop = stop
         self.total = total
+        self.is_whole = (position, stop) == (0, total)
         self._body = body
 
     def read(self, length: int) -> bytes:
         """The next `length` bytes, fewer only where the stream ends. Raises StoreUnavailable."""
         with s3_errors():
-            return self._body.read(length)
+            data = self._body.read(min(length, self.stop - self.position))
+        self.position += len(data)
+        return data
+
+    def skip_to(self, position: int, step: int) -> None:
+        """Drop the bytes before a position, so many at a time. Raises StoreUnavailable."""
+        while self.position < position:
+            if not self.read(min(step, position - self.position)):
+                raise StoreUnavailable(f"a stream of {self.total} bytes ended early")
 
     def close(self) -> None:
         """Give the connection back, or up where bytes are still to come."""
         self._body.close()
+
+
+def content_range(answer: Mapping[str, Any]) -> tuple[int, int, int | None] | None:
+    """First byte, end and size of the whole (None: not told) that a Content-Range says (RFC 9110, 14.4); None: none."""
+    found = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", "").strip())
+    if found is None:
+        return None
+    first, last, total = found.groups()
+    return int(first), int(last) + 1, None if total == "*" else int(total)
+
+
+def is_partial(answer: Mapping[str, Any]) -> bool:
+    """Whether the answer is a part of what it was asked for."""
+    return bool(answer["ResponseMetadata"]["HTTPStatusCode"] == _PARTIAL)
+
+
+def require_bytes_as_they_are(answer: Mapping[str, Any]) -> None:
+    """Raise StoreUnavailable where something on the way has compressed the bytes, which nobody asked for."""
+    encoding = answer.get("ContentEncoding")
+    if encoding not in _AS_THEY_ARE:
+        raise StoreUnavailable(f"the bytes of an object arrived in the encoding {encoding!r}")
 
 
 @contextmanager
@@ -47,17 +103,24 @@ def s3_errors() -> Iterator[None]:
         yield
     except ClientError as error:
         raise _translated(error) from error
-    except (BotoCoreError, HTTPClientError, OSError) as error:
+    except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
         raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+    except (ResponseParserError, LookupError, ValueError, TypeError, AttributeError) as error:
+        # What botocore makes of an answer in another shape, and a missing field.
+        raise StoreUnavailable(f"the answer is not one of S3: {type(error).__name__}: {error}") from error
 
 
 def _translated(error: ClientError) -> StoreUnavailable | StoreFull:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     code = error.response.get("Error", {}).get("Code")
-    if code == "InvalidRange":
+    if code == "InvalidRange" or status == _RANGE_NOT_SATISFIABLE:
         return RangeMissing(str(error))
-    if code in {"NoSuchKey", "NoSuchUpload"} or (status == _NOT_FOUND and code != "NoSuchBucket"):
+    if code == "NoSuchUpload":
+        return UploadMissing(str(error))
+    if code == "NoSuchKey" or (status == _NOT_FOUND and code != "NoSuchBucket"):
         return KeyMissing(str(error))
     if code in _NO_ROOM or status == _INSUFFICIENT_STORAGE:
         return StoreFull(str(error))
+    if code in _UNSUPPORTED or status in _NOT_IMPLEMENTED:
+        return Unsupported(str(error))
     return StoreUnavailable(str(error))

@@ -1,22 +1,41 @@
 """The S3 operations that the store is made of, on keys below one prefix of one bucket.
 
 Nothing here depends on conditional PUT, on versioning or on checksums beyond MD5 and SHA-256 signatures, which many
-servers that call themselves S3-compatible do not have.
+servers that call themselves S3-compatible do not have. Nor on any header of an answer that there is a way without.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from modelyard.blobs.s3.answers import Stream, s3_errors
+import structlog
+
+from modelyard.blobs.s3.answers import (
+    UNDATED,
+    KeyMissing,
+    RangeMissing,
+    Stream,
+    UploadMissing,
+    content_range,
+    is_partial,
+    require_bytes_as_they_are,
+    s3_errors,
+)
 from modelyard.blobs.s3.connection import Connection
+from modelyard.blobs.s3.pages import OBJECTS, PARTS, UPLOADS, entries
+from modelyard.blobs.store import StoreUnavailable
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object: `size` in bytes, `modified` in seconds since 1970."""
+    """An object: `size` in bytes, `modified` in seconds since 1970, UNDATED where the server does not tell."""
 
     key: str
     size: int
@@ -25,7 +44,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class PendingUpload:
-    """A multipart upload that is neither completed nor aborted; `initiated` in seconds since 1970."""
+    """A multipart upload that is neither completed nor aborted; `initiated` in seconds since 1970, or UNDATED."""
 
     key: str
     upload_id: str
@@ -48,6 +67,7 @@ class Bucket:
         self._prefix = f"{prefix}/" if prefix else ""
         self._client = connection.client
         self._connection = connection
+        self._said: set[str] = set()
 
     def put(self, key: str, body: bytes | bytearray) -> None:
         """Create or replace an object, in one request."""
@@ -55,36 +75,49 @@ class Bucket:
             self._client.put_object(**self._at(key), Body=body)
 
     def get(self, key: str) -> tuple[bytes, float]:
-        """A small object whole, and when it was last written. Raises KeyMissing."""
+        """A small object whole, and when it was last written (or UNDATED). Raises KeyMissing."""
         with s3_errors():
             answer = self._client.get_object(**self._at(key))
             with answer["Body"] as body:
-                return body.read(), answer["LastModified"].timestamp()
+                return body.read(), self._date(answer.get("LastModified"))
 
     def stream(self, key: str, start: int, stop: int) -> Stream:
-        """The bytes of an object from `start` up to `stop`, at least one. Raises KeyMissing and RangeMissing."""
+        """The bytes of an object from `start` up to `stop`, at least one; the answer may be of more, and of fewer.
+
+        Raises KeyMissing and RangeMissing.
+        """
         with s3_errors():
             answer = self._client.get_object(**self._at(key), Range=f"bytes={start}-{stop - 1}")
-            return Stream(answer["Body"], int(answer["ContentRange"].rpartition("/")[2]))
+        try:
+            require_bytes_as_they_are(answer)
+            return Stream(answer["Body"], *self._extent(key, answer, start, stop))
+        except BaseException:
+            answer["Body"].close()
+            raise
 
     def head(self, key: str) -> Listed:
         """Size and age of an object. Raises KeyMissing."""
         with s3_errors():
             answer = self._client.head_object(**self._at(key))
-            return Listed(key, answer["ContentLength"], answer["LastModified"].timestamp())
+        if "ContentLength" in answer:
+            return Listed(key, answer["ContentLength"], self._date(answer.get("LastModified")))
+        for found in self.list(key):
+            return found
+        raise KeyMissing(f"{key} is not listed")
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
-        with s3_errors():
+        with suppress(KeyMissing), s3_errors():
             self._client.delete_object(**self._at(key))
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """The objects whose keys begin with `prefix`, by ascending key."""
-        pages = self._client.get_paginator("list_objects_v2")
-        with s3_errors():
-            for page in pages.paginate(Bucket=self.name, Prefix=self._prefix + prefix):
-                for found in page.get("Contents", ()):
-                    yield Listed(self._own(found["Key"]), found["Size"], found["LastModified"].timestamp())
+        for found in entries(self._client.list_objects_v2, OBJECTS, Bucket=self.name, Prefix=self._prefix + prefix):
+            with s3_errors():
+                listed = Listed(self._own(found["Key"]), found["Size"], self._date(found.get("LastModified")))
+            if not listed.key.startswith(prefix):  # not decoded, or of somebody else: then others are missing, too
+                raise StoreUnavailable(f"{found['Key']!r} is listed among the objects in {self._prefix + prefix!r}")
+            yield listed
 
     def create_upload(self, key: str) -> str:
         """Begin a multipart upload, and return its id."""
@@ -95,7 +128,8 @@ class Bucket:
         """Upload one part, numbered from 1 on. Raises KeyMissing where the upload was aborted."""
         with s3_errors():
             answer = self._client.upload_part(**self._at(key), UploadId=upload_id, PartNumber=number, Body=body)
-            return Part(number, answer["ETag"])
+            # Who leaves it out has most likely the usual one.
+            return Part(number, answer.get("ETag") or f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')
 
     def copy(self, source: str, key: str) -> None:
         """Create or replace an object with the bytes of another, of at most 5 GiB. Raises KeyMissing."""
@@ -117,10 +151,13 @@ class Bucket:
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> None:
         """Make the parts one object. Raises KeyMissing where the upload was aborted."""
         named = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-        with s3_errors():
-            self._client.complete_multipart_upload(
-                **self._at(key), UploadId=upload_id, MultipartUpload={"Parts": named}
-            )
+        try:
+            with s3_errors():
+                self._client.complete_multipart_upload(
+                    **self._at(key), UploadId=upload_id, MultipartUpload={"Parts": named}
+                )
+        except UploadMissing:
+            self.head(key)  # is there if botocore has asked once more since the first answer was lost
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """Remove an unfinished upload and its parts. Raises KeyMissing where it has ended."""
@@ -129,19 +166,17 @@ class Bucket:
 
     def pending_uploads(self, prefix: str) -> Iterator[PendingUpload]:
         """The unfinished uploads to keys that begin with `prefix`."""
-        pages = self._client.get_paginator("list_multipart_uploads")
-        with s3_errors():
-            for page in pages.paginate(Bucket=self.name, Prefix=self._prefix + prefix):
-                for found in page.get("Uploads", ()):
-                    yield PendingUpload(self._own(found["Key"]), found["UploadId"], found["Initiated"].timestamp())
+        for found in entries(
+            self._client.list_multipart_uploads, UPLOADS, Bucket=self.name, Prefix=self._prefix + prefix
+        ):
+            with s3_errors():
+                upload = PendingUpload(self._own(found["Key"]), found["UploadId"], self._date(found.get("Initiated")))
+            yield upload
 
     def list_parts(self, key: str, upload_id: str) -> Iterator[Listed]:
         """The parts of an unfinished upload. Raises KeyMissing where it has ended."""
-        pages = self._client.get_paginator("list_parts")
-        with s3_errors():
-            for page in pages.paginate(**self._at(key), UploadId=upload_id):
-                for found in page.get("Parts", ()):
-                    yield Listed(key, found["Size"], found["LastModified"].timestamp())
+        for found in entries(self._client.list_parts, PARTS, **self._at(key), UploadId=upload_id):
+            yield Listed(key, found.get("Size", 0), self._date(found.get("LastModified")))
 
     def presign(self, operation: str, key: str, seconds: int, **parameters: object) -> str:
         """A URL that lets whoever has it do one operation for so many seconds: a secret. Asks nobody."""
@@ -154,6 +189,36 @@ class Bucket:
         """See `Connection.secret`. Temporary credentials that are over are renewed first, which may fail."""
         with s3_errors():
             return self._connection.secret()
+
+    def _extent(self, key: str, answer: dict[str, Any], start: int, stop: int) -> tuple[int, int, int]:
+        """Where the bytes of an answer begin and end, and the size of the whole object."""
+        told, length = content_range(answer), answer.get("ContentLength")
+        if told is not None:
+            first, end, total = told[0], told[1], self.head(key).size if told[2] is None else told[2]
+        elif is_partial(answer):  # then its length has to tell that it is what was asked for
+            total = self.head(key).size
+            first, end = start, min(stop, total) if length == min(stop, total) - start else start
+        else:
+            total = self.head(key).size if length is None else length
+            first, end = 0, total
+        if start >= total:
+            raise RangeMissing(f"{key} has {total} bytes")
+        if first < start:
+            self._say("the object storage ignores ranges", "what is read from the middle is read from the beginning")
+        if not first <= start < end <= total:
+            raise StoreUnavailable(f"not the bytes {start}-{stop - 1} of {key}: {answer.get('ContentRange')!r}")
+        return first, end, total
+
+    def _date(self, moment: datetime | None) -> float:
+        if moment is not None:
+            return moment.timestamp()
+        self._say("the object storage does not date its objects", "gc leaves what has no date")
+        return UNDATED
+
+    def _say(self, what: str, consequence: str) -> None:
+        if what not in self._said:  # of every object
+            self._said.add(what)
+            log.warning(what, consequence=consequence)
 
     def _at(self, key: str) -> dict[str, Any]:
         return {"Bucket": self.name, "Key": self._prefix + key}

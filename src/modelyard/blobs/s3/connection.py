@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.utils import parse_timestamp
+
+from modelyard.blobs.s3.pages import LISTINGS
 
 Addressing: TypeAlias = Literal["auto", "path", "virtual"]
 
@@ -42,7 +47,9 @@ def connect(region: str | None, addressing: Addressing) -> Connection:
 
 
 def _connect(region: str | None, addressing: Addressing) -> Connection:
-    session = boto3.Session()
+    core = botocore.session.get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_date)
+    session = boto3.Session(botocore_session=core)
     client = session.client(
         "s3",
         region_name=region or session.region_name or DEFAULT_REGION,
@@ -59,4 +66,15 @@ def _connect(region: str | None, addressing: Addressing) -> Connection:
             response_checksum_validation="when_required",
         ),
     )
+    for listing in LISTINGS:
+        client.meta.events.register(f"before-parse.s3.{listing.operation}", listing.require)
     return Connection(client, session.get_credentials())
+
+
+def _date(text: object) -> datetime | None:
+    """A date of an answer; None for what is none, so that only those fail who need it."""
+    try:
+        found: datetime = parse_timestamp(text)
+    except (ValueError, OverflowError):
+        return None
+    return found

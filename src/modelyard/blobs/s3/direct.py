@@ -7,11 +7,12 @@ from concurrent.futures import Executor, wait
 from contextlib import suppress
 
 from modelyard.blobs.remote import DirectUpload
-from modelyard.blobs.s3.answers import KeyMissing
+from modelyard.blobs.s3.answers import KeyMissing, Unsupported, UploadMissing
 from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.layout import DATA, ORPHANS, Reference, new_data_id, refer, restore
 from modelyard.blobs.s3.leftovers import Leftovers
 from modelyard.blobs.s3.reader import scan
+from modelyard.blobs.s3.writer import MultipartUpload
 from modelyard.blobs.store import BlobError, BlobMissing, Digest
 
 MAX_PARTS = 1000  # of 10 000, since each is a URL of 400 bytes in one answer
@@ -52,8 +53,8 @@ class S3UploadedData:
     """Data that nothing refers to yet. It is never removed here: what was published before may be asked for again.
 
     A client keeps its URLs, so what it uploaded may be referred to only where they are of no use any more. S3 forgets
-    an upload that was completed. Swift does not, and lets its parts be replaced and completed again: there, the bytes
-    are first copied, within the store, to where no URL leads.
+    an upload that was completed. Swift does not, and lets its parts be replaced and completed again: there, and where
+    a server cannot tell, the bytes are first copied to where no URL leads.
     """
 
     def __init__(self, bucket: Bucket, executor: Executor, leftovers: Leftovers, upload_id: str) -> None:
@@ -94,13 +95,34 @@ class S3UploadedData:
     def _is_sealed(self) -> bool:
         try:
             next(self._bucket.list_parts(DATA + self._data_id, self._upload_id), None)
-        except KeyMissing:
+        except UploadMissing:
             return True
+        except (KeyMissing, Unsupported):
+            pass
         return False
 
 
 def copied(bucket: Bucket, executor: Executor, data_id: str, size: int) -> str:
-    """Copy data within the store, and return the id of the copy. Raises KeyMissing."""
+    """Copy data, within the store where its server can, and return the id of the copy. Raises KeyMissing."""
+    try:
+        return _copied_within(bucket, executor, data_id, size)
+    except Unsupported:
+        return _carried(bucket, executor, data_id, size)
+
+
+def _carried(bucket: Bucket, executor: Executor, data_id: str, size: int) -> str:
+    copy_id = new_data_id()
+    upload = MultipartUpload(bucket, executor, DATA + copy_id)
+    try:
+        for block in scan(bucket, executor, DATA + data_id, size):
+            upload.send(bytearray(block))
+        upload.complete()
+    finally:
+        upload.close()
+    return copy_id
+
+
+def _copied_within(bucket: Bucket, executor: Executor, data_id: str, size: int) -> str:
     copy_id = new_data_id()
     if size <= COPIED_PART_BYTES:
         bucket.copy(DATA + data_id, DATA + copy_id)

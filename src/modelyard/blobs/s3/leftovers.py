@@ -16,11 +16,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+import structlog
 
 from modelyard.blobs.s3.answers import KeyMissing
 from modelyard.blobs.s3.bucket import Bucket, Listed, PendingUpload
 from modelyard.blobs.s3.layout import DATA, ORPHANS, PROBES, is_data_id
-from modelyard.blobs.store import Leftover
+from modelyard.blobs.store import Leftover, StoreUnavailable
+
+log = structlog.get_logger()
 
 ABANDONED_SECONDS = 24 * 3600
 
@@ -59,13 +64,14 @@ class Leftovers:
         self._bucket.put(ORPHANS + data_id, b"")
 
     def _abandoned_uploads(self) -> Iterator[Leftover]:
-        for upload in self._bucket.pending_uploads(DATA):
-            data_id = upload.key.removeprefix(DATA)
-            # Asking for the parts is dear, and an upload that began lately is not old.
-            if is_data_id(data_id) and self._is_old(upload.initiated):
-                newest, size = self._activity(upload)
-                if self._is_old(newest):
-                    yield Leftover(f"upload/{data_id}/{upload.upload_id}", size, newest)
+        with _going_on("unfinished uploads cannot be looked for"):
+            for upload in self._bucket.pending_uploads(DATA):
+                data_id = upload.key.removeprefix(DATA)
+                # Asking for the parts is dear, and an upload that began lately is not old.
+                if is_data_id(data_id) and self._is_old(upload.initiated):
+                    newest, size = self._activity(upload)
+                    if self._is_old(newest):
+                        yield Leftover(f"upload/{data_id}/{upload.upload_id}", size, newest)
 
     def _activity(self, upload: PendingUpload) -> tuple[float, int]:
         newest, size = upload.initiated, 0
@@ -112,14 +118,22 @@ class Leftovers:
         return True
 
     def _remove_upload(self, key: str, upload_id: str) -> bool:
-        newest, _ = self._activity(PendingUpload(key, upload_id, 0))
-        if not self._is_old(newest):
-            return False
-        try:
-            self._bucket.abort_upload(key, upload_id)
-        except KeyMissing:
-            return False
-        return True
+        with _going_on("an unfinished upload cannot be removed"), suppress(KeyMissing):
+            newest, _ = self._activity(PendingUpload(key, upload_id, 0))
+            if self._is_old(newest):
+                self._bucket.abort_upload(key, upload_id)
+                return True
+        return False
 
     def _is_old(self, modified: float) -> bool:
         return modified <= time.time() - self._abandoned_after
+
+
+@contextmanager
+def _going_on(what: str) -> Iterator[None]:
+    """Say what the server does not do, or does not let be done, and go on; where it does nothing, others notice."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        advice = "let the object storage itself end incomplete multipart uploads, by a rule of its lifecycle"
+        log.warning(what, error=str(error), advice=advice)

@@ -23,12 +23,18 @@ SCAN_BYTES = 8 << 20
 SCANS_AHEAD = 3
 
 
+class RangesIgnored(StoreUnavailable):
+    """Every GET begins with the first byte, so that one is better read to the end."""
+
+
 class S3BlobReader:
     """The data of one blob, with its first 128 KiB at hand: a small file takes a single GET.
 
     Whoever reads on where the last read ended reads from one GET, whose window doubles from 8 to 64 MiB; the
     connection's own buffers are the read-ahead. Any other read asks for exactly its range, so nothing is left unread
     and the connection serves the next one. Beyond the first bytes, nothing is kept that was not asked for.
+
+    A server that ignores ranges gives everything at each GET: that stream is read as long as it goes forwards.
     """
 
     def __init__(self, bucket: Bucket, key: str, size: int) -> None:
@@ -38,7 +44,6 @@ class S3BlobReader:
         self._lock = threading.Lock()
         self._closed = False
         self._stream: Stream | None = None
-        self._stream_stop = 0
         self._window = 0
         self._opening, self.size = self._open(size)
         self._next = len(self._opening)
@@ -69,17 +74,23 @@ class S3BlobReader:
         try:
             stream = self._bucket.stream(self._key, 0, min(size, OPENING_BYTES))
         except RangeMissing:
-            return b"", 0
+            return b"", self._bucket.head(self._key).size
         try:
-            return stream.read(OPENING_BYTES), stream.total
-        finally:
+            opening = stream.read(OPENING_BYTES)
+        except BaseException:
             stream.close()
+            raise
+        self._stream = stream
+        if stream.position >= stream.stop:
+            self._drop_stream()
+        return opening, stream.total
 
     def _read_on(self, start: int, stop: int) -> bytes:
         """Some of the bytes from `start` up to `stop`, at least one."""
         stream = self._stream_from(start, stop)
         try:
-            data = _some(stream, min(stop, self._stream_stop) - start)
+            stream.skip_to(start, FIRST_WINDOW_BYTES)
+            data = _some(stream, stop - start)
         except BaseException:
             self._drop_stream()
             raise
@@ -87,15 +98,17 @@ class S3BlobReader:
         return data
 
     def _stream_from(self, start: int, stop: int) -> Stream:
-        if self._stream is not None and start == self._next and start < self._stream_stop:
+        if self._stream is not None and self._leads_to(self._stream, start):
             return self._stream
         self._drop_stream()
         window = self._window if start == self._next else 0
         self._window = max(FIRST_WINDOW_BYTES, min(window * 2, LAST_WINDOW_BYTES))
-        self._stream_stop = min(max(stop, start + window), self.size)
-        self._stream = self._bucket.stream(self._key, start, self._stream_stop)
+        self._stream = self._bucket.stream(self._key, start, min(max(stop, start + window), self.size))
         self._next = start
         return self._stream
+
+    def _leads_to(self, stream: Stream, start: int) -> bool:
+        return stream.position <= start < stream.stop and (stream.is_whole or start == stream.position)
 
     def _drop_stream(self) -> None:
         if self._stream is not None:
@@ -112,16 +125,30 @@ class S3BlobReader:
 def scan(bucket: Bucket, executor: Executor, key: str, size: int) -> Iterator[bytes]:
     """All bytes of an object in order, some blocks of 8 MiB being fetched ahead in the executor's threads."""
     ahead: deque[Future[bytes]] = deque()
+    position = 0
     try:
         for start in range(0, size, SCAN_BYTES):
             ahead.append(executor.submit(_block, bucket, key, start, min(start + SCAN_BYTES, size)))
             if len(ahead) > SCANS_AHEAD:
-                yield ahead.popleft().result()
+                block = ahead.popleft().result()
+                position += len(block)
+                yield block
         while ahead:
-            yield ahead.popleft().result()
+            block = ahead.popleft().result()
+            position += len(block)
+            yield block
+    except RangesIgnored:
+        yield from _read_in_one(bucket, key, position, size)
     finally:
         for fetching in ahead:
             fetching.cancel()
+
+
+def _read_in_one(bucket: Bucket, key: str, position: int, size: int) -> Iterator[bytes]:
+    with S3BlobReader(bucket, key, size) as reader:
+        while block := reader.read(position, SCAN_BYTES):
+            yield block
+            position += len(block)
 
 
 def _block(bucket: Bucket, key: str, start: int, stop: int) -> bytes:
@@ -129,9 +156,24 @@ def _block(bucket: Bucket, key: str, start: int, stop: int) -> bytes:
 
 
 def _fetch(bucket: Bucket, key: str, start: int, stop: int) -> bytes:
+    parts = []
+    while start < stop:
+        parts.append(_given(bucket, key, start, stop))
+        start += len(parts[-1])
+    return b"".join(parts)
+
+
+def _given(bucket: Bucket, key: str, start: int, stop: int) -> bytes:
+    """Of the bytes from `start` up to `stop` those, at least one, that the server gives in one answer."""
     stream = bucket.stream(key, start, stop)
     try:
-        return b"".join(iter(lambda: stream.read(SCAN_BYTES), b""))
+        if stream.position < start:
+            raise RangesIgnored(f"the range {start}-{stop - 1} was answered with the bytes from {stream.position} on")
+        wanted = min(stop, stream.stop) - start
+        data = stream.read(wanted)
+        if len(data) < wanted:
+            raise StoreUnavailable(f"a stream of {wanted} bytes ended early")
+        return data
     finally:
         stream.close()
 
@@ -141,7 +183,7 @@ def patiently(work: Callable[[], T]) -> T:
     for _ in range(REPEATS):
         try:
             return work()
-        except (KeyMissing, RangeMissing):
+        except (KeyMissing, RangeMissing, RangesIgnored):
             raise
         except StoreUnavailable:
             continue
