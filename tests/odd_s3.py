@@ -46,6 +46,8 @@ class Odd(StrEnum):
     FOREIGN_CHECKSUMS = auto()
     COMPRESSED = auto()
     REDIRECTED = auto()
+    NONSENSE = auto()  # 200 and a page, whatever is asked
+    NO_ANSWER = auto()  # the connection is closed
     MISSING_IS_404 = auto()  # DELETE of what is not there
     MISSING_IS_BARE_404 = auto()
     NO_UPLOADS = auto()  # lists of them: 501
@@ -135,6 +137,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is(self, *odd: Odd) -> bool:
         return not self.server.odd.isdisjoint(odd)
+
+    def parse_request(self) -> bool:
+        """Read the head of a request, and answer it already where that does not depend on what it asks."""
+        if not super().parse_request():
+            return False
+        if not self._is(Odd.NONSENSE, Odd.NO_ANSWER):
+            return True
+        self._asked()
+        if self._is(Odd.NONSENSE):
+            self._answer(200, b"<!DOCTYPE html><html><body>Welcome<br></body></html>")
+        else:
+            self.close_connection = True
+        return False
 
     # Objects
 
