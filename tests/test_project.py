@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -13,6 +14,7 @@ from modelyard import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 PINS = sorted((ROOT / ".constraints").glob("*.txt"))
+LOCKS = sorted((ROOT / ".constraints").glob("*/package-lock.json"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -50,6 +52,15 @@ def test_pins_have_hashes_and_no_address(path: Path) -> None:
     assert "://" not in text
     blocks = re.split(r"\n(?=\w)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
     assert all("--hash=sha256:" in block for block in blocks)
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.parent.name)
+def test_locks_have_hashes_and_no_place_to_get_things_from(path: Path) -> None:
+    packages = json.loads(path.read_text())["packages"]
+    declared = json.loads(path.with_name("package.json").read_text())["dependencies"]
+    assert packages.pop("")["dependencies"] == declared
+    assert {f"node_modules/{name}" for name in declared} <= packages.keys()
+    assert all(each["integrity"].startswith("sha512-") and "resolved" not in each for each in packages.values())
 
 
 def test_pins_cover_what_is_declared() -> None:

@@ -46,7 +46,7 @@ def test_the_parts_of_an_offer_are_few_and_hold_everything(size: int) -> None:
     assert -(-size // part) <= MAX_PARTS
 
 
-@pytest.mark.parametrize("name", ["moto", "swift"])
+@pytest.mark.parametrize("name", ["moto", "swift", "s3rver"])
 @pytest.mark.parametrize("size", [7, COPIED_PART_BYTES + 7])
 def test_published_data_is_a_blob_as_any_other(
     request: pytest.FixtureRequest, prefix: str, name: str, size: int

@@ -55,6 +55,8 @@ UNREADABLE = (
     (Odd.NO_CONTENT_RANGE, Odd.NO_LENGTH),
     (Odd.RANGES_IGNORED, Odd.CUT),
     (Odd.CUT,),
+    (Odd.BROKEN,),
+    (Odd.RANGES_IGNORED, Odd.BROKEN),
     (Odd.COMPRESSED,),
     (Odd.COMPRESSED, Odd.WHOLE_IS_200),
     (Odd.COMPRESSED, Odd.NO_CONTENT_RANGE),
@@ -144,7 +146,12 @@ def test_what_may_be_other_bytes_is_refused(
         with ThreadPoolExecutor(4) as pool:
             list(scan(odd.s3.bucket(PREFIX), pool, data.removeprefix(f"{PREFIX}/"), size))
 
-    for use in (read, scanned):
+    def read_from_the_end() -> None:
+        with store.open(digest) as reader:
+            reader.read(size - 1, 1)
+            reader.read(0, size)
+
+    for use in (read, read_from_the_end, scanned):
         with pytest.raises(StoreUnavailable):
             use()
 

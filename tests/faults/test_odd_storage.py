@@ -39,7 +39,7 @@ LEAVING_OUT = (
 )
 MISLEADING = (
     *[(odd,) for odd in (Odd.LATER, Odd.OTHER_RANGE_TOLD, Odd.MANY_RANGES, Odd.ALWAYS_416, Odd.GARBLED_LENGTH)],
-    *[(odd,) for odd in (Odd.CUT, Odd.COMPRESSED, Odd.REDIRECTED, Odd.NONSENSE)],
+    *[(odd,) for odd in (Odd.CUT, Odd.BROKEN, Odd.COMPRESSED, Odd.REDIRECTED, Odd.NONSENSE)],
     (Odd.RANGES_IGNORED, Odd.CUT),
 )
 LISTING = (Odd.CUT_LISTS, Odd.SAME_PAGE, Odd.HTML_LISTS, Odd.EMPTY_LISTS, Odd.BROKEN_LISTS, Odd.ENCODED_KEYS)

@@ -48,6 +48,20 @@ def test_timeouts_hold(fresh: Fresh) -> None:
     assert shown(fresh(), *names) == ["30s", "15s", "1min", "modelyard"]
 
 
+def test_a_statement_is_stopped_when_its_time_is_over_and_the_next_session_has_its_own(fresh: Fresh) -> None:
+    url = fresh()
+    for options in ("&options=-c%20statement_timeout%3D50", "&options=-c%20lock_timeout%3D50"):
+        backend = PostgreSQLBackend(url + options)
+        with backend.engine.connect() as connection:
+            if "statement" in options:
+                with pytest.raises(OperationalError, match="due to statement timeout"):
+                    connection.execute(text("SELECT pg_sleep(20)"))
+            else:
+                connection.execute(text("SELECT pg_sleep(0.2)"))
+        backend.close()
+    assert shown(url, "statement_timeout", "lock_timeout") == ["30s", "15s"]
+
+
 def test_timeouts_hold_where_the_pooler_drops_startup_options() -> None:
     with running_pgbouncer(postgres.cluster(), "session", ignore_startup_parameters="options") as ignoring:
         url = ignoring.before(postgres.cluster().fresh())

@@ -1,4 +1,4 @@
-"""Servers whose blobs lie in a bucket: on moto, and on Swift."""
+"""Servers whose blobs lie in a bucket: on moto, on Swift, and on s3rver."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ _serial = itertools.count(1)
 Starter = Callable[..., LiveServer]
 
 
-@pytest.fixture(scope="module", params=["moto", "swift"])
+@pytest.fixture(scope="module", params=["moto", "swift", "s3rver"])
 def s3(request: pytest.FixtureRequest) -> S3Server:
     found: S3Server = request.getfixturevalue(request.param)
     return found
+
+
+# s3rver neither lists nor aborts an upload, nor completes one again.
+telling_uploads = pytest.mark.parametrize("s3", ["moto", "swift"], indirect=True)
 
 
 @pytest.fixture(scope="module")

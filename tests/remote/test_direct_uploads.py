@@ -19,7 +19,7 @@ from modelyard.blobs.s3.bucket import Bucket
 from tests.live import LiveServer, running
 from tests.s3 import S3Server
 
-from .conftest import Starter, version_files
+from .conftest import Starter, telling_uploads, version_files
 
 MIB = 1024 * 1024
 OFFER = "X-Modelyard-Upload"
@@ -99,6 +99,7 @@ def test_without_a_size_there_is_nothing_to_offer(root: httpx.Client, file_url: 
     assert "RemoteObject" not in answer.json()
 
 
+@telling_uploads
 def test_who_may_not_write_is_offered_nothing(plain: LiveServer, file_url: str, s3: S3Server) -> None:
     prefix = str(plain.settings.blob_url).rpartition("/")[2]
     before = s3.uploads(prefix)
@@ -125,6 +126,7 @@ def test_a_project_s_limit_holds_for_what_does_not_pass_through(root: httpx.Clie
     assert take_over(root, f"{file_url}0", five).status_code == 201, "the same again adds nothing"
 
 
+@telling_uploads
 def test_an_upload_may_be_aborted(plain: LiveServer, root: httpx.Client, file_url: str, s3: S3Server) -> None:
     prefix = str(plain.settings.blob_url).rpartition("/")[2]
     before = s3.uploads(prefix)
@@ -154,6 +156,7 @@ def test_once_taken_over_no_url_changes_the_bytes_any_more(root: httpx.Client, f
     assert root.get(file_url).content == content
 
 
+@telling_uploads
 def test_bytes_that_change_while_they_are_verified_are_refused(
     root: httpx.Client, file_url: str, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

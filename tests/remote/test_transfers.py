@@ -15,7 +15,7 @@ from modelyard.services import upkeep
 from tests.live import LiveServer
 from tests.s3 import S3Server
 
-from .conftest import version_files
+from .conftest import telling_uploads, version_files
 
 MIB = 1024 * 1024
 LARGE = os.urandom(9 * MIB + 7)
@@ -48,6 +48,7 @@ def test_a_file_comes_back_whole_and_in_ranges(root: httpx.Client, content: byte
         assert content[4:6] in several.content
 
 
+@telling_uploads
 def test_a_digest_that_does_not_match_leaves_nothing_in_the_bucket(
     plain: LiveServer, root: httpx.Client, s3: S3Server
 ) -> None:

@@ -99,11 +99,10 @@ class Bucket:
         """Size and age of an object. Raises KeyMissing."""
         with s3_errors():
             answer = self._client.head_object(**self._at(key))
-        if "ContentLength" in answer:
-            return Listed(key, answer["ContentLength"], self._date(answer.get("LastModified")))
-        for found in self.list(key):
+            if "ContentLength" in answer:
+                return Listed(key, answer["ContentLength"], self._date(answer.get("LastModified")))
+            (found,) = self.list(key)
             return found
-        raise KeyMissing(f"{key} is not listed")
 
     def delete(self, key: str) -> None:
         """Remove an object, if it is there."""
