@@ -21,6 +21,11 @@ class Mlflow:
     def root(self) -> str:
         return f"/projects/{self.project}/ml/mlflow"
 
+    @property
+    def server(self) -> str:
+        """Scheme, host and port of the server."""
+        return str(self.client.base_url).removesuffix("/api/v4/")
+
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         return self.client.request(method, f"{self.root}/api/2.0/mlflow/{path}", **options)
 

@@ -33,6 +33,10 @@ class LoggedModelRepository(Repository):
         mine = (LoggedModel.project_id == project_id) & (LoggedModel.eid == eid)
         return self.session.scalar(select(LoggedModel).where(mine))
 
+    def home_of(self, eid: str) -> int | None:
+        """The id of the project of the logged model of that id, whichever it is."""
+        return self.session.scalar(select(LoggedModel.project_id).where(LoggedModel.eid == eid))
+
     def by_id(self, logged_model_id: int) -> LoggedModel:
         """The logged model of that internal id, which is known to exist."""
         return self.session.get_one(LoggedModel, logged_model_id)

@@ -29,6 +29,10 @@ class RunRepository(Repository):
         """The candidate that is the MLflow run of that id, deleted or not."""
         return self.session.scalar(_BY_EID, {"project_id": project_id, "eid": eid})
 
+    def home_of(self, eid: str) -> int | None:
+        """The id of the project of the run of that id, whichever it is."""
+        return self.session.scalar(select(Candidate.project_id).where(Candidate.eid == eid))
+
     def by_iid(self, project_id: int, iid: int) -> Candidate | None:
         """The candidate of that iid, deleted or not."""
         mine = (Candidate.project_id == project_id) & (Candidate.iid == storable(iid))

@@ -53,6 +53,10 @@ class VersionRepository(Repository):
         mine = (ModelVersion.id == storable(version_id)) & (ModelVersion.project_id == project_id)
         return self.session.scalar(select(ModelVersion).where(mine))
 
+    def home_of(self, version_id: int) -> int | None:
+        """The id of the project of the version of that id, whichever it is."""
+        return self.session.scalar(select(ModelVersion.project_id).where(ModelVersion.id == storable(version_id)))
+
     def of_model(self, model_id: int, version_id: int) -> ModelVersion | None:
         """A model's version of that id."""
         return self.session.scalar(_BY_ID, {"model_id": model_id, "id": storable(version_id)})

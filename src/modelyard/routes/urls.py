@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 
 from modelyard.addresses import in_url
+from modelyard.services.uris import Here
 from modelyard.settings import Settings
 
 
 def base_url(request: Request) -> str:
     """Scheme, host and port of the server without a trailing slash: the external URL, else what the request says."""
     settings: Settings = request.app.state.settings
-    return settings.external_url or f"{request.scope['scheme']}://{request.headers.get('host') or _own_host(request)}"
+    return settings.external_url or _called_url(request)
+
+
+def here(request: Request) -> Here:
+    """All names of the server that a client may know it by: the external URL, and what this request says."""
+    settings: Settings = request.app.state.settings
+    external, called = settings.external_url, _called_url(request)
+    prefix = urlsplit(external).path if external else ""
+    return Here(filter(None, (external, called, called + prefix)))
 
 
 def own_url(request: Request) -> str:
     """The absolute URL of the request itself, without its query."""
     return base_url(request) + quote(request.scope["path"].encode("latin-1"), safe="/%:@!$&'()*+,;=~-._")
+
+
+def _called_url(request: Request) -> str:
+    """What the request says that the server is called."""
+    return f"{request.scope['scheme']}://{request.headers.get('host') or _own_host(request)}"
 
 
 def _own_host(request: Request) -> str:

@@ -15,8 +15,8 @@ from modelyard.services.experiments import Search, add_experiment
 from modelyard.services.limits import MAX_DESCRIPTION, check_length, check_registry_tags
 from modelyard.services.model_names import LATEST, check_alias, check_model_name
 from modelyard.services.semver import SemanticVersion
+from modelyard.services.stages import Stage
 from modelyard.services.versions import (
-    Stage,
     VersionView,
     delete_version_row,
     find_model,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Candidate, LoggedModel, Package
+from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package
 from modelyard.wire.paths import OwnerKind, OwnerRef
 
 
@@ -14,10 +14,18 @@ from modelyard.wire.paths import OwnerKind, OwnerRef
 class Owner:
     """A package, None as long as there are no files, and whom it belongs to."""
 
+    project_id: int
     package: Package | None
     candidate_id: int | None = None
+    version_id: int | None = None  # also of a candidate that is a version
     logged_model_id: int | None = None
     run_id: str = ""  # of the run that its files came from
+    own_run_id: str = ""  # of the run that it is itself, where it is one
+
+    @property
+    def run_ids(self) -> tuple[str, str]:
+        """The runs that the files belong to."""
+        return self.run_id, self.own_run_id
 
 
 def find_owner(registry: Registry, project_id: int, ref: OwnerRef) -> Owner:
@@ -33,8 +41,7 @@ def find_owner(registry: Registry, project_id: int, ref: OwnerRef) -> Owner:
     else:
         version = registry.versions.by_id(project_id, int(ref.key))
         if version is not None:
-            package = registry.packages.of_version(version.id)
-            return Owner(package, logged_model_id=version.logged_model_id, run_id=version.run_id)
+            return of_version(registry, version)
     raise DoesNotExist(f"No {ref.kind.value} {ref.key} exists")
 
 
@@ -42,10 +49,17 @@ def of_candidate(registry: Registry, candidate: Candidate) -> Owner:
     """A candidate with its package, which is its version's when it was promoted."""
     version_id = candidate.model_version_id
     package = registry.packages.of_version(version_id) if version_id else registry.packages.of_candidate(candidate.id)
-    return Owner(package, candidate_id=candidate.id, run_id=candidate.eid)
+    return Owner(candidate.project_id, package, candidate.id, version_id, None, candidate.eid, candidate.eid)
+
+
+def of_version(registry: Registry, version: ModelVersion) -> Owner:
+    """A version with its package, its candidate, and the logged model and run that it was made from."""
+    package, candidate = registry.packages.of_version(version.id), registry.runs.of_versions([version.id])[version.id]
+    lineage = version.logged_model_id, version.run_id, candidate.eid
+    return Owner(version.project_id, package, candidate.id, version.id, *lineage)
 
 
 def of_logged_model(registry: Registry, model: LoggedModel) -> Owner:
     """A logged model with its package."""
     package = registry.packages.of_logged_model(model.id)
-    return Owner(package, logged_model_id=model.id, run_id=model.source_run_id)
+    return Owner(model.project_id, package, logged_model_id=model.id, run_id=model.source_run_id)

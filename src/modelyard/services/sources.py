@@ -1,93 +1,193 @@
-"""Where the files of a new version come from: the `source` that MLflow's clients give, read as a place in this project.
+"""Where the files of a new version come from: the `source` that MLflow's clients give.
 
-Anything that is no such place (another store's URI, a word, nothing) is kept as text and lends no files.
+It lends files where it names a place on this server: in this project, or in another one that the caller may read.
+Anything else (another store's URI, a path, a word, nothing) is kept as text and lends no files.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from modelyard.errors import DoesNotExist, InvalidValue, ParameterError
+from modelyard.access.identity import Identity
+from modelyard.errors import DoesNotExist, InvalidValue, ProjectNotFound
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Candidate
-from modelyard.services.owners import Owner, find_owner, of_candidate
-from modelyard.wire.paths import OwnerKind, OwnerRef, parse_artifact_path, parse_file_name, parse_id
+from modelyard.registry.tables import Candidate, Model, ModelVersion
+from modelyard.services.authentication import see_project
+from modelyard.services.model_names import LATEST
+from modelyard.services.owners import Owner, find_owner, of_candidate, of_logged_model, of_version
+from modelyard.services.semver import SemanticVersion
+from modelyard.services.stages import Stage
+from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, is_bare, parse_source
+from modelyard.wire.paths import CANDIDATE, NOBODY, OwnerKind, OwnerRef, ProjectRef, artifact_uri, parse_id
 
-_LOGGED = re.compile(r"m-[0-9a-f]{32}")
-_ARTIFACTS_API = "/mlflow-artifacts/artifacts/"
-_FILE_API = re.compile(r"/packages/ml_models/([^/]+)/files/?(.*)")
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client says of where a version comes from."""
+
+    source: str = ""
+    run_id: str | None = None  # the run that it belongs to
+    model_id: str | None = None  # the logged model that it is made from
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Whose files are meant and the directory that they lie in (empty: the top); no owner for a source elsewhere."""
 
+    text: str  # as the version is to keep it
     owner: Owner | None = None
     directory: str = ""
-    named: bool = True  # whether the client named any source at all
 
     def is_run(self, run: Candidate) -> bool:
         """Whether the source is the run as a whole."""
         return self.owner is not None and self.owner.candidate_id == run.id and not self.directory
 
-    @property
-    def logged_model_id(self) -> int | None:
-        """The logged model that the files are of."""
-        return self.owner.logged_model_id if self.owner else None
+
+def resolve(registry: Registry, caller: Identity, project_id: int, asked: Asked, here: Here) -> Source:
+    """What a source names.
+
+    Raises DoesNotExist for what is not there or not for the caller to see, Forbidden for a job token in another
+    project, and InvalidValue for a run or logged model that the source does not belong to: MLflow's clients name the
+    one that they took it from, and elsewhere the same URI may mean other files.
+    """
+    finder = _Finder(registry, caller, project_id)
+    named = parse_source(asked.source, here)
+    if named is None:
+        return Source(asked.source, finder.logged_model(asked.model_id) if asked.model_id else None)
+    match named:
+        case RunUri():
+            source = Source(asked.source, finder.run(named.run_id), named.directory)
+        case ModelUri():
+            source = finder.version(named, asked)
+        case LoggedModelUri():
+            source = Source(asked.source, finder.logged_model(str(named.owner.key)), named.directory)
+        case Place():
+            source = finder.place(named, asked)
+    _require_lineage(source, asked, finder, by_run=not isinstance(named, LoggedModelUri))
+    return source
 
 
-def resolve(registry: Registry, project_id: int, source: str, model_id: str | None) -> Source:
-    """What a source names. Raises DoesNotExist for a run, version or logged model that is not there."""
-    scheme, _, rest = source.partition(":/")
-    rest = rest.strip("/")
-    if scheme == "models":
-        return _model_source(registry, project_id, rest)
-    if scheme == "runs":
-        run_id, _, directory = rest.partition("/")
-        run = registry.runs.by_eid(project_id, run_id)
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """Looks up whose files a URI means, for a caller who acts in a project."""
+
+    registry: Registry
+    caller: Identity
+    project_id: int
+
+    def run(self, run_id: str) -> Owner:
+        """The run of that id."""
+        home = self._seen(self.registry.runs.home_of(run_id))
+        run = self.registry.runs.by_eid(home, run_id) if home is not None else None
         if run is None:
             raise DoesNotExist(f"Run with id={run_id} not found")
-        return Source(of_candidate(registry, run), directory)
-    if (place := _place(source)) is not None:
-        return Source(find_owner(registry, project_id, place[0]), place[1])
-    if model_id:
-        return Source(find_owner(registry, project_id, OwnerRef(OwnerKind.LOGGED_MODEL, model_id)))
-    return Source(named=bool(source))
+        return of_candidate(self.registry, run)
+
+    def logged_model(self, model_id: str) -> Owner:
+        """The logged model of that id."""
+        home = self._seen(self.registry.logged_models.home_of(model_id))
+        model = self.registry.logged_models.by_eid(home, model_id) if home is not None else None
+        if model is None:
+            raise DoesNotExist(f"Logged model with id '{model_id}' not found")
+        return of_logged_model(self.registry, model)
+
+    def version(self, uri: ModelUri, asked: Asked) -> Source:
+        """The version of a `models:/` URI. What may name another one tomorrow is kept as the version that it names."""
+        model = self.registry.models.by_name(self.project_id, uri.name)
+        version = (model and self._version_of(model, uri)) or self._version_elsewhere(uri)
+        if version is None:
+            raise DoesNotExist(f"Model version (name={uri.name}, version={uri.version or uri.alias}) not found")
+        steady = uri.version in {str(version.id), version.version}
+        text = asked.source if steady else f"models:/{uri.name}/{version.id}"
+        return Source(text, of_version(self.registry, version))
+
+    def place(self, place: Place, asked: Asked) -> Source:
+        """The owner of the files at an artifact URI."""
+        home = self._home(place, asked)
+        try:
+            owner = find_owner(self.registry, home, place.owner)
+        except DoesNotExist as error:
+            raise (_foreign(asked, "run_id") if asked.run_id else error) from error
+        text = artifact_uri(home, _segment(place.owner)) if is_bare(asked.source) else asked.source
+        return Source(text, owner, place.directory)
+
+    def _home(self, place: Place, asked: Asked) -> int:
+        """The id of the project where a place lies: the one that it names, that of what has its id in all projects, or
+        for candidates, which count in each, that of the run.
+        """
+        if place.project is not None:
+            return self._see(place.project)
+        key = place.owner.key
+        if place.owner.kind is OwnerKind.VERSION:
+            return self._seen(self.registry.versions.home_of(int(key))) or self.project_id
+        if place.owner.kind is OwnerKind.LOGGED_MODEL:
+            return self._seen(self.registry.logged_models.home_of(str(key))) or self.project_id
+        if not asked.run_id:
+            return self.project_id
+        home = self._seen(self.registry.runs.home_of(asked.run_id))
+        if home is None:
+            raise _foreign(asked, "run_id")
+        return home
+
+    def _version_of(self, model: Model, uri: ModelUri) -> ModelVersion | None:
+        """A version of a model of this project."""
+        versions = self.registry.versions
+        if uri.alias.lower() == LATEST:
+            return versions.latest(model.id)
+        if not uri.version:
+            return versions.by_alias(model.id, uri.alias) or versions.by_semver(model.id, uri.alias)
+        if parse_id(uri.version) != NOBODY:
+            return versions.of_model(model.id, parse_id(uri.version))
+        if SemanticVersion.parse(uri.version):
+            return versions.by_semver(model.id, uri.version)
+        latest = versions.latest_of_stages([model.id])
+        if uri.version.lower() == LATEST:  # as MLflow's clients read it
+            return max(latest, key=lambda version: version.id, default=None)
+        stage = Stage.of(uri.version)
+        return next((version for version in latest if version.stage == stage), None)
+
+    def _version_elsewhere(self, uri: ModelUri) -> ModelVersion | None:
+        """A version of another project; only its id names it there, as names of models count in each project."""
+        version_id = parse_id(uri.version)
+        home = self._seen(self.registry.versions.home_of(version_id))
+        version = self.registry.versions.by_id(home, version_id) if home is not None else None
+        if version is None:
+            return None
+        return version if self.registry.models.by_ids([version.model_id])[version.model_id].name == uri.name else None
+
+    def _see(self, ref: ProjectRef) -> int:
+        try:
+            return see_project(self.registry, self.caller, ref)
+        except ProjectNotFound as error:
+            raise DoesNotExist(f"No project {ref} exists, or none that you may read") from error
+
+    def _seen(self, home: int | None) -> int | None:
+        """The id of a project if the caller may read it, else None."""
+        if home is None or home == self.project_id:
+            return home
+        try:
+            return see_project(self.registry, self.caller, home)
+        except ProjectNotFound:
+            return None
 
 
-def _model_source(registry: Registry, project_id: int, rest: str) -> Source:
-    """`m-…` and a directory, or `name/version` with an id or a semantic version: what `models:/` URIs name."""
-    head, _, tail = rest.partition("/")
-    if _LOGGED.fullmatch(head):
-        return Source(find_owner(registry, project_id, OwnerRef(OwnerKind.LOGGED_MODEL, head)), tail)
-    name, _, version = rest.rpartition("/")
-    model, versions = registry.models.by_name(project_id, name), registry.versions
-    found = model and (versions.of_model(model.id, parse_id(version)) or versions.by_semver(model.id, version))
-    if not found:
-        raise DoesNotExist(f"Model version (name={name}, version={version}) not found")
-    return Source(find_owner(registry, project_id, OwnerRef(OwnerKind.VERSION, found.id)))
+def _require_lineage(source: Source, asked: Asked, finder: _Finder, *, by_run: bool) -> None:
+    """Hold a source against the run and the logged model that it is said to belong to, as MLflow does."""
+    owner = source.owner
+    if owner is None:
+        return
+    if by_run and asked.run_id and asked.run_id not in owner.run_ids:
+        raise _foreign(asked, "run_id")
+    if asked.model_id and owner.logged_model_id != finder.logged_model(asked.model_id).logged_model_id:
+        raise _foreign(asked, "model_id")
 
 
-def _place(source: str) -> tuple[OwnerRef, str] | None:
-    """Owner and directory of an artifact URI, in any of the forms that a run's `artifact_uri` takes here."""
-    scheme, _, rest = source.partition(":/")
-    try:
-        path = urlsplit(source).path
-    except ValueError:  # brackets that are no address's: a word like any other
-        return None
-    match = _FILE_API.search(path)
-    if scheme == "mlflow-artifacts":
-        owner, directory = parse_artifact_path(rest.lstrip("/"))
-    elif _ARTIFACTS_API in path:
-        owner, directory = parse_artifact_path(path.partition(_ARTIFACTS_API)[2])
-    elif scheme in {"http", "https"} and match:
-        owner, directory = parse_artifact_path(f"{match[1]}/{match[2]}")
-    else:
-        return None
-    directory = directory.strip("/")
-    try:
-        return owner, parse_file_name(directory) if directory else ""
-    except ParameterError as error:
-        raise InvalidValue(f"Invalid source: {error.body['error']}") from error
+def _segment(owner: OwnerRef) -> int | str:
+    """The one segment that names a version or a candidate."""
+    return f"{CANDIDATE}{owner.key}" if owner.kind is OwnerKind.CANDIDATE else owner.key
+
+
+def _foreign(asked: Asked, parameter: str) -> InvalidValue:
+    return InvalidValue(
+        f"Invalid model version source: '{asked.source}'. {parameter} must name what the source belongs to here"
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from modelyard.access.identity import Identity
 from modelyard.errors import DoesNotExist, InvalidValue, MLflowError
@@ -19,28 +18,13 @@ from modelyard.services.logged_models import note_version
 from modelyard.services.quota import limit_of, within
 from modelyard.services.runs import active_run, add_candidate, new_run_id, random_name
 from modelyard.services.semver import SemanticVersion
+from modelyard.services.stages import Stage
+from modelyard.services.uris import Here
 from modelyard.wire.filters import parse_filter, parse_orders
 from modelyard.wire.paths import NOBODY, parse_id
 
 VERSION_TAG = "gitlab.version"
 UPDATED = "ml_model_version_updated"  # in the audit trail
-
-
-class Stage(StrEnum):
-    """MLflow's stages of a version."""
-
-    NONE = "None"
-    STAGING = "Staging"
-    PRODUCTION = "Production"
-    ARCHIVED = "Archived"
-
-    @classmethod
-    def of(cls, text: str) -> Stage:
-        """The stage of that name, whatever its case. Raises InvalidValue."""
-        for stage in cls:
-            if stage.lower() == text.lower():
-                return stage
-        raise InvalidValue(f"Invalid Model Version stage: {text[:100]}. Value must be one of {', '.join(cls)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +52,35 @@ class VersionView:
 
 
 def create_version(
-    registry: Registry, caller: Identity, project_id: int, new: NewVersion, project_quota: int = 0
+    registry: Registry, caller: Identity, project_id: int, new: NewVersion, here: Here, project_quota: int = 0
 ) -> VersionView:
     """Make a version with its candidate and package.
 
     The semantic version is the tag `gitlab.version`, or the next patch of the highest. With a run and no source but
     the run itself, the run is promoted: it becomes the version's candidate, and its files are the version's. Any other
-    source that is known here lends its files, as does a run that was promoted before: the version points at the same
-    blobs. A run that only belongs to such a source may live elsewhere. What is lent counts towards the project's limit,
-    `project_quota` bytes unless it has one of its own. Raises DoesNotExist, InvalidValue, OverQuota.
+    source on this server (`here` are its names) lends its files, as does a run that was promoted before: the version
+    points at the same blobs. The run of a source elsewhere may live elsewhere as well. What is lent counts towards the
+    project's limit, `project_quota` bytes unless it has one of its own. Raises as `sources.resolve` does, and
+    OverQuota.
     """
     check_length("Description", new.description, MAX_DESCRIPTION)
     check_length("Source", new.source, MAX_SOURCE)
     check_registry_tags(new.tags)
     model = find_model(registry, project_id, new.model)
-    source = sources.resolve(registry, project_id, new.source, new.model_id)
+    asked = sources.Asked(new.source, new.run_id, new.model_id)
+    source = sources.resolve(registry, caller, project_id, asked, here)
     run = _run_to_promote(registry, project_id, new.run_id, source)
     if run is not None:
-        version = _add_version(registry, caller, model, new, run.eid, None)
+        version = _add_version(registry, caller, model, new, source, run.eid)
         run.model_version_id = version.id
         packages.promote(registry, run, version.id, caller)
     else:
         version = _add_version_from(registry, caller, model, new, source, project_quota)
     if version.logged_model_id is not None:
         note_version(registry, project_id, version.logged_model_id, model.name, version.id)
-    facts = {"add": "ml_model_version", "model": model.name, "run_id": version.run_id}
+    facts: dict[str, object] = {"add": "ml_model_version", "model": model.name, "run_id": version.run_id}
+    if source.owner is not None and source.owner.project_id != project_id:
+        facts["source_project_id"] = source.owner.project_id
     registry.audit.note("ml_model_version_created", version, facts)
     if version.logged_model_id is not None:
         return version_views(registry, [version])[0]
@@ -229,7 +217,7 @@ def _move(registry: Registry, model: str, version: ModelVersion, stage: Stage) -
 
 
 def _add_version(
-    registry: Registry, caller: Identity, model: Model, new: NewVersion, run_id: str, logged_model_id: int | None
+    registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source, run_id: str
 ) -> ModelVersion:
     semver = _semantic_version(registry, model, new.tags.get(VERSION_TAG))
     version = ModelVersion(
@@ -241,10 +229,10 @@ def _add_version(
         patch=semver.patch,
         prerelease=semver.prerelease,
         description=new.description,
-        source=new.source,
+        source=source.text,
         run_id=run_id,
         run_link=new.run_link,
-        logged_model_id=logged_model_id,
+        logged_model_id=source.owner.logged_model_id if source.owner else None,
         user_id=caller.user_id,
     )
     return registry.versions.add(version, new.tags)
@@ -265,14 +253,17 @@ def _semantic_version(registry: Registry, model: Model, wanted: str | None) -> S
 def _run_to_promote(
     registry: Registry, project_id: int, run_id: str | None, source: sources.Source
 ) -> Candidate | None:
-    if not run_id or (source.named and source.owner is None):
+    """The run that becomes the version: it alone is named, or it is also the source, and is no version yet."""
+    if not run_id or (source.text and source.owner is None):
         return None
+    if source.owner is None:
+        alone = active_run(registry, project_id, run_id)
+        if alone.model_version_id is not None:
+            raise InvalidValue("Run has already a model version")
+        return alone
     run = registry.runs.by_eid(project_id, run_id)
-    if source.named and (run is None or not source.is_run(run) or run.deleted_at or run.model_version_id):
-        return None  # it only lends its files, also to a second version
-    run = active_run(registry, project_id, run_id)
-    if run.model_version_id is not None:
-        raise InvalidValue("Run has already a model version")
+    if run is None or not source.is_run(run) or run.model_version_id is not None or run.deleted_at is not None:
+        return None
     return run
 
 
@@ -282,7 +273,7 @@ def _add_version_from(
     """A version with a candidate and a package of its own, which holds the files of the source."""
     eid, owner = new_run_id(), source.owner
     run_id = new.run_id or (owner.run_id if owner else "") or eid
-    version = _add_version(registry, caller, model, new, run_id, source.logged_model_id)
+    version = _add_version(registry, caller, model, new, source, run_id)
     candidate = Candidate(
         project_id=model.project_id,
         experiment_id=model.default_experiment_id,

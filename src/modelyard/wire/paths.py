@@ -18,6 +18,7 @@ MAX_NAME_BYTES = 1024
 NOBODY = -1  # an id that nothing has
 LOGGED_MODELS_ROOT = "models"
 CANDIDATE = "candidate:"
+PROJECTS_ROOT = "projects"
 
 ProjectRef = int | str  # an id, or a path `namespace/name`
 
@@ -113,6 +114,24 @@ def parse_artifact_path(path: str) -> tuple[OwnerRef, str]:
         return OwnerRef(OwnerKind.LOGGED_MODEL, decode_segment(model_id)), rest
     except ValueError:
         return OwnerRef(OwnerKind.LOGGED_MODEL, ""), rest
+
+
+def split_project(path: str) -> tuple[int | None, str]:
+    """A path below MLflow's `artifacts/` without the `projects/<id>/` that it may begin with, and that id."""
+    if not path.startswith(f"{PROJECTS_ROOT}/"):
+        return None, path
+    project, _, rest = path.removeprefix(f"{PROJECTS_ROOT}/").partition("/")
+    return parse_id(project), rest
+
+
+def artifact_uri(project_id: int, owner: int | str) -> str:
+    """The URI by which MLflow's clients name the files of a version (its id) or a candidate (`candidate:<iid>`).
+
+    To download what lies there, they take its last segment off and put what is left below the tracking URI, but only
+    if something is left. With the project in it, it names the same files below any project's tracking URI: the
+    registry may be another project than tracking is.
+    """
+    return f"mlflow-artifacts:/{PROJECTS_ROOT}/{project_id}/{owner}"
 
 
 def parse_id(text: str) -> int:

@@ -1,6 +1,7 @@
 """MLflow's artifact proxy, on the very files of the file API.
 
-Paths below `artifacts/` begin with whose files are meant: a version's id, `candidate:<iid>` or `models/m-…`.
+Paths below `artifacts/` begin with whose files are meant: a version's id, `candidate:<iid>` or `models/m-…`, perhaps
+behind `projects/<id>/` for another project than that of the tracking URI.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from pydantic import Field
 
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
 from modelyard.registry.packages import Child
-from modelyard.routes.mlflow.common import ROOT, InProject, answer
+from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer
 from modelyard.routes.mlflow.messages import Message
 from modelyard.routes.params import parameters, query_documented
 from modelyard.routes.transfers import files_of, serve, store
 from modelyard.services import artifacts
 from modelyard.services.locating import Address
-from modelyard.wire.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project
+from modelyard.wire.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project, split_project
 
 router = APIRouter(prefix=f"{ROOT}/api/2.0/mlflow-artifacts", tags=["mlflow artifacts"])
 
@@ -29,7 +30,9 @@ BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"typ
 class Directory(Message):
     """Which directory is listed."""
 
-    path: str = Field(description="`<version id>`, `candidate:<iid>` or `models/m-…`, then perhaps a directory.")
+    path: str = Field(
+        description="Perhaps `projects/<id>`, then `<version id>`, `candidate:<iid>` or `models/m-…`, then a directory."
+    )
 
 
 def directory_of(path: str | None) -> str:
@@ -53,8 +56,8 @@ def file_list(children: Sequence[Child], directory: str = "") -> dict[str, objec
 @router.get("/artifacts", summary="List a directory", openapi_extra=query_documented(Directory))
 async def list_directory(project: InProject, wanted: Directory = parameters(Directory)) -> Response:
     """Names are relative to it; there is nothing in a file, nor in what is not there."""
-    owner, directory = _split(quote(wanted.path.strip("/"), safe="/:"))
-    children = await project.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
+    place, owner, directory = _split(project, quote(wanted.path.strip("/"), safe="/:"))
+    children = await place.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
     return answer(file_list(children))
 
 
@@ -85,10 +88,10 @@ async def download(request: Request, project: str, path: str) -> Response:
 @router.delete("/artifacts/{path:path}", summary="Delete a file or a directory")
 async def delete(project: InProject, path: str) -> Response:
     """A directory goes with all that is in it; what is not there is gone already."""
-    owner, name = _split(path)
+    place, owner, name = _split(project, path)
     if not name:
         raise InvalidValue("A file or a directory must be named")
-    await project.write(lambda registry, caller, pid: artifacts.delete_tree(registry, caller, pid, owner, name))
+    await place.write(lambda registry, caller, pid: artifacts.delete_tree(registry, caller, pid, owner, name))
     return answer()
 
 
@@ -107,13 +110,15 @@ async def presigned(project: InProject, path: str) -> Response:
 
 
 def _address(project: str, path: str) -> Address:
+    other, path = split_project(path)
     owner, name = parse_artifact_path(path)
-    return Address(parse_project(project), owner, parse_file_name(name))
+    return Address(parse_project(project) if other is None else other, owner, parse_file_name(name))
 
 
-def _split(path: str) -> tuple[OwnerRef, str]:
+def _split(project: ProjectCall, path: str) -> tuple[ProjectCall, OwnerRef, str]:
+    other, path = split_project(path)
     owner, rest = parse_artifact_path(path)
-    return owner, parse_file_name(rest) if rest else ""
+    return project if other is None else project.elsewhere(other), owner, parse_file_name(rest) if rest else ""
 
 
 def _missing(error: NotFound | FileNotFound, address: Address) -> Exception:

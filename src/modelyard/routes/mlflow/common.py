@@ -111,6 +111,10 @@ class ProjectCall:
         self._credential = credential
         self._ref = ref
 
+    def elsewhere(self, ref: ProjectRef) -> ProjectCall:
+        """The call of the same caller in another project."""
+        return ProjectCall(self._database, self._credential, ref)
+
     async def read(self, work: Read[T]) -> T:
         """What `work` reads, for callers who see the project."""
         return await self._database.read(lambda registry: self._seen(registry, work))

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
+from modelyard.routes import urls
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -25,6 +26,7 @@ from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
+from modelyard.services.stages import Stage
 
 router = mlflow_router("model-versions")
 
@@ -59,7 +61,7 @@ class UpdateVersion(Message):
 class Transition(Version):
     """The stage that a version is to have."""
 
-    stage: Annotated[str, stating(enum=list(versions.Stage))]
+    stage: Annotated[str, stating(enum=list(Stage))]
     archive_existing_versions: bool = False
 
 
@@ -95,9 +97,9 @@ async def create(request: Request, project: InProject, new: CreateVersion = para
         run_link=new.run_link or "",
         tags=tags_by_key(new.tags),
     )
-    quota = files_of(request).project_quota
+    here, quota = urls.here(request), files_of(request).project_quota
     view = await project.write(
-        lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted, quota)
+        lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted, here, quota)
     )
     return answer({"model_version": shapes.model_version(view)})
 
