@@ -17,8 +17,8 @@ from tests.live import LiveServer, running
 
 FLOWS = Path(__file__).parent / "flows"
 MODULES = {
-    "mlflow3": ("tracking", "artifacts", "registry", "models"),
-    "mlflow2": ("tracking", "artifacts", "registry", "models"),
+    "mlflow3": ("tracking", "artifacts", "registry", "models", "places"),
+    "mlflow2": ("tracking", "artifacts", "registry", "models", "places"),
     "gitlab": ("gitlab_flows",),
 }
 ONCE = {"mlflow3": "flow_one_big_file"}  # as slow as it is, one client shows it as well as two

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
+import httpx
 import pytest
 
+from tests.conftest import Account
 from tests.live import LiveServer
 from tests.mlflow.conftest import Mlflow, code_of
 from tests.raw import exchange, put_head
@@ -166,4 +170,58 @@ def test_a_promoted_runs_artifacts_lie_under_both_ids(api: Mlflow) -> None:
     api.model()
     version = api.version(run_id=run["info"]["run_id"])["version"]
     assert api.listing("candidate:1") == api.listing(version)
-    assert api.show_run(run["info"]["run_id"])["info"]["artifact_uri"] == f"mlflow-artifacts:/{version}"
+    assert (
+        api.show_run(run["info"]["run_id"])["info"]["artifact_uri"]
+        == f"mlflow-artifacts:/projects/{api.project}/{version}"
+    )
+
+
+@pytest.mark.parametrize("owner", ["candidate:1", "version", "models/m"])
+def test_a_path_may_name_another_project_than_the_tracking_uri(
+    api: Mlflow, version: str, make_project: Callable[..., dict[str, Any]], owner: str
+) -> None:
+    model_id = api.logged_model()["info"]["model_id"]
+    place = f"projects/{api.project}/" + {"version": version, "models/m": f"models/{model_id}"}.get(owner, owner)
+    elsewhere = Mlflow(api.client, make_project()["id"])
+    for through in (api, elsewhere):
+        assert through.artifact("PUT", f"{place}/dir/f", content=b"content").status_code == 200
+        assert through.artifact("GET", f"{place}/dir/f", headers={"Range": "bytes=0-2"}).content == b"con"
+        assert through.artifact("HEAD", f"{place}/dir/f").headers["content-length"] == "7"
+        assert through.listing(f"{place}/dir/") == [{"path": "f", "is_dir": False, "file_size": 7}]
+        assert through.artifact("DELETE", f"{place}/dir").status_code == 200
+        assert through.listing(place) == []
+    assert code_of(elsewhere.artifact("GET", "candidate:1/dir/f"), 404) == MISSING
+
+
+def test_a_path_into_another_project_is_for_whoever_may_do_so_there(
+    api: Mlflow, make_user: Callable[..., Account], client_for: Callable[[str | None], httpx.Client]
+) -> None:
+    stranger = make_user()
+    own = stranger.client.post("/projects", json={"name": "own"}).json()["id"]
+    place = f"projects/{api.project}/candidate:1"
+    assert api.artifact("PUT", f"{place}/f", content=b"x").status_code == 200
+
+    def tried(client: httpx.Client) -> list[int]:
+        through = Mlflow(client, own)
+        url = f"{through.root}/api/2.0/mlflow-artifacts/artifacts"
+        listed = client.get(url, params={"path": place}).status_code
+        transfers: tuple[tuple[str, dict[str, Any]], ...] = (("GET", {}), ("PUT", {"content": b"y"}), ("DELETE", {}))
+        return [listed, *(through.artifact(method, f"{place}/f", **sent).status_code for method, sent in transfers)]
+
+    assert tried(stranger.client) == [404] * 4
+    member = {"user_id": stranger.id, "access_level": 10}
+    assert api.client.post(f"/projects/{api.project}/members", json=member).status_code == 201
+    assert tried(stranger.client) == [200, 200, 403, 403]
+    job = stranger.client.post(f"/projects/{own}/job_tokens").json()["token"]
+    assert tried(client_for(job)) == [403] * 4
+    assert tried(client_for(None)) == [401] * 4
+    assert api.artifact("GET", "candidate:1/f").content == b"x"
+
+
+@pytest.mark.parametrize("place", ["projects/999999/1", "projects/x/candidate:1", f"projects/{2**70}/1"])
+def test_a_project_that_is_not_there_is_refused(api: Mlflow, place: str) -> None:
+    url = f"{api.root}/api/2.0/mlflow-artifacts/artifacts"
+    assert code_of(api.client.get(url, params={"path": place}), 404) == MISSING
+    assert code_of(api.artifact("GET", f"{place}/f"), 404) == MISSING
+    assert code_of(api.artifact("PUT", f"{place}/f", content=b"x"), 404) == MISSING
+    assert code_of(api.artifact("DELETE", f"{place}/f/g"), 404) == MISSING

@@ -94,7 +94,7 @@ def test_deleting_a_model_leaves_the_runs_that_were_promoted(mlflow: Mlflow) -> 
     mlflow.client.put(url, content=b"x")
     mlflow.version(run_id=run)
     mlflow.ok("DELETE", "registered-models/delete", name="m")
-    assert mlflow.show_run(run)["info"]["artifact_uri"] == "mlflow-artifacts:/candidate:1"
+    assert mlflow.show_run(run)["info"]["artifact_uri"] == f"mlflow-artifacts:/projects/{mlflow.project}/candidate:1"
     assert mlflow.client.get(url).content == b"x"
     (package,) = mlflow.client.get(f"/projects/{mlflow.project}/packages").json()
     assert (package["name"], package["version"]) == ("ml_experiment_2", "candidate_1")

@@ -28,7 +28,8 @@ def test_a_run_begins(mlflow: Mlflow) -> None:
     info = run["info"]
     assert re.fullmatch(r"[0-9a-f-]{36}", info["run_id"])
     assert (info["status"], info["start_time"], info["lifecycle_stage"]) == ("RUNNING", 1795448441014, "active")
-    assert (info["experiment_id"], info["artifact_uri"]) == (experiment, "mlflow-artifacts:/candidate:1")
+    place = f"mlflow-artifacts:/projects/{mlflow.project}/candidate:1"
+    assert (info["experiment_id"], info["artifact_uri"]) == (experiment, place)
     assert "end_time" not in info
 
 

@@ -26,7 +26,7 @@ def content(api: Mlflow, version: dict[str, Any], name: str) -> bytes:
 def test_the_first_version(api: Mlflow) -> None:
     version = api.version()
     assert (version["aliases"], version["status"], version["current_stage"]) == (["1.0.0"], "READY", "None")
-    assert version["source"] == f"mlflow-artifacts:/{version['version']}"
+    assert version["source"] == f"mlflow-artifacts:/projects/{api.project}/{version['version']}"
     run = api.show_run(version["run_id"])
     assert run["info"]["artifact_uri"] == version["source"]
     api.ok("POST", "runs/log-metric", run_id=version["run_id"], key="m", value=1, timestamp=1)
@@ -94,7 +94,7 @@ def test_a_version_from_a_runs_directory_has_its_files_at_the_top(api: Mlflow, f
     assert [child["path"] for child in api.listing(version["version"])] == ["MLmodel", "a b"]
     api.client.put(api.file("candidate:1", "model/MLmodel"), content=b"later")
     assert content(api, version, "MLmodel") == b"newer"
-    assert api.show_run(run)["info"]["artifact_uri"] == "mlflow-artifacts:/candidate:1"
+    assert api.show_run(run)["info"]["artifact_uri"] == f"mlflow-artifacts:/projects/{api.project}/candidate:1"
 
 
 @pytest.mark.parametrize("source", ["", "runs:/{run}", "mlflow-artifacts:/candidate:1", "runs:/{run}/"])
@@ -139,7 +139,7 @@ def test_a_deleted_run_lends_its_files_and_is_not_promoted(api: Mlflow, form: st
     api.ok("POST", "runs/delete", run_id=run)
     version = api.version(source=form.format(run=run), **({"run_id": run} if named else {}))
     assert content(api, version, "f") == b"x"
-    assert api.show_run(run)["info"]["artifact_uri"] == "mlflow-artifacts:/candidate:1"
+    assert api.show_run(run)["info"]["artifact_uri"] == f"mlflow-artifacts:/projects/{api.project}/candidate:1"
     api.ok("POST", "runs/restore", run_id=run)
     assert api.version(run_id=run)["run_id"] == run
 
@@ -190,7 +190,7 @@ def test_a_version_goes_by_its_id_and_its_semantic_version(api: Mlflow) -> None:
     for name in (version["version"], "1.0.0", int(version["version"])):
         assert api.ok("GET", "model-versions/get", name="m", version=name)["model_version"] == version
         uri = api.ok("GET", "model-versions/get-download-uri", name="m", version=name)
-        assert uri == {"artifact_uri": f"mlflow-artifacts:/{version['version']}"}
+        assert uri == {"artifact_uri": f"mlflow-artifacts:/projects/{api.project}/{version['version']}"}
 
 
 @pytest.mark.parametrize("version", ["999999", "9.9.9", "x", str(2**63), "-1"])

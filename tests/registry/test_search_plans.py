@@ -12,7 +12,7 @@ from modelyard.registry.engine import Database
 from modelyard.registry.schema import migrate
 from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.pages import Section
-from modelyard.registry.search.runs import View, run_sections
+from modelyard.registry.search.runs import ArtifactUris, View, run_sections
 from modelyard.wire.filters import parse_filter, parse_orders
 
 pytestmark = pytest.mark.sqlite
@@ -36,7 +36,7 @@ def plan(connection: Connection, section: Section) -> list[str]:
 
 def plans(connection: Connection, text: str = "", order: str = "", *, rare: bool = False) -> list[list[str]]:
     scope = Scope([1], lambda _owners: rare)
-    sections = run_sections(scope, View.ACTIVE_ONLY, parse_filter(text), parse_orders([order]))
+    sections = run_sections(scope, View.ACTIVE_ONLY, parse_filter(text), parse_orders([order]), ArtifactUris("a:/"))
     return [plan(connection, section) for section in sections]
 
 

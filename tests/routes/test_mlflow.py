@@ -121,7 +121,8 @@ def test_a_run_has_the_shape_that_mlflow_reads(root: httpx.Client, base: str) ->
     assert run["data"] == {"metrics": [], "params": [], "tags": tags}
     assert (info["run_name"], info["start_time"], info["status"]) == ("named by tag", 1234, "RUNNING")
     assert (info["experiment_id"], info["user_id"], info["lifecycle_stage"]) == ("1", "1", "active")
-    assert (info["run_uuid"], info["artifact_uri"]) == (info["run_id"], "mlflow-artifacts:/candidate:1")
+    place = f"mlflow-artifacts:/projects/{base.split('/')[2]}/candidate:1"
+    assert (info["run_uuid"], info["artifact_uri"]) == (info["run_id"], place)
     unnamed = root.post(f"{base}/runs/create", json={"experiment_id": 1}).json()["run"]["info"]
     assert re.fullmatch(r"\w+-\w+-\d+", unnamed["run_name"])
     assert unnamed["artifact_uri"].endswith("candidate:2")

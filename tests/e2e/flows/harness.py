@@ -62,7 +62,7 @@ class Yard:
 
 def owner_of(artifact_uri: str) -> str:
     """Whose files lie at an artifact URI, as the file API says it."""
-    return artifact_uri.removeprefix("mlflow-artifacts:/")
+    return artifact_uri.rstrip("/").rpartition("/")[2]
 
 
 def sha256(content: bytes) -> str:
@@ -76,13 +76,14 @@ def run(flows: Mapping[str, Any]) -> None:
     for name in wanted:
         error = None
         try:
-            flows[name](_project())
+            flows[name](project())
         except BaseException:
             error = traceback.format_exc()
         print("RESULT " + json.dumps({"flow": name, "error": error}), flush=True)
 
 
-def _project() -> Yard:
+def project() -> Yard:
+    """A fresh project, where tracking and the registry are from now on."""
     name = f"flow-{os.getpid()}-{next(_serial)}"
     made = json.loads(Yard(0, "").call("POST", f"/projects?name={name}"))
     yard = Yard(made["id"], made["path_with_namespace"])
@@ -96,5 +97,6 @@ def _point_mlflow_at(uri: str) -> None:
         while mlflow.active_run():
             mlflow.end_run()
         mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
         mlflow.tracking.fluent._active_experiment_id = None
         os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # where `set_experiment` leaves its id

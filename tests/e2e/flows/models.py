@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sklearn.linear_model import LogisticRegression
 
-from harness import Yard, owner_of, run
+from harness import Yard, run
 
 FEATURES = numpy.array([[0.0], [1.0], [2.0], [3.0]])
 LABELS = numpy.array([0, 0, 1, 1])
@@ -188,7 +188,7 @@ def flow_a_models_files_are_the_same_everywhere(yard: Yard) -> None:
     for file in files:
         name = file["file_name"].replace("%2F", "/")
         with open(f"{local}/{name}", "rb") as downloaded:
-            assert downloaded.read() == yard.get(owner_of(f"mlflow-artifacts:/{version.version}"), name)
+            assert downloaded.read() == yard.get(version.version, name)
     assert any(file["file_name"] == "MLmodel" for file in files)
 
 

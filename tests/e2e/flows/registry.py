@@ -55,7 +55,8 @@ def flow_versions_are_made_changed_and_deleted(yard: Yard) -> None:
     client.delete_model_version_tag("m", first.version, "gone")
     shown = client.get_model_version("m", first.version)
     assert (shown.description, shown.tags) == ("new", {"k": "v"})
-    assert client.get_model_version_download_uri("m", first.version) == f"mlflow-artifacts:/{first.version}"
+    place = f"mlflow-artifacts:/projects/{yard.project}/{first.version}"
+    assert client.get_model_version_download_uri("m", first.version) == place
     assert [v.version for v in client.search_model_versions("name='m'")] == [first.version, second.version]
     newest = client.search_model_versions("name='m'", order_by=["version_number DESC"])
     assert [v.version for v in newest] == [second.version, first.version]

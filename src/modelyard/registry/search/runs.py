@@ -43,7 +43,7 @@ class View(StrEnum):
 class ArtifactUris:
     """How the artifact URIs of runs are spelled: what stands before and after whose files they are."""
 
-    before: str = "mlflow-artifacts:/"
+    before: str
     after: str = ""
 
     def of(self, candidate: Candidate) -> str:
@@ -140,14 +140,14 @@ RUN_ATTACHED = (
 
 
 def run_sections(
-    scope: Scope, view: View, clauses: Sequence[Clause], orders: Sequence[Order], uris: ArtifactUris | None = None
+    scope: Scope, view: View, clauses: Sequence[Clause], orders: Sequence[Order], uris: ArtifactUris
 ) -> list[Section]:
     """The statements that find the runs of a search over the experiments of `scope`, in order. Raises InvalidValue.
 
     Runs sorted by a metric, a parameter or a tag first come in sections: those that have it, by its own index, then
     the others. A sort over all of them would look at each for every page.
     """
-    subject = _runs_at(uris or ArtifactUris())
+    subject = _runs_at(uris)
     base = select(Candidate.id).where(
         Candidate.experiment_id.in_(scope.ids),
         *lifecycle(view, Candidate.deleted_at),

@@ -148,7 +148,7 @@ async def search(project: InProject, query: VersionSearch = parameters(VersionSe
 async def download_uri(project: InProject, wanted: Version = parameters(Version)) -> Response:
     """In MLflow's own scheme."""
     view = await project.read(lambda registry, pid: versions.get_version(registry, pid, wanted.name, wanted.version))
-    return answer({"artifact_uri": shapes.version_uri(view.version.id)})
+    return answer({"artifact_uri": shapes.version_uri(view.version)})
 
 
 @router.post("/transition-stage", summary="Move a version to a stage", openapi_extra=documented(Transition))

@@ -10,7 +10,7 @@ from fastapi import Request
 
 from modelyard.registry.run_data import DatasetSummary, Point, Value
 from modelyard.registry.search.runs import ArtifactUris
-from modelyard.registry.tables import CandidateDataset
+from modelyard.registry.tables import CandidateDataset, ModelVersion
 from modelyard.routes.urls import base_url
 from modelyard.services.experiments import ExperimentView
 from modelyard.services.logged_models import LoggedModelView
@@ -18,7 +18,7 @@ from modelyard.services.models import ModelView
 from modelyard.services.runs import RunView
 from modelyard.services.versions import VersionView
 from modelyard.settings import Settings
-from modelyard.wire.paths import LOGGED_MODELS_ROOT
+from modelyard.wire import paths
 
 Shape = dict[str, object]
 
@@ -84,7 +84,7 @@ def artifact_uris(request: Request, project_id: int) -> ArtifactUris:
     """Where artifacts of a project's runs lie: MLflow's own scheme, or GitLab's file API where the settings say so."""
     settings: Settings = request.app.state.settings
     if settings.mlflow_artifact_uri == "mlflow":
-        return ArtifactUris()
+        return ArtifactUris(paths.artifact_uri(project_id, ""))
     return ArtifactUris(f"{base_url(request)}/api/v4/projects/{project_id}/packages/ml_models/", "/files/")
 
 
@@ -150,7 +150,7 @@ def model_version(view: VersionView) -> Shape:
         "user_id": str(row.user_id or ""),
         "current_stage": row.stage,
         "description": row.description,
-        "source": row.source or version_uri(row.id),
+        "source": row.source or version_uri(row),
         "run_id": row.run_id,
         "run_link": row.run_link,
         "status": "READY",
@@ -161,9 +161,9 @@ def model_version(view: VersionView) -> Shape:
     return shape | {"model_id": view.logged_model_id} if view.logged_model_id else shape
 
 
-def version_uri(version_id: int) -> str:
+def version_uri(version: ModelVersion) -> str:
     """Where MLflow's client finds a version's files."""
-    return f"mlflow-artifacts:/{version_id}"
+    return paths.artifact_uri(version.project_id, version.id)
 
 
 def logged_model(view: LoggedModelView) -> Shape:
@@ -177,7 +177,7 @@ def logged_model(view: LoggedModelView) -> Shape:
             "name": row.name,
             "creation_timestamp_ms": row.created_at,
             "last_updated_timestamp_ms": row.updated_at,
-            "artifact_uri": f"mlflow-artifacts:/{LOGGED_MODELS_ROOT}/{row.eid}",
+            "artifact_uri": f"mlflow-artifacts:/{paths.LOGGED_MODELS_ROOT}/{row.eid}",
             "status": row.status,
             "status_message": row.status_message,
             "model_type": row.model_type,
