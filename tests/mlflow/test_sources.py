@@ -94,7 +94,8 @@ def test_a_run_of_another_project_lends_its_own_files(tracking: Mlflow, registry
         artifacts=ARTIFACTS,
     )
     version = registry.version(source=source, run_id=run)
-    assert (version["source"], version["run_id"]) == (source, run)
+    readable = f"mlflow-artifacts:/projects/{tracking.project}/candidate:1/model"
+    assert (version["source"], version["run_id"]) == (readable if "/packages/" in source else source, run)
     assert names(registry, version) == ["MLmodel", "data"]
     assert content(registry, version) == b"A's"
 
@@ -129,6 +130,28 @@ def test_a_place_on_another_server_lends_nothing(registry: Mlflow, form: str) ->
     )
     version = registry.version(source=source, run_id=run_of(registry))
     assert (version["source"], names(registry, version)) == (source, [])
+
+
+@pytest.mark.parametrize(
+    ("form", "kept"),
+    [
+        ("mlflow-artifacts:/candidate:1", "candidate:1"),
+        ("mlflow-artifacts:candidate:1/", "candidate:1"),
+        ("mlflow-artifacts:///candidate%3A1", "candidate:1"),
+        ("mlflow-artifacts:/{version}", "{version}"),
+        ("{server}/api/v4/projects/{a}/packages/ml_models/candidate:1/files/", "candidate:1"),
+        ("{server}/api/v4/projects/{a}/packages/ml_models/{version}/files/a%20b", "{version}/a%20b"),
+    ],
+)
+def test_a_source_that_clients_cannot_read_from_is_kept_as_one_that_they_can(
+    tracking: Mlflow, registry: Mlflow, form: str, kept: str
+) -> None:
+    tracking.model()
+    run = run_of(tracking)
+    lent = tracking.version(source=f"runs:/{run}/model", run_id=run)["version"]
+    source = form.format(server=tracking.server, a=tracking.project, version=lent)
+    version = registry.version(source=source, run_id=run)
+    assert version["source"] == f"mlflow-artifacts:/projects/{tracking.project}/{kept.format(version=lent)}"
 
 
 @pytest.mark.parametrize("run", ["unknown", "other", "invisible"])

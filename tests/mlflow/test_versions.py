@@ -93,7 +93,7 @@ def test_a_version_from_a_runs_directory_has_its_files_at_the_top(api: Mlflow, f
     assert content(api, version, "a%20b/x") == b"2"
     assert [child["path"] for child in api.listing(version["version"])] == ["MLmodel", "a b"]
     api.client.put(api.file("candidate:1", "model/MLmodel"), content=b"later")
-    assert content(api, version, "MLmodel") == b"newer"
+    assert content(api, version, "MLmodel") == b"later"
     assert api.show_run(run)["info"]["artifact_uri"] == f"mlflow-artifacts:/projects/{api.project}/candidate:1"
 
 

@@ -17,10 +17,13 @@ from tests.databases import ON_POSTGRESQL, database_url
 @pytest.mark.sqlite
 @pytest.mark.parametrize("kind", list(OwnerKind))
 @pytest.mark.parametrize("by_id", [True, False], ids=["by-id", "by-path"])
-def test_the_lookup_of_a_file_never_scans_a_table(tmp_path: Path, by_id: bool, kind: OwnerKind) -> None:
+@pytest.mark.parametrize("to_change", [False, True], ids=["to-read", "to-change"])
+def test_the_lookup_of_a_file_never_scans_a_table(
+    tmp_path: Path, to_change: bool, by_id: bool, kind: OwnerKind
+) -> None:
     database = Database(f"sqlite:///{tmp_path}/db")
     migrate(database.engine)
-    compiled = lookup_statement(by_id, kind).compile(database.engine)
+    compiled = lookup_statement(by_id, kind, to_change).compile(database.engine)
     values = dict.fromkeys(compiled.params, 1)
     with database.engine.connect() as connection:
         text = str(compiled)
@@ -51,9 +54,12 @@ def test_the_last_use_of_a_users_tokens_is_found_without_looking_at_all_of_them(
 @pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL's planner")
 @pytest.mark.parametrize("kind", list(OwnerKind))
 @pytest.mark.parametrize("by_id", [True, False], ids=["by-id", "by-path"])
-def test_the_lookup_of_a_file_can_do_without_scans_of_tables(tmp_path: Path, by_id: bool, kind: OwnerKind) -> None:
+@pytest.mark.parametrize("to_change", [False, True], ids=["to-read", "to-change"])
+def test_the_lookup_of_a_file_can_do_without_scans_of_tables(
+    tmp_path: Path, to_change: bool, by_id: bool, kind: OwnerKind
+) -> None:
     engine = make_engine(database_url(tmp_path))
-    text = str(lookup_statement(by_id, kind).compile(engine))
+    text = str(lookup_statement(by_id, kind, to_change).compile(engine))
     owner = "m-1" if kind is OwnerKind.LOGGED_MODEL else 1
     values = {"digest": "d", "project": 1 if by_id else "n/p", "owner": owner, "name": "f", "now": 1}
     with engine.connect() as connection:

@@ -121,7 +121,7 @@ TAG = (
 )
 TAGS = {  # as each revision holds them
     "0001": f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')",
-    **dict.fromkeys(("0002", "0003", "0004", "0005", "0006", "0007"), TAG),
+    **dict.fromkeys(("0002", "0003", "0004", "0005", "0006", "0007", "0008"), TAG),
 }
 
 
@@ -191,6 +191,39 @@ def test_an_experiment_that_was_the_default_one_by_its_name_stays_it_with_its_id
     with engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(text(f"{query} ORDER BY p.id"))]
     assert found == [(1, 0, "Default", 1), (2, 3 if name == "Default" else 0, "Default", 2)]
+    engine.dispose()
+
+
+def test_sources_that_clients_could_not_take_apart_get_their_project(tmp_path: Path) -> None:
+    kept = (
+        "",
+        "dummy",
+        "s3://b/m",
+        "mlflow-artifacts:/",
+        "mlflow-artifacts:/candidate:1/model",
+        "mlflow-artifacts:/x/y/z",
+    )
+    bare = ("mlflow-artifacts:/candidate:1", "mlflow-artifacts:/118")
+    engine = make_engine(database_url(tmp_path, migrated=False))
+    with changing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0005")
+    with changing(engine) as connection:
+        for statement in ROWS[:7]:
+            connection.execute(text(statement))
+        columns = "project_id, model_id, major, minor, patch, prerelease, description, run_link, stage, run_id"
+        copied = f"SELECT {columns}, created_at, updated_at, :source, :version FROM model_versions WHERE id = 1"
+        for number, source in enumerate((*kept, *bare)):
+            into = f"INSERT INTO model_versions ({columns}, created_at, updated_at, source, version) {copied}"
+            connection.execute(text(into), {"source": source, "version": f"2.0.{number}"})
+    migrate(engine)
+    query = text("SELECT source FROM model_versions WHERE id > 1 ORDER BY id")
+    with engine.connect() as connection:
+        now = [each.replace("mlflow-artifacts:/", "mlflow-artifacts:/projects/1/") for each in bare]
+        assert list(connection.execute(query).scalars()) == [*kept, *now]
+    with changing(engine) as connection:
+        command.downgrade(alembic_config(connection), "0005")
+    with engine.connect() as connection:
+        assert list(connection.execute(query).scalars()) == [*kept, *bare]
     engine.dispose()
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    exists,
     func,
     literal_column,
     or_,
@@ -69,12 +70,15 @@ class Location:
     file: StoredFile | None
     storage_limit: int | None  # the project's own, in bytes; see `registry.storage`
     role_ends_at: Milliseconds | None  # until when all of this can hold
+    linked: bool = False  # whether versions follow the files, or they are one's that follows; only writers are told
 
 
 class LocationRepository(Repository):
     """Finds what an address in the file API names."""
 
-    def find(self, digest: str | None, project: ProjectRef, owner: OwnerRef, name: str) -> Location:
+    def find(
+        self, digest: str | None, project: ProjectRef, owner: OwnerRef, name: str, *, to_change: bool = False
+    ) -> Location:
         """Look up an address for whoever holds the token of that digest (None: nobody)."""
         values = {
             "digest": digest,
@@ -84,7 +88,7 @@ class LocationRepository(Repository):
             "now": now(),
         }
         # Past the session, whose machinery for entities costs more than the statement itself.
-        statement = lookup_statement(isinstance(project, int), owner.kind)
+        statement = lookup_statement(isinstance(project, int), owner.kind, to_change)
         return _location(self.session.connection().execute(statement, values).one(), name)
 
     def find_project(self, digest: str, project: ProjectRef) -> tuple[TokenFacts | None, ProjectFacts | None]:
@@ -114,7 +118,7 @@ def _project(row: Row[*tuple[Any, ...]]) -> ProjectFacts | None:
 
 def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
     owner_id, package_id = row[_OWNER_AT:_FILE_AT]
-    file_id, sha256, size, created_at, damaged_at = row[_FILE_AT:]
+    file_id, sha256, size, created_at, damaged_at, *linked = row[_FILE_AT:]
     file = StoredFile(file_id, name, sha256, size, created_at, damaged_at is not None) if file_id is not None else None
     return Location(
         token=_token(row),
@@ -124,6 +128,7 @@ def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
         file=file,
         storage_limit=row[_OWNER_AT - 2],
         role_ends_at=row[_OWNER_AT - 1],
+        linked=any(linked),
     )
 
 
@@ -145,7 +150,7 @@ _OWNERS: dict[OwnerKind, type[Candidate | LoggedModel | ModelVersion]] = {
 
 
 @cache
-def lookup_statement(project_by_id: bool, kind: OwnerKind) -> Select[*tuple[Any, ...]]:
+def lookup_statement(project_by_id: bool, kind: OwnerKind, to_change: bool = False) -> Select[*tuple[Any, ...]]:
     """The statement for one of the six forms of an address; building it anew would cost more than running it."""
     owner = _OWNERS[kind]
     newest = aliased(PackageFile)
@@ -167,6 +172,7 @@ def lookup_statement(project_by_id: bool, kind: OwnerKind) -> Select[*tuple[Any,
         PackageFile.size,
         PackageFile.created_at,
         Blob.damaged_at,
+        *((_linked(kind),) if to_change else ()),
     ).select_from(_joined(_project_source(project_by_id), joins))
 
 
@@ -210,6 +216,22 @@ def _package_matches(kind: OwnerKind) -> ColumnElement[bool]:
     if kind is OwnerKind.LOGGED_MODEL:
         return Package.logged_model_id == LoggedModel.id
     return Package.model_version_id == ModelVersion.id
+
+
+def _linked(kind: OwnerKind) -> ColumnElement[bool]:
+    """Whether versions follow the files, or the files are those of a version that follows others."""
+    other = aliased(ModelVersion)
+    if kind is OwnerKind.LOGGED_MODEL:
+        return exists().where(other.followed_model_id == LoggedModel.id)
+    if kind is OwnerKind.CANDIDATE:
+        follows = exists().where(other.id == Candidate.model_version_id, _follows(other))
+        return follows | exists().where(other.followed_candidate_id == Candidate.id)
+    candidate = select(Candidate.id).where(Candidate.model_version_id == ModelVersion.id).correlate(ModelVersion)
+    return _follows(ModelVersion) | exists().where(other.followed_candidate_id == candidate.scalar_subquery())
+
+
+def _follows(version: type[ModelVersion]) -> ColumnElement[bool]:
+    return or_(version.followed_candidate_id.is_not(None), version.followed_model_id.is_not(None))
 
 
 _PROJECT_STATEMENTS = {by_id: select(*_PROJECT_COLUMNS).select_from(_project_source(by_id)) for by_id in (False, True)}

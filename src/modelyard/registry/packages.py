@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy.orm import aliased
 
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, contains, storable
@@ -29,6 +30,23 @@ _TOUCH = (
     )
     # `updated_at` is named so that a download does not pass for a change.
     .values(last_downloaded_at=bindparam("at"), updated_at=Package.updated_at)
+)
+
+_COPY = {
+    column.name: bindparam(column.name, type_=column.type)
+    for column in PackageFile.__table__.columns
+    if not column.primary_key
+}
+_SAME_NAME = aliased(PackageFile)
+_NEWEST_OF_NAME = (
+    select(_SAME_NAME.sha256)
+    .where(_SAME_NAME.package_id == _COPY["package_id"], _SAME_NAME.name == _COPY["name"])
+    .order_by(_SAME_NAME.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_ADD_COPY = insert(PackageFile).from_select(
+    list(_COPY), select(*_COPY.values()).where(_NEWEST_OF_NAME.is_distinct_from(_COPY["sha256"]))
 )
 
 LISTED = "default"  # the status of a package that is not hidden
@@ -132,6 +150,17 @@ class PackageRepository(Repository):
         self.insert(file)
         return file
 
+    def add_copies(self, places: Sequence[tuple[int, str]], sha256: str, size: int, creator_id: int | None) -> None:
+        """Make a blob the newest file of each name in each package where it is not already; it must be known."""
+        content = {"sha256": sha256, "size": size, "creator_id": creator_id, "created_at": now()}
+        rows: list[dict[str, object]] = [{"package_id": package, "name": name, **content} for package, name in places]
+        if rows:
+            self.write_rows(_ADD_COPY, rows)
+
+    def has_files(self, package_id: int, path: str = "") -> bool:
+        """Whether there is any file in a package: of that name, or in a directory of it (empty: the top)."""
+        return self.session.scalar(select(PackageFile.id).where(_tree(package_id, path)).limit(1)) is not None
+
     def delete_file(self, file: PackageFile) -> None:
         """Remove a file; the one before it of the same name is served again."""
         self.session.delete(file)
@@ -169,8 +198,7 @@ class PackageRepository(Repository):
 
     def delete_tree(self, package_id: int, path: str) -> bool:
         """Remove the file of that name, all its predecessors and whatever lies in a directory of that name."""
-        named = (PackageFile.package_id == package_id) & (PackageFile.name == path)
-        return self.changed(delete(PackageFile).where(or_(named, _inside(package_id, f"{path}/"))))
+        return self.changed(delete(PackageFile).where(_tree(package_id, path)))
 
     def name_and_version(self, version_id: int) -> tuple[str, str]:
         """What GitLab calls a version's package: the model's name and the semantic version."""
@@ -187,6 +215,12 @@ class PackageRepository(Repository):
         statement = statement.outerjoin(Model, Model.default_experiment_id == Experiment.id)
         model, iid = self.session.execute(statement.where(Experiment.id == experiment_id)).one()
         return model or f"ml_experiment_{iid}"
+
+
+def _tree(package_id: int, path: str) -> ColumnElement[bool]:
+    """The file of a name, all its predecessors and whatever lies in a directory of that name; all files without one."""
+    named = (PackageFile.package_id == package_id) & (PackageFile.name == path)
+    return or_(named, _inside(package_id, f"{path}/")) if path else _inside(package_id, "")
 
 
 def _inside(package_id: int, prefix: str) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from modelyard.access.policy import ProjectFacts
 from modelyard.registry.audit import Acting, AuditRepository
 from modelyard.registry.blobs import BlobRepository
 from modelyard.registry.experiments import ExperimentRepository
+from modelyard.registry.following import FollowingRepository
 from modelyard.registry.locations import LocationRepository
 from modelyard.registry.locks import LockRepository
 from modelyard.registry.logged_models import LoggedModelRepository
@@ -98,6 +99,11 @@ class Registry:
     def versions(self) -> VersionRepository:
         """Versions of registered models."""
         return VersionRepository(self.session)
+
+    @cached_property
+    def following(self) -> FollowingRepository:
+        """Which versions follow whose files."""
+        return FollowingRepository(self.session)
 
     @cached_property
     def logged_models(self) -> LoggedModelRepository:

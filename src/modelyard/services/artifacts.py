@@ -7,6 +7,7 @@ from modelyard.registry.packages import Child
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import Cursor, decode_token, encode_token
 from modelyard.registry.tables import Candidate
+from modelyard.services import following
 from modelyard.services.owners import find_owner, of_candidate
 from modelyard.services.runs import find_run
 from modelyard.wire.paths import OwnerRef
@@ -41,6 +42,10 @@ def delete_tree(registry: Registry, _caller: Identity, project_id: int, owner: O
 
     Raises DoesNotExist for whose files they are.
     """
-    package = find_owner(registry, project_id, owner).package
-    if package is not None and registry.packages.delete_tree(package.id, path):
+    found = find_owner(registry, project_id, owner)
+    package = found.package
+    if package is None or not registry.packages.has_files(package.id, path):
+        return
+    following.stop(registry, found.version_id)
+    if registry.packages.delete_tree(package.id, path):
         registry.audit.note("package_files_destroyed", package, {"remove": "files", "path": path})

@@ -18,6 +18,7 @@ from modelyard.errors import BadRequest, NotFound
 from modelyard.registry.engine import Database
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
+from modelyard.services import following
 from modelyard.services.ingest import Expectations, FileTooLarge, Ingest
 from modelyard.services.locating import (
     Address,
@@ -100,7 +101,7 @@ class FileService:
         self._note_use(location)
         if size is not None and self.max_file_size and size > self.max_file_size:
             raise FileTooLarge
-        room = await self._room(location)
+        room = await self._room(location, address)
         if size is not None and room is not None:
             room.hold(size)
         return Permit(location.file, room)
@@ -248,22 +249,33 @@ class FileService:
             location = find_to_change(registry, credential, address)
             caller = judge(location, credential, Action.WRITE)
             registry.act(caller, location.project)
+            copies = []
+            if location.linked:
+                copies = following.hold(registry, location, address.owner, address.name)
+                location = find(registry, credential, address)
             precondition(location.file)
             if self.store.stat(content.sha256) is None:
                 content.publish_again()
             limit, project = limit_of(location.storage_limit, self.project_quota), location.project
             with within(registry, project.id, limit) if project else nullcontext():
-                return record(registry, location, caller, address, content, status)
+                file = record(registry, location, caller, address, content, status)
+                following.pass_on(registry, copies, file, caller)
+                return file
 
         return await self.database.write(work)
 
-    async def _room(self, location: Location) -> Room | None:
-        """What the project has left for a file at the location; None without a limit."""
+    async def _room(self, location: Location, address: Address) -> Room | None:
+        """What the project has left for a file at the address; None without a limit."""
         limit, project = limit_of(location.storage_limit, self.project_quota), location.project
         if not limit or project is None:
             return None
         replaced = location.file.size if location.file else 0
-        return await self.database.read(lambda registry: room_for(registry, project.id, limit, replaced))
+
+        def work(registry: Registry) -> Room:
+            copies = following.copies_beside(registry, location, address.owner, address.name)
+            return room_for(registry, project.id, limit, replaced, copies)
+
+        return await self.database.read(work)
 
     async def _place(self, credential: str | None, address: Address) -> Place:
         location = await self._locate(credential, address)

@@ -37,9 +37,10 @@ class Content:
     publish_again: Callable[[], None]
 
 
-def find(registry: Registry, credential: str | None, address: Address) -> Location:
+def find(registry: Registry, credential: str | None, address: Address, *, to_change: bool = False) -> Location:
     """What lies at an address, as far as whoever holds the credential may care."""
-    return registry.locations.find(credential_digest(credential), address.project, address.owner, address.name)
+    digest = credential_digest(credential)
+    return registry.locations.find(digest, address.project, address.owner, address.name, to_change=to_change)
 
 
 def find_to_change(registry: Registry, credential: str | None, address: Address) -> Location:
@@ -47,11 +48,13 @@ def find_to_change(registry: Registry, credential: str | None, address: Address)
 
     Without a package there is nothing to hold yet; then a constraint lets only one writer make it.
     """
-    location = find(registry, credential, address)
+    location = find(registry, credential, address, to_change=True)
     if location.project is None:
         return location
     part = f"file {location.package_id} {address.name}"
-    return find(registry, credential, address) if registry.locks.project(location.project.id, part) else location
+    if not registry.locks.project(location.project.id, part):
+        return location
+    return find(registry, credential, address, to_change=True)
 
 
 def credential_digest(credential: str | None) -> str | None:

@@ -9,6 +9,7 @@ from modelyard.registry.locations import Location
 from modelyard.registry.packages import PackageFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package, PackageFile
+from modelyard.services import following
 from modelyard.services.authentication import open_project
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
@@ -96,6 +97,7 @@ def delete(registry: Registry, caller: Identity, ref: ProjectRef, package_id: in
     """Remove a package with its files; its version or candidate stays, and gets a new one with the next upload."""
     package = _find(registry, caller, ref, package_id, Action.WRITE)
     registry.audit.note("package_destroyed", package, {"remove": "package"})
+    following.stop(registry, package.model_version_id)
     registry.packages.delete(package)
 
 
@@ -122,6 +124,7 @@ def delete_file(registry: Registry, caller: Identity, ref: ProjectRef, package_i
         raise NotFound
     facts = {"remove": "file", "sha256": file.sha256, "size": file.size}
     registry.audit.note("package_file_destroyed", file, facts)
+    following.stop(registry, package.model_version_id)
     registry.packages.delete_file(file)
 
 

@@ -38,12 +38,13 @@ class Room:
             raise OverQuota(self.limit)
 
 
-def room_for(registry: Registry, project_id: int, limit: int, replaced: int) -> Room:
-    """The room for a file that follows one of `replaced` bytes under its name.
+def room_for(registry: Registry, project_id: int, limit: int, replaced: int, copies: int) -> Room:
+    """The room for a file that follows one of `replaced` bytes under its name, and is to be there `copies` times more.
 
     The very same bytes again are always welcome, as they add nothing; only at their end are they known to be the same.
     """
-    return Room(max(limit - registry.storage.used(project_id), replaced), limit)
+    left = (limit - registry.storage.used(project_id)) // (1 + copies)
+    return Room(max(left, replaced), limit)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ Anything else (another store's URI, a path, a word, nothing) is kept as text and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from modelyard.access.identity import Identity
 from modelyard.errors import DoesNotExist, InvalidValue, ProjectNotFound
@@ -17,8 +18,8 @@ from modelyard.services.model_names import LATEST
 from modelyard.services.owners import Owner, find_owner, of_candidate, of_logged_model, of_version
 from modelyard.services.semver import SemanticVersion
 from modelyard.services.stages import Stage
-from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, is_bare, parse_source
-from modelyard.wire.paths import CANDIDATE, NOBODY, OwnerKind, OwnerRef, ProjectRef, artifact_uri, parse_id
+from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, is_elsewhere, parse_source
+from modelyard.wire.paths import CANDIDATE, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Source:
     text: str  # as the version is to keep it
     owner: Owner | None = None
     directory: str = ""
+    location: str = ""  # where the files lie that are not on this server
 
     def is_run(self, run: Candidate) -> bool:
         """Whether the source is the run as a whole."""
@@ -53,7 +55,8 @@ def resolve(registry: Registry, caller: Identity, project_id: int, asked: Asked,
     finder = _Finder(registry, caller, project_id)
     named = parse_source(asked.source, here)
     if named is None:
-        return Source(asked.source, finder.logged_model(asked.model_id) if asked.model_id else None)
+        location = asked.source if is_elsewhere(asked.source) else ""
+        return Source(asked.source, finder.logged_model(asked.model_id) if asked.model_id else None, location=location)
     match named:
         case RunUri():
             source = Source(asked.source, finder.run(named.run_id), named.directory)
@@ -64,7 +67,27 @@ def resolve(registry: Registry, caller: Identity, project_id: int, asked: Asked,
         case Place():
             source = finder.place(named, asked)
     _require_lineage(source, asked, finder, by_run=not isinstance(named, LoggedModelUri))
-    return source
+    return replace(source, location=_inherited(registry, source))
+
+
+def location_of(registry: Registry, version: ModelVersion) -> str:
+    """Where the files of a version lie that are not on this server: at its source, or where those of the version lay
+    that it was copied from. Empty once files were uploaded to it: these win.
+    """
+    package = registry.packages.of_version(version.id)
+    if package is not None and registry.packages.has_files(package.id):
+        return ""
+    return version.location or (version.source if is_elsewhere(version.source) else "")
+
+
+def _inherited(registry: Registry, source: Source) -> str:
+    """Where the files of a source lie that is a version whose own are not on this server."""
+    owner = source.owner
+    if owner is None or owner.version_id is None:
+        return ""
+    version = registry.versions.by_id(owner.project_id, owner.version_id)
+    location = location_of(registry, version) if version is not None else ""
+    return f"{location.rstrip('/')}/{source.directory}" if location and source.directory else location
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +131,7 @@ class _Finder:
             owner = find_owner(self.registry, home, place.owner)
         except DoesNotExist as error:
             raise (_foreign(asked, "run_id") if asked.run_id else error) from error
-        text = artifact_uri(home, _segment(place.owner)) if is_bare(asked.source) else asked.source
-        return Source(text, owner, place.directory)
+        return Source(asked.source if place.readable else _readable(home, place), owner, place.directory)
 
     def _home(self, place: Place, asked: Asked) -> int:
         """The id of the project where a place lies: the one that it names, that of what has its id in all projects, or
@@ -182,9 +204,10 @@ def _require_lineage(source: Source, asked: Asked, finder: _Finder, *, by_run: b
         raise _foreign(asked, "model_id")
 
 
-def _segment(owner: OwnerRef) -> int | str:
-    """The one segment that names a version or a candidate."""
-    return f"{CANDIDATE}{owner.key}" if owner.kind is OwnerKind.CANDIDATE else owner.key
+def _readable(project_id: int, place: Place) -> str:
+    """The URI by which MLflow's clients can read what lies at the place of a version or a candidate."""
+    owner = f"{CANDIDATE}{place.owner.key}" if place.owner.kind is OwnerKind.CANDIDATE else place.owner.key
+    return artifact_uri(project_id, owner) + (f"/{quote(place.directory)}" if place.directory else "")
 
 
 def _foreign(asked: Asked, parameter: str) -> InvalidValue:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, quote, urlsplit
 
 from modelyard.errors import InvalidValue, ParameterError
@@ -62,6 +62,7 @@ class Place:
     owner: OwnerRef
     directory: str
     project: ProjectRef | None = None  # None: the URI does not say
+    readable: bool = True  # whether MLflow's clients can list and download by the URI; see `paths.artifact_uri`
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ def parse_source(text: str, here: Here) -> RunUri | ModelUri | Place | None:
     if uri.scheme == RUNS:
         return _run_uri(uri, text)
     if uri.scheme == ARTIFACTS and here.has(uri):
-        return _artifact_place(_encoded(uri.path).lstrip("/"))
+        path = _encoded(uri.path).strip("/")
+        return replace(_artifact_place(path), readable="/" in path)
     if uri.scheme in PORTS and (below := here.below(uri)) is not None:
         return _api_place(below)
     return None
@@ -115,12 +117,6 @@ def is_elsewhere(text: str) -> bool:
     if scheme.lower() == ARTIFACTS:
         return rest.startswith("//") and not rest.startswith("///")
     return scheme.lower() not in {RUNS, MODELS} and ("/" in text or "\\" in text)
-
-
-def is_bare(text: str) -> bool:
-    """Whether a source is an artifact URI of one segment: clients cannot split it, see `paths.artifact_uri`."""
-    scheme, _, rest = text.partition(":")
-    return scheme.lower() == ARTIFACTS and "/" not in rest.strip("/")
 
 
 def _split(text: str) -> SplitResult | None:
@@ -168,11 +164,12 @@ def _api_place(below: str) -> Place | None:
     project = parse_project(segment)
     if path.startswith(_ARTIFACTS_API):
         place = _artifact_place(path.removeprefix(_ARTIFACTS_API))
-        return Place(place.owner, place.directory, project if place.project is None else place.project)
+        return place if place.project is not None else replace(place, project=project)
     if path.startswith(_FILE_API):
         owner, _, rest = path.removeprefix(_FILE_API).partition("/")
         files, _, directory = rest.partition("/")
-        return Place(parse_owner(owner), _directory(directory), project) if files == "files" else None
+        if files == "files":
+            return Place(parse_owner(owner), _directory(directory), project, readable=False)
     return None
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelyard.access.identity import Identity
 from modelyard.errors import DoesNotExist, InvalidValue, MLflowError
 from modelyard.registry.audit import changed
+from modelyard.registry.following import Followed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, Model, ModelVersion
-from modelyard.services import packages, sources
+from modelyard.services import following, packages, sources
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
 from modelyard.services.logged_models import note_version
@@ -49,6 +50,7 @@ class VersionView:
     logged_model_id: str | None
     tags: Mapping[str, str]
     aliases: Sequence[str]  # without the semantic version
+    message: str = ""  # what is less than was asked
 
 
 def create_version(
@@ -59,9 +61,9 @@ def create_version(
     The semantic version is the tag `gitlab.version`, or the next patch of the highest. With a run and no source but
     the run itself, the run is promoted: it becomes the version's candidate, and its files are the version's. Any other
     source on this server (`here` are its names) lends its files, as does a run that was promoted before: the version
-    points at the same blobs. The run of a source elsewhere may live elsewhere as well. What is lent counts towards the
-    project's limit, `project_quota` bytes unless it has one of its own. Raises as `sources.resolve` does, and
-    OverQuota.
+    points at the same blobs, and follows it (see `services.following`). The run of a source elsewhere may live there as
+    well. What is lent counts towards the project's limit, `project_quota` bytes unless it has one of its own. Raises as
+    `sources.resolve` does, and OverQuota.
     """
     check_length("Description", new.description, MAX_DESCRIPTION)
     check_length("Source", new.source, MAX_SOURCE)
@@ -71,11 +73,9 @@ def create_version(
     source = sources.resolve(registry, caller, project_id, asked, here)
     run = _run_to_promote(registry, project_id, new.run_id, source)
     if run is not None:
-        version = _add_version(registry, caller, model, new, source, run.eid)
-        run.model_version_id = version.id
-        packages.promote(registry, run, version.id, caller)
+        version, message = _promote(registry, caller, model, new, source, run), ""
     else:
-        version = _add_version_from(registry, caller, model, new, source, project_quota)
+        version, message = _add_version_from(registry, caller, model, new, source, project_quota)
     if version.logged_model_id is not None:
         note_version(registry, project_id, version.logged_model_id, model.name, version.id)
     facts: dict[str, object] = {"add": "ml_model_version", "model": model.name, "run_id": version.run_id}
@@ -83,8 +83,8 @@ def create_version(
         facts["source_project_id"] = source.owner.project_id
     registry.audit.note("ml_model_version_created", version, facts)
     if version.logged_model_id is not None:
-        return version_views(registry, [version])[0]
-    return VersionView(version, model.name, None, dict(sorted(new.tags.items())), [])
+        return replace(version_views(registry, [version])[0], message=message)
+    return VersionView(version, model.name, None, dict(sorted(new.tags.items())), [], message)
 
 
 def find_model(registry: Registry, project_id: int, name: str) -> Model:
@@ -113,6 +113,12 @@ def named_version(registry: Registry, project_id: int, name: str, version: str) 
 def get_version(registry: Registry, project_id: int, name: str, version: str) -> VersionView:
     """A version. Raises DoesNotExist."""
     return version_views(registry, [named_version(registry, project_id, name, version)])[0]
+
+
+def download_location(registry: Registry, project_id: int, name: str, version: str) -> tuple[ModelVersion, str]:
+    """A version, and where its files lie that are not here; see `sources.location_of`. Raises DoesNotExist."""
+    found = named_version(registry, project_id, name, version)
+    return found, sources.location_of(registry, found)
 
 
 def update_version(
@@ -217,7 +223,13 @@ def _move(registry: Registry, model: str, version: ModelVersion, stage: Stage) -
 
 
 def _add_version(
-    registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source, run_id: str
+    registry: Registry,
+    caller: Identity,
+    model: Model,
+    new: NewVersion,
+    source: sources.Source,
+    run_id: str,
+    followed: Followed,
 ) -> ModelVersion:
     semver = _semantic_version(registry, model, new.tags.get(VERSION_TAG))
     version = ModelVersion(
@@ -231,8 +243,12 @@ def _add_version(
         description=new.description,
         source=source.text,
         run_id=run_id,
+        location=source.location if source.location != source.text else "",
         run_link=new.run_link,
         logged_model_id=source.owner.logged_model_id if source.owner else None,
+        followed_candidate_id=followed.candidate_id,
+        followed_model_id=followed.logged_model_id,
+        followed_directory=followed.directory,
         user_id=caller.user_id,
     )
     return registry.versions.add(version, new.tags)
@@ -267,13 +283,26 @@ def _run_to_promote(
     return run
 
 
+def _promote(
+    registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source, run: Candidate
+) -> ModelVersion:
+    """A version that is the run, and has its files."""
+    version = _add_version(registry, caller, model, new, source, run.eid, Followed())
+    run.model_version_id = version.id
+    packages.promote(registry, run, version.id, caller)
+    return version
+
+
 def _add_version_from(
     registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source, project_quota: int
-) -> ModelVersion:
-    """A version with a candidate and a package of its own, which holds the files of the source."""
+) -> tuple[ModelVersion, str]:
+    """A version with a candidate and a package of its own, which gets the files of the source; and what of it is less
+    than was asked.
+    """
     eid, owner = new_run_id(), source.owner
     run_id = new.run_id or (owner.run_id if owner else "") or eid
-    version = _add_version(registry, caller, model, new, source, run_id)
+    followed = following.choose(registry, owner, source.directory) if owner else Followed()
+    version = _add_version(registry, caller, model, new, source, run_id, followed)
     candidate = Candidate(
         project_id=model.project_id,
         experiment_id=model.default_experiment_id,
@@ -287,4 +316,13 @@ def _add_version_from(
     if owner is not None and owner.package is not None:
         with within(registry, model.project_id, limit_of(registry.storage.limit(model.project_id), project_quota)):
             registry.packages.link_files(owner.package, source.directory, package)
-    return version
+    return version, _shortfall(source, followed, filled=owner is not None and registry.packages.has_files(package.id))
+
+
+def _shortfall(source: sources.Source, followed: Followed, *, filled: bool) -> str:
+    """What a version has not got that it was made for, in words."""
+    if filled:
+        return "" if followed != Followed() else following.TOO_MANY
+    if source.location:
+        return f"The files are not on this server, but at {source.location}"
+    return "There are no files at the source yet" if source.owner is not None else ""

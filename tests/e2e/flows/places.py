@@ -90,6 +90,7 @@ def flow_a_versions_uris_work_in_gitlabs_form_of_runs_too(yard: Yard) -> None:
     iid = active.info.artifact_uri.rpartition("/")[2]
     gitlab = f"{yard.tracking_uri.removesuffix('/ml/mlflow')}/packages/ml_models/{iid}/files/"
     version = client.create_model_version("m", f"{gitlab}model", active.info.run_id)
+    loads(version.source)
     loads(client.get_model_version_download_uri("m", version.version))
     loads(f"models:/m/{version.version}")
 
@@ -105,6 +106,33 @@ def flow_a_logged_models_uris_are_read_and_loaded(yard: Yard) -> None:
     for uri in (logged.artifact_location, info.artifact_path, version.source):
         loads(uri)
     reads(logged.artifact_location, {"MLmodel"})
+
+
+def flow_a_version_follows_its_source(yard: Yard) -> None:
+    from mlflow.models import infer_signature, set_signature, update_model_requirements
+
+    client = MlflowClient()
+    active = logged_run(at="model")
+    uris = [f"runs:/{active.info.run_id}/model"]
+    client.create_registered_model("m")
+    client.create_model_version("m", f"{active.info.artifact_uri}/model", active.info.run_id)
+    if NEW:
+        with mlflow.start_run():
+            uris.append(mlflow.sklearn.log_model(trained(), registered_model_name="m", **NAMED).model_uri)
+    for uri, version in zip(uris, ("1.0.0", "1.0.1"), strict=False):
+        set_signature(uri, infer_signature(FEATURES, trained().predict(FEATURES)))
+        update_model_requirements(uri, "add", ["coolname==1.0"])
+        loads(f"models:/m/{version}")
+        assert mlflow.models.get_model_info(f"models:/m/{version}").signature is not None
+        found = Path(mlflow.artifacts.download_artifacts(f"models:/m/{version}"))
+        assert "coolname==1.0" in (found / "requirements.txt").read_text()
+    with mlflow.start_run() as later:
+        pass
+    empty = client.create_model_version("m", f"{later.info.artifact_uri}/model", later.info.run_id)
+    with mlflow.start_run(run_id=later.info.run_id), tempfile.TemporaryDirectory() as folder:
+        mlflow.sklearn.save_model(trained(), f"{folder}/m", pip_requirements=["scikit-learn"])
+        mlflow.log_artifacts(f"{folder}/m", "model")
+    loads(f"models:/m/{empty.version}")
 
 
 def flow_the_registry_may_be_another_project_than_tracking(yard: Yard) -> None:

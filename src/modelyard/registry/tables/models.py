@@ -60,6 +60,11 @@ class ModelVersion(Base):
     logged_model_id: Mapped[int | None] = mapped_column(
         ForeignKey("logged_models.id", ondelete="SET NULL", use_alter=True), index=True
     )
+    # The candidate or logged model that the version follows; no foreign keys, as candidates refer to versions.
+    followed_candidate_id: Mapped[int | None] = mapped_column(index=True)
+    followed_model_id: Mapped[int | None] = mapped_column(index=True)
+    followed_directory: Mapped[str] = mapped_column(default="")
+    location: Mapped[str] = mapped_column(default="")  # of files that are not on this server, unless `source` tells
     user_id: Mapped[int | None] = author()
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]

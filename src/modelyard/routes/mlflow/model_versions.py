@@ -146,9 +146,11 @@ async def search(project: InProject, query: VersionSearch = parameters(VersionSe
 
 @router.get("/get-download-uri", summary="Show where a version's files lie", openapi_extra=query_documented(Version))
 async def download_uri(project: InProject, wanted: Version = parameters(Version)) -> Response:
-    """In MLflow's own scheme."""
-    view = await project.read(lambda registry, pid: versions.get_version(registry, pid, wanted.name, wanted.version))
-    return answer({"artifact_uri": shapes.version_uri(view.version)})
+    """In MLflow's own scheme; what has no files here, but was made from a place elsewhere, has them there."""
+    version, elsewhere = await project.read(
+        lambda registry, pid: versions.download_location(registry, pid, wanted.name, wanted.version)
+    )
+    return answer({"artifact_uri": elsewhere or shapes.version_uri(version)})
 
 
 @router.post("/transition-stage", summary="Move a version to a stage", openapi_extra=documented(Transition))

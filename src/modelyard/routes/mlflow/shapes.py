@@ -154,7 +154,7 @@ def model_version(view: VersionView) -> Shape:
         "run_id": row.run_id,
         "run_link": row.run_link,
         "status": "READY",
-        "status_message": "",
+        "status_message": view.message,
         "tags": pairs(view.tags),
         "aliases": [row.version, *view.aliases],
     }
