@@ -94,8 +94,9 @@ def test_a_run_of_another_project_lends_its_own_files(tracking: Mlflow, registry
         artifacts=ARTIFACTS,
     )
     version = registry.version(source=source, run_id=run)
-    readable = f"mlflow-artifacts:/projects/{tracking.project}/candidate:1/model"
-    assert (version["source"], version["run_id"]) == (readable if "/packages/" in source else source, run)
+    whole = f"mlflow-artifacts:/projects/{tracking.project}/candidate:1/model"
+    kept = source.lower().startswith("runs") or ("projects/" in source and "/packages/" not in source)
+    assert (version["source"], version["run_id"]) == (source if kept else whole, run)
     assert names(registry, version) == ["MLmodel", "data"]
     assert content(registry, version) == b"A's"
 
@@ -206,6 +207,8 @@ def test_a_logged_model_of_another_project_lends_its_files(tracking: Mlflow, reg
     model_id = tracking.logged_model(source_run_id=run_of(tracking))["info"]["model_id"]
     assert tracking.artifact("PUT", f"models/{model_id}/MLmodel", content=b"logged").status_code == 200
     version = registry.version(source=form.format(id=model_id), run_id=run_of(tracking), model_id=model_id)
+    if "artifacts" in form:
+        assert version["source"] == f"mlflow-artifacts:/projects/{tracking.project}/models/{model_id}"
     assert (version["model_id"], version["run_id"]) == (model_id, run_of(tracking))
     assert content(registry, version) == b"logged"
 
@@ -230,8 +233,12 @@ def test_a_version_of_another_project_lends_its_files(tracking: Mlflow, registry
     chosen = own_run["model_version"] if "{run}" in form else staged
     source = form.format(id=chosen["version"], a=tracking.project, run=chosen["run_id"])
     version = registry.version(source=source, run_id=chosen["run_id"])
-    assert version["run_id"] == chosen["run_id"]
+    whole = f"mlflow-artifacts:/projects/{tracking.project}/{chosen['version']}"
+    assert (version["run_id"], version["source"]) == (chosen["run_id"], source if "{run}" in form else whole)
     assert content(registry, version) == b"A's"
+    place = version["source"].removeprefix("mlflow-artifacts:/")
+    if "{run}" not in form:
+        assert registry.artifact("GET", f"{place}/MLmodel").content == b"A's"
 
 
 def test_only_its_id_names_a_version_of_another_project(tracking: Mlflow, registry: Mlflow) -> None:

@@ -19,7 +19,7 @@ from modelyard.services.owners import Owner, find_owner, of_candidate, of_logged
 from modelyard.services.semver import SemanticVersion
 from modelyard.services.stages import Stage
 from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, is_elsewhere, parse_source
-from modelyard.wire.paths import CANDIDATE, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
+from modelyard.wire.paths import CANDIDATE, LOGGED_MODELS_ROOT, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +115,31 @@ class _Finder:
         return of_logged_model(self.registry, model)
 
     def version(self, uri: ModelUri, asked: Asked) -> Source:
-        """The version of a `models:/` URI. What may name another one tomorrow is kept as the version that it names."""
+        """The version of a `models:/` URI. What may name another one tomorrow, or does so in another project, is kept
+        as what names that version alone.
+        """
         model = self.registry.models.by_name(self.project_id, uri.name)
         version = (model and self._version_of(model, uri)) or self._version_elsewhere(uri)
         if version is None:
             raise DoesNotExist(f"Model version (name={uri.name}, version={uri.version or uri.alias}) not found")
-        steady = uri.version in {str(version.id), version.version}
-        text = asked.source if steady else f"models:/{uri.name}/{version.id}"
+        text = asked.source
+        if version.project_id != self.project_id:
+            text = artifact_uri(version.project_id, version.id)
+        elif uri.version not in {str(version.id), version.version}:
+            text = f"models:/{uri.name}/{version.id}"
         return Source(text, of_version(self.registry, version))
 
     def place(self, place: Place, asked: Asked) -> Source:
-        """The owner of the files at an artifact URI."""
+        """The owner of the files at an artifact URI. One that clients cannot read, or that means other files below the
+        tracking URI of this project, is kept as one that tells the project.
+        """
         home = self._home(place, asked)
         try:
             owner = find_owner(self.registry, home, place.owner)
         except DoesNotExist as error:
             raise (_foreign(asked, "run_id") if asked.run_id else error) from error
-        return Source(asked.source if place.readable else _readable(home, place), owner, place.directory)
+        kept = place.readable and (place.project is not None or home == self.project_id)
+        return Source(asked.source if kept else _with_project(home, place), owner, place.directory)
 
     def _home(self, place: Place, asked: Asked) -> int:
         """The id of the project where a place lies: the one that it names, that of what has its id in all projects, or
@@ -204,9 +212,12 @@ def _require_lineage(source: Source, asked: Asked, finder: _Finder, *, by_run: b
         raise _foreign(asked, "model_id")
 
 
-def _readable(project_id: int, place: Place) -> str:
-    """The URI by which MLflow's clients can read what lies at the place of a version or a candidate."""
-    owner = f"{CANDIDATE}{place.owner.key}" if place.owner.kind is OwnerKind.CANDIDATE else place.owner.key
+_ROOTS = {OwnerKind.CANDIDATE: CANDIDATE, OwnerKind.LOGGED_MODEL: f"{LOGGED_MODELS_ROOT}/", OwnerKind.VERSION: ""}
+
+
+def _with_project(project_id: int, place: Place) -> str:
+    """The URI by which MLflow's clients can read what lies at a place, below any project's tracking URI."""
+    owner = f"{_ROOTS[place.owner.kind]}{place.owner.key}"
     return artifact_uri(project_id, owner) + (f"/{quote(place.directory)}" if place.directory else "")
 
 

@@ -125,7 +125,7 @@ def split_project(path: str) -> tuple[int | None, str]:
 
 
 def artifact_uri(project_id: int, owner: int | str) -> str:
-    """The URI by which MLflow's clients name the files of a version (its id) or a candidate (`candidate:<iid>`).
+    """The URI by which MLflow's clients name the files of a version (its id), `candidate:<iid>` or `models/m-…`.
 
     To download what lies there, they take its last segment off and put what is left below the tracking URI, but only
     if something is left. With the project in it, it names the same files below any project's tracking URI: the
