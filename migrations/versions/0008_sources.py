@@ -19,6 +19,7 @@ depends_on = None
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TEXT = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 FOLLOWED = ("followed_candidate_id", "followed_model_id")
+TEXTS = ("followed_directory", "location")
 WITH_PROJECT = """
     UPDATE model_versions
     SET source = 'mlflow-artifacts:/projects/' || project_id || '/' || substr(source, length('mlflow-artifacts:/') + 1)
@@ -33,19 +34,20 @@ WITHOUT = """
 
 def upgrade() -> None:
     """Apply the revision."""
+    for column in TEXTS:
+        op.add_column("model_versions", sa.Column(column, TEXT, nullable=False, server_default=""))
     for column in FOLLOWED:
         op.add_column("model_versions", sa.Column(column, INT64))
-        op.create_index(op.f(f"ix_model_versions_{column}"), "model_versions", [column])
-    op.add_column("model_versions", sa.Column("followed_directory", TEXT, nullable=False, server_default=""))
-    op.add_column("model_versions", sa.Column("location", TEXT, nullable=False, server_default=""))
+        index = [column, "followed_directory"]
+        op.create_index(op.f(f"ix_model_versions_{'_'.join(index)}"), "model_versions", index)
     op.execute(WITH_PROJECT)
 
 
 def downgrade() -> None:
     """Take the revision back; versions keep the files that they have, and follow nothing."""
     op.execute(WITHOUT)
-    for column in ("location", "followed_directory"):
-        op.drop_column("model_versions", column)
     for column in reversed(FOLLOWED):
-        op.drop_index(op.f(f"ix_model_versions_{column}"), "model_versions")
+        op.drop_index(op.f(f"ix_model_versions_{column}_followed_directory"), "model_versions")
+        op.drop_column("model_versions", column)
+    for column in reversed(TEXTS):
         op.drop_column("model_versions", column)

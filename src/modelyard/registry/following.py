@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.registry.base import Repository
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package
@@ -35,10 +37,14 @@ class Follower:
 class FollowingRepository(Repository):
     """Versions by what they follow."""
 
-    def followers(self, followed: Followed, *, hold: bool = False) -> list[Follower]:
-        """The versions that follow somebody's files; `hold`: none of them stops before the end of the transaction."""
+    def followers(self, followed: Followed, directories: Sequence[str], *, hold: bool = False) -> list[Follower]:
+        """The versions that follow any of the directories of somebody's files.
+
+        `hold`: none of them stops before the end of the transaction.
+        """
         statement = _followers(followed.candidate_id is None, hold)
-        return [Follower(*row) for row in self.tuples(statement, {"id": _key(followed)})]
+        values = {"id": _key(followed), "directories": directories}
+        return [Follower(*row) for row in self.tuples(statement, values)]
 
     def home_of(self, followed: Followed) -> int | None:
         """The id of the project of who is followed; None where that is nobody, or is gone."""
@@ -46,9 +52,10 @@ class FollowingRepository(Repository):
         return self.session.scalar(select(owner.project_id).where(owner.id == _key(followed)))
 
     def count(self, followed: Followed) -> int:
-        """How many versions follow somebody's files."""
-        counting = select(func.count()).select_from(_followers(followed.candidate_id is None, False).subquery())
-        return self.session.scalar(counting, {"id": _key(followed)}) or 0
+        """How many versions follow the same directory."""
+        same = _followed_by(followed.candidate_id is None) == _key(followed)
+        mine = select(func.count(ModelVersion.id)).where(same, ModelVersion.followed_directory == followed.directory)
+        return self.session.scalar(mine) or 0
 
     def stop(self, version_id: int) -> None:
         """Let a version follow nothing any more."""
@@ -57,6 +64,10 @@ class FollowingRepository(Repository):
 
 def _key(followed: Followed) -> int | None:
     return followed.logged_model_id if followed.candidate_id is None else followed.candidate_id
+
+
+def _followed_by(of_logged_model: bool) -> InstrumentedAttribute[int | None]:
+    return ModelVersion.followed_model_id if of_logged_model else ModelVersion.followed_candidate_id
 
 
 _STOP = (
@@ -70,7 +81,8 @@ _STOP = (
 @cache
 def _followers(of_logged_model: bool, hold: bool) -> Select[*tuple[Any, ...]]:
     """Built once: building a statement takes several times as long as running it."""
-    followed = ModelVersion.followed_model_id if of_logged_model else ModelVersion.followed_candidate_id
+    followed = _followed_by(of_logged_model) == bindparam("id")
+    at = ModelVersion.followed_directory.in_(bindparam("directories", expanding=True))
     columns = (
         ModelVersion.id,
         ModelVersion.followed_directory,
@@ -79,5 +91,5 @@ def _followers(of_logged_model: bool, hold: bool) -> Select[*tuple[Any, ...]]:
         ModelVersion.user_id,
     )
     of_versions = select(*columns).join(Package, Package.model_version_id == ModelVersion.id)
-    statement = of_versions.where(followed == bindparam("id")).order_by(ModelVersion.id)
+    statement = of_versions.where(followed, at).order_by(ModelVersion.id)
     return statement.with_for_update(read=True, of=ModelVersion) if hold else statement

@@ -17,7 +17,7 @@ from modelyard.registry.repository import Registry
 from modelyard.services.owners import Owner
 from modelyard.wire.paths import OwnerKind, OwnerRef
 
-MAX_FOLLOWERS = 1000  # of one candidate or logged model: each upload there writes a row for each of them
+MAX_FOLLOWERS = 200  # of one directory: each upload there writes a row for each of them
 TOO_MANY = f"{MAX_FOLLOWERS} versions follow the source already: what is logged there later does not reach this one"
 
 
@@ -59,15 +59,15 @@ def hold(registry: Registry, location: Location, owner: OwnerRef, name: str) -> 
     passes anything on to the version; what is there must be looked at again.
     """
     stop(registry, _version_at(registry, location, owner))
-    found = registry.following.followers(_followed_at(registry, location, owner), hold=True)
+    found = registry.following.followers(_followed_at(registry, location, owner), _directories(name), hold=True)
     return _copies([follower for follower in found if _may_follow(registry, location, follower)], name)
 
 
 def copies_beside(registry: Registry, location: Location, owner: OwnerRef, name: str) -> int:
     """How many copies an upload would make within its own project."""
-    followers = registry.following.followers(_followed_at(registry, location, owner))
+    followers = registry.following.followers(_followed_at(registry, location, owner), _directories(name))
     own = location.project.id if location.project is not None else None
-    return len(_copies([each for each in followers if each.project_id == own], name))
+    return sum(follower.project_id == own for follower in followers)
 
 
 def pass_on(registry: Registry, copies: Sequence[Copy], file: StoredFile, caller: Identity) -> None:
@@ -108,10 +108,12 @@ def _may_follow(registry: Registry, location: Location, follower: Follower) -> b
     return False
 
 
+def _directories(name: str) -> list[str]:
+    """All directories that a file is in, the top first."""
+    segments = name.split("/")
+    return ["/".join(segments[:depth]) for depth in range(len(segments))]
+
+
 def _copies(followers: Sequence[Follower], name: str) -> list[Copy]:
-    found = []
-    for follower in followers:
-        prefix = f"{follower.directory}/" if follower.directory else ""
-        if name.startswith(prefix):
-            found.append(Copy(follower.package_id, name[len(prefix) :]))
-    return found
+    skipped = ((follower, len(follower.directory) + bool(follower.directory)) for follower in followers)
+    return [Copy(follower.package_id, name[length:]) for follower, length in skipped]

@@ -6,7 +6,7 @@ Anything else (another store's URI, a path, a word, nothing) is kept as text and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from modelyard.access.identity import Identity
@@ -18,7 +18,7 @@ from modelyard.services.model_names import LATEST
 from modelyard.services.owners import Owner, find_owner, of_candidate, of_logged_model, of_version
 from modelyard.services.semver import SemanticVersion
 from modelyard.services.stages import Stage
-from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, is_elsewhere, parse_source
+from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, SourceUri, is_elsewhere, parse_source
 from modelyard.wire.paths import CANDIDATE, LOGGED_MODELS_ROOT, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
 
 
@@ -57,17 +57,9 @@ def resolve(registry: Registry, caller: Identity, project_id: int, asked: Asked,
     if named is None:
         location = asked.source if is_elsewhere(asked.source) else ""
         return Source(asked.source, finder.logged_model(asked.model_id) if asked.model_id else None, location=location)
-    match named:
-        case RunUri():
-            source = Source(asked.source, finder.run(named.run_id), named.directory)
-        case ModelUri():
-            source = finder.version(named, asked)
-        case LoggedModelUri():
-            source = Source(asked.source, finder.logged_model(str(named.owner.key)), named.directory)
-        case Place():
-            source = finder.place(named, asked)
-    _require_lineage(source, asked, finder, by_run=not isinstance(named, LoggedModelUri))
-    return replace(source, location=_inherited(registry, source))
+    text, owner = finder.find(named, asked)
+    _require_lineage(owner, asked, finder, by_run=not isinstance(named, LoggedModelUri))
+    return Source(text, owner, named.directory, _inherited(registry, owner, named.directory))
 
 
 def location_of(registry: Registry, version: ModelVersion) -> str:
@@ -80,14 +72,11 @@ def location_of(registry: Registry, version: ModelVersion) -> str:
     return version.location or (version.source if is_elsewhere(version.source) else "")
 
 
-def _inherited(registry: Registry, source: Source) -> str:
-    """Where the files of a source lie that is a version whose own are not on this server."""
-    owner = source.owner
-    if owner is None or owner.version_id is None:
-        return ""
-    version = registry.versions.by_id(owner.project_id, owner.version_id)
+def _inherited(registry: Registry, owner: Owner, directory: str) -> str:
+    """Where the files in a directory lie of a version whose files are not on this server."""
+    version = registry.versions.by_id(owner.project_id, owner.version_id) if owner.version_id is not None else None
     location = location_of(registry, version) if version is not None else ""
-    return f"{location.rstrip('/')}/{source.directory}" if location and source.directory else location
+    return f"{location.rstrip('/')}/{directory}" if location and directory else location
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +86,16 @@ class _Finder:
     registry: Registry
     caller: Identity
     project_id: int
+
+    def find(self, named: SourceUri, asked: Asked) -> tuple[str, Owner]:
+        """The URI as it is to be kept, and whose files it means."""
+        if isinstance(named, RunUri):
+            return asked.source, self.run(named.run_id)
+        if isinstance(named, ModelUri):
+            return self.version(named, asked)
+        if isinstance(named, LoggedModelUri):
+            return asked.source, self.logged_model(str(named.owner.key))
+        return self.place(named, asked)
 
     def run(self, run_id: str) -> Owner:
         """The run of that id."""
@@ -114,7 +113,7 @@ class _Finder:
             raise DoesNotExist(f"Logged model with id '{model_id}' not found")
         return of_logged_model(self.registry, model)
 
-    def version(self, uri: ModelUri, asked: Asked) -> Source:
+    def version(self, uri: ModelUri, asked: Asked) -> tuple[str, Owner]:
         """The version of a `models:/` URI. What may name another one tomorrow, or does so in another project, is kept
         as what names that version alone.
         """
@@ -127,9 +126,9 @@ class _Finder:
             text = artifact_uri(version.project_id, version.id)
         elif uri.version not in {str(version.id), version.version}:
             text = f"models:/{uri.name}/{version.id}"
-        return Source(text, of_version(self.registry, version))
+        return text, of_version(self.registry, version)
 
-    def place(self, place: Place, asked: Asked) -> Source:
+    def place(self, place: Place, asked: Asked) -> tuple[str, Owner]:
         """The owner of the files at an artifact URI. One that clients cannot read, or that means other files below the
         tracking URI of this project, is kept as one that tells the project.
         """
@@ -139,7 +138,7 @@ class _Finder:
         except DoesNotExist as error:
             raise (_foreign(asked, "run_id") if asked.run_id else error) from error
         kept = place.readable and (place.project is not None or home == self.project_id)
-        return Source(asked.source if kept else _with_project(home, place), owner, place.directory)
+        return asked.source if kept else _with_project(home, place), owner
 
     def _home(self, place: Place, asked: Asked) -> int:
         """The id of the project where a place lies: the one that it names, that of what has its id in all projects, or
@@ -201,11 +200,8 @@ class _Finder:
             return None
 
 
-def _require_lineage(source: Source, asked: Asked, finder: _Finder, *, by_run: bool) -> None:
-    """Hold a source against the run and the logged model that it is said to belong to, as MLflow does."""
-    owner = source.owner
-    if owner is None:
-        return
+def _require_lineage(owner: Owner, asked: Asked, finder: _Finder, *, by_run: bool) -> None:
+    """Hold the owner against the run and the logged model that the source is said to belong to, as MLflow does."""
     if by_run and asked.run_id and asked.run_id not in owner.run_ids:
         raise _foreign(asked, "run_id")
     if asked.model_id and owner.logged_model_id != finder.logged_model(asked.model_id).logged_model_id:

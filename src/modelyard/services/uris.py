@@ -53,6 +53,7 @@ class ModelUri:
     name: str
     version: str = ""
     alias: str = ""
+    directory: str = ""  # MLflow has no URIs of directories in a version
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,9 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class LoggedModelUri(Place):
     """`models:/m-…/<directory>`."""
+
+
+SourceUri = RunUri | ModelUri | Place
 
 
 class Here:
@@ -91,7 +95,7 @@ class Here:
         return None
 
 
-def parse_source(text: str, here: Here) -> RunUri | ModelUri | Place | None:
+def parse_source(text: str, here: Here) -> SourceUri | None:
     """What a version's source names on this server; None for what lies elsewhere, and for what is no URI.
 
     Raises InvalidValue for a path that no file can have, and where another registry is named, as MLflow does.

@@ -32,6 +32,15 @@ def loads(uri: str) -> None:
         assert (load(each).predict(FEATURES) == trained().predict(FEATURES)).all(), each
 
 
+def fails(uri: str) -> None:
+    """What lies at a URI cannot be downloaded, and the client says so."""
+    try:
+        mlflow.artifacts.download_artifacts(uri)
+    except Exception:
+        return
+    raise AssertionError(f"the download of {uri} succeeds")
+
+
 def logged_run(*, at: str | None) -> Any:
     """A run that has a model among its artifacts, in a directory or at the top."""
     mlflow.set_experiment("e")
@@ -133,6 +142,25 @@ def flow_a_version_follows_its_source(yard: Yard) -> None:
         mlflow.sklearn.save_model(trained(), f"{folder}/m", pip_requirements=["scikit-learn"])
         mlflow.log_artifacts(f"{folder}/m", "model")
     loads(f"models:/m/{empty.version}")
+
+
+def flow_a_version_made_elsewhere_leads_there(yard: Yard) -> None:
+    client = MlflowClient()
+    client.create_registered_model("m")
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow.sklearn.save_model(trained(), f"{folder}/m", pip_requirements=["scikit-learn"])
+        first = client.create_model_version("m", f"file://{folder}/m")
+        copy = client.copy_model_version(f"models:/m/{first.version}", "copied")
+        assert client.get_model_version_download_uri("copied", copy.version) == f"file://{folder}/m"
+        loads(f"models:/m/{first.version}")
+        loads(f"models:/copied/{copy.version}")
+    uris = (f"models:/m/{first.version}", f"models:/copied/{copy.version}")
+    for uri in uris:
+        fails(uri)
+    yard.put(first.version, "own", b"content")
+    for uri in uris:
+        found = Path(mlflow.artifacts.download_artifacts(uri))
+        assert [path.name for path in found.iterdir()] == ["own"], uri
 
 
 def flow_the_registry_may_be_another_project_than_tracking(yard: Yard) -> None:

@@ -41,6 +41,8 @@ class ModelVersion(Base):
     __table_args__ = (
         UniqueConstraint("model_id", "version"),
         Index(None, "model_id", "major", "minor", "patch"),
+        Index(None, "followed_candidate_id", "followed_directory"),
+        Index(None, "followed_model_id", "followed_directory"),
         NEVER_REUSE_IDS,
     )
 
@@ -61,8 +63,8 @@ class ModelVersion(Base):
         ForeignKey("logged_models.id", ondelete="SET NULL", use_alter=True), index=True
     )
     # The candidate or logged model that the version follows; no foreign keys, as candidates refer to versions.
-    followed_candidate_id: Mapped[int | None] = mapped_column(index=True)
-    followed_model_id: Mapped[int | None] = mapped_column(index=True)
+    followed_candidate_id: Mapped[int | None]
+    followed_model_id: Mapped[int | None]
     followed_directory: Mapped[str] = mapped_column(default="")
     location: Mapped[str] = mapped_column(default="")  # of files that are not on this server, unless `source` tells
     user_id: Mapped[int | None] = author()
