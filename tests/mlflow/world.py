@@ -68,7 +68,8 @@ def _anonymous(answer: httpx.Response) -> str:
     text = re.sub(r"m-[0-9a-f]{32}", "<logged>", text)
     text = re.sub(r'"[a-z]+-[a-z]+-[0-9]{1,3}"', '"<name>"', text)
     text = re.sub(r'("(creation_|last_updated?_)(time|timestamp)(_ms)?":)[0-9]+', r"\1<moment>", text)
-    return re.sub(r'(\\?"version\\?": ?"?|mlflow-artifacts:/)[0-9]+', r"\1<version>", text)
+    text = re.sub(r"mlflow-artifacts:/projects/[0-9]+/", "mlflow-artifacts:/projects/<project>/", text)
+    return re.sub(r'(\\?"version\\?": ?"?|mlflow-artifacts:/projects/<project>/)[0-9]+', r"\1<version>", text)
 
 
 def filled(mlflow: Mlflow) -> World:
