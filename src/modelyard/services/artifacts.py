@@ -33,8 +33,8 @@ def list_run_directory(
     package = of_candidate(registry, candidate).package
     found = registry.packages.children(package.id, directory, after, MAX_CHILDREN + 1) if package else []
     last = found[MAX_CHILDREN - 1] if len(found) > MAX_CHILDREN else None
-    following = Cursor(after=last.place) if last else None
-    return candidate, found[:MAX_CHILDREN], encode_token(following, "artifacts", run_id, directory)
+    rest = Cursor(after=last.place) if last else None
+    return candidate, found[:MAX_CHILDREN], encode_token(rest, "artifacts", run_id, directory)
 
 
 def delete_tree(registry: Registry, _caller: Identity, project_id: int, owner: OwnerRef, path: str) -> None:
