@@ -47,6 +47,8 @@ def _filled(value: Any, number: int) -> Any:
     """Options of a request, with the client's number wherever a text has `{client}`."""
     if isinstance(value, dict):
         return {key: _filled(each, number) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, number) for each in value]
     return value.replace("{client}", str(number)) if isinstance(value, str) else value
 
 
@@ -161,11 +163,10 @@ def test_uploads_of_one_name_are_all_kept_and_only_one_is_the_first(
 
 def test_all_that_is_logged_to_one_run_is_kept(race: Race, client: httpx.Client, project: str) -> None:
     run = make_run(client, project)["run_id"]
-    metrics = [{"key": key, "value": 1, "timestamp": 1, "step": 1} for key in "abc"]
-    batch = {"run_id": run, "metrics": metrics, "tags": [{"key": "t{client}", "value": "v"}]}
-    assert statuses(race.run("POST", [mlflow(project, "runs/log-batch")] * ROUNDS, json=batch)) == {
-        200: CLIENTS * ROUNDS
-    }
+    for step in range(ROUNDS):
+        metrics = [{"key": key, "value": 1, "timestamp": "{client}", "step": step} for key in "abc"]
+        batch = {"run_id": run, "metrics": metrics, "tags": [{"key": "t{client}", "value": "v"}]}
+        assert statuses(race.run("POST", [mlflow(project, "runs/log-batch")], json=batch)) == {200: CLIENTS}
     history = client.get(mlflow(project, "metrics/get-history"), params={"run_id": run, "metric_key": "a"}).json()
     assert len(history["metrics"]) == CLIENTS * ROUNDS
     param = {"run_id": run, "key": "p", "value": "of {client}"}

@@ -28,11 +28,14 @@ _ids = itertools.count(1)
 NOT_TOLD = {
     f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name:path}}/authorize",
     f"{API}/projects/{{project}}/ml/mlflow/api/2.0/mlflow-artifacts/mpu/{{operation}}/{{path:path}}",
+    f"{API}/projects/{{project}}/ml/mlflow/ajax-api/2.0/mlflow/experiments/search-datasets",
 }
 NOT_TOLD_BELOW = (
     "experiments/",
     "runs/",
     "registered-models/get-latest-versions",
+    "registered-models/search",
+    "model-versions/search",
     "logged-models/search",
     "logged-models/{model_id}/",
 )
