@@ -196,6 +196,7 @@ def test_workers_that_cannot_start_leave_those_that_serve(tmp_path: Path) -> Non
     with serving(tmp_path, "--workers", "2") as server:
         health = f"http://127.0.0.1:{server.port}/-/health"
         before = server.workers(2)
+        eventually(lambda: server.log().count("Application startup complete") == 2, SECONDS)  # with the old settings
         (tmp_path / ".env").write_text("MODELYARD_GC_GRACE=soon\n")
         server.process.send_signal(signal.SIGHUP)
         eventually(lambda: "replacing workers given up" in server.log(), SECONDS)
