@@ -102,6 +102,62 @@ def test_a_directory_that_leaves_its_place_is_refused_in_a_query_too(api: Mlflow
     assert api.client.get(url, params={"path": f"candidate:1/{name}"}).status_code == 400
 
 
+DECODED = {  # what MLflow's clients make of a name that is listed
+    "dogs%step%0%timestamp%1795932854708%a1b2.png": "dogs%step%0%timestamp%1795932854708\ufffdb2.png",
+    "dogs%step%41b2.png": "dogs%stepAb2.png",
+    "im%25.png": "im%.png",
+    "im%2525%c3%bc.png": "im%ü.png",
+    "100%/share%20of%20100%25.csv": "100%/share of 100%.csv",
+    "d%20%3F ü/a/f%0A%": "d ? ü/a/f%0a%",
+    "long" * 60 + "%2Bx": "long" * 60 + "+x",
+}
+
+
+@pytest.mark.parametrize("name", DECODED)
+def test_what_mlflows_clients_list_they_download_by_the_name_that_they_make_of_it(api: Mlflow, name: str) -> None:
+    shown = DECODED[name]
+    for each in (name, f"{name}x", f"{name}%41", f"x{name}"):
+        assert api.artifact("PUT", f"candidate:1/{quote(each)}", content=each.encode()).status_code == 200
+    for method in ("GET", "HEAD"):
+        got = api.artifact(method, f"candidate:1/{quote(shown)}")
+        assert (got.status_code, got.headers["content-length"]) == (200, str(len(name.encode())))
+    assert api.artifact("GET", f"candidate:1/{quote(shown)}").text == name
+    folder, _, _last = shown.rpartition("/")
+    assert name.rpartition("/")[2] in [child["path"] for child in api.listing(f"candidate:1/{folder}")]
+    assert api.artifact("GET", f"candidate:1/{quote(f'{shown}y')}").status_code == 404
+    assert api.client.get(api.file("candidate:1", quote(shown))).status_code == 404  # GitLab's clients ask by the name
+    assert api.artifact("DELETE", f"candidate:1/{quote(shown)}").status_code == 200
+    assert api.artifact("GET", f"candidate:1/{quote(name)}").text == name  # which nobody has named
+
+
+def test_a_name_that_a_file_has_goes_before_one_that_clients_make_of_another(api: Mlflow) -> None:
+    for name in ("d%20e/a%20b", "d e/a%20b"):
+        assert api.artifact("PUT", f"candidate:1/{quote(name)}", content=name.encode()).status_code == 200
+    assert api.artifact("GET", "candidate:1/d%20e/a%20b").text == "d e/a%20b"
+    assert api.artifact("PUT", "candidate:1/d%20e/a%20b", content=b"own").status_code == 200
+    assert api.artifact("GET", "candidate:1/d%20e/a%20b").text == "own"
+
+
+def test_a_directory_is_listed_by_the_name_that_mlflows_clients_make_of_it(api: Mlflow) -> None:
+    run, logged = api.run(), api.logged_model()["info"]["model_id"]
+    for owner in ("candidate:2", f"models/{logged}"):
+        assert api.artifact("PUT", f"{owner}/{quote('100%25 of/a%20b/f')}", content=b"x").status_code == 200
+        assert [child["path"] for child in api.listing(f"{owner}/100% of/a b")] == ["f"]
+        assert api.listing(f"{owner}/100% of/a") == []
+    listed = api.ok("GET", "artifacts/list", run_id=run, path="100% of")["files"]
+    assert [file["path"] for file in listed] == ["100% of/a%20b"]
+    by_model = api.ok("GET", f"logged-models/{logged}/artifacts/directories", artifact_directory_path="100% of/a b")
+    assert [file["path"] for file in by_model["files"]] == ["f"]
+
+
+@pytest.mark.parametrize("path", ["nothing%41", "x" * 200, "models/x%20y"])
+def test_what_nobody_sees_is_not_found_by_any_name(api: Mlflow, make_user: Callable[..., Account], path: str) -> None:
+    assert api.artifact("PUT", f"candidate:1/{quote(f'{path}%41')}", content=b"x").status_code == 200
+    stranger = Mlflow(make_user().client, api.project)
+    assert stranger.artifact("GET", f"candidate:1/{quote(f'{path}A')}").status_code == 404
+    assert api.artifact("GET", f"candidate:9/{quote(f'{path}A')}").status_code == 404
+
+
 PARAMETERS: dict[str, Any] = {  # of any endpoint
     **dict.fromkeys(("name", "new_name", "alias", "key", "value", "path", "run_id", "run_uuid", "version"), "1"),
     **{"user_id": 1, "access_level": 10, "scopes": ["api"], "experiment_id": "0", "experiment_ids": ["0"]},

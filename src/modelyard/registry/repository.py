@@ -21,6 +21,7 @@ from modelyard.registry.packages import PackageRepository
 from modelyard.registry.projects import ProjectRepository
 from modelyard.registry.run_data import RunDataRepository
 from modelyard.registry.runs import RunRepository
+from modelyard.registry.shown_names import ShownNameRepository
 from modelyard.registry.storage import StorageRepository
 from modelyard.registry.tokens import TokenRepository
 from modelyard.registry.upkeep import UpkeepRepository
@@ -114,6 +115,11 @@ class Registry:
     def packages(self) -> PackageRepository:
         """Packages and their files."""
         return PackageRepository(self.session)
+
+    @cached_property
+    def shown_names(self) -> ShownNameRepository:
+        """Files by the names that MLflow's clients make of theirs."""
+        return ShownNameRepository(self.session)
 
     @cached_property
     def storage(self) -> StorageRepository:

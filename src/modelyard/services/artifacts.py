@@ -18,7 +18,7 @@ MAX_CHILDREN = 10_000  # of a directory on one page; most clients never ask for 
 def list_directory(registry: Registry, project_id: int, owner: OwnerRef, directory: str) -> list[Child]:
     """What lies directly in a directory; nothing for a file, or for what is not there. Raises DoesNotExist."""
     package = find_owner(registry, project_id, owner).package
-    return registry.packages.children(package.id, directory) if package else []
+    return registry.packages.children(package.id, _kept(registry, package.id, directory)) if package else []
 
 
 def list_run_directory(
@@ -31,10 +31,19 @@ def list_run_directory(
     candidate = find_run(registry, project_id, run_id)
     after = decode_token(page_token, "artifacts", run_id, directory).after
     package = of_candidate(registry, candidate).package
-    found = registry.packages.children(package.id, directory, after, MAX_CHILDREN + 1) if package else []
+    found: list[Child] = []
+    if package is not None:
+        kept = _kept(registry, package.id, directory)
+        found = registry.packages.children(package.id, kept, after, MAX_CHILDREN + 1)
     last = found[MAX_CHILDREN - 1] if len(found) > MAX_CHILDREN else None
     rest = Cursor(after=last.place) if last else None
     return candidate, found[:MAX_CHILDREN], encode_token(rest, "artifacts", run_id, directory)
+
+
+def file_shown_as(registry: Registry, project_id: int, owner: OwnerRef, path: str) -> str | None:
+    """The name of the file that MLflow's clients show as `path`, where none has that name. Raises DoesNotExist."""
+    package = find_owner(registry, project_id, owner).package
+    return registry.shown_names.kept_as(package.id, path) if package else None
 
 
 def delete_tree(registry: Registry, _caller: Identity, project_id: int, owner: OwnerRef, path: str) -> None:
@@ -49,3 +58,10 @@ def delete_tree(registry: Registry, _caller: Identity, project_id: int, owner: O
     following.stop(registry, found.version_id)
     if registry.packages.delete_tree(package.id, path):
         registry.audit.note("package_files_destroyed", package, {"remove": "files", "path": path})
+
+
+def _kept(registry: Registry, package_id: int, directory: str) -> str:
+    """The directory of that name, or the one that MLflow's clients show by it."""
+    if not directory or registry.packages.has_files(package_id, directory):
+        return directory
+    return registry.shown_names.kept_as(package_id, directory) or directory

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from modelyard.errors import ParameterError
 
@@ -25,6 +25,7 @@ ProjectRef = int | str  # an id, or a path `namespace/name`
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _STEPS = frozenset({b".", b".."})
 _DIGITS = re.compile(r"-?[0-9]{1,19}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Control characters, and line and paragraph separators. Format characters stay, as emoji are joined by them …
 _UNPRINTABLE = frozenset({"Cc", "Zl", "Zp"})
 # … but for those that reorder the text around them, and so make one name look like another.
@@ -163,6 +164,15 @@ def parse_file_name(raw: str) -> str:
     if faults:
         raise ParameterError(", ".join(faults))
     return name
+
+
+def shown_by_mlflow(name: str) -> str:
+    """A file's name as MLflow's clients take it from a listing (`validate_path_is_safe`), and ask for it: they decode
+    it until there is nothing left to decode, bytes that are no UTF-8 become U+FFFD, and control characters are escaped.
+    """
+    while "%" in name and (decoded := unquote(name)) != name:
+        name = decoded
+    return _CONTROL.sub(lambda found: f"%{ord(found[0]):02x}", name)
 
 
 def stored_form(name: str) -> str:

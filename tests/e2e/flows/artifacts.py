@@ -59,6 +59,10 @@ def flow_names_with_percent_signs_go_up_and_come_back(yard: Yard) -> None:
     mlflow.set_tracking_uri(yard.tracking_uri_by_path)
     mlflow.set_experiment("e")
     image, names = [[0.5] * 8] * 8, ("100% sure.txt", "dogs%step%0%timestamp%1795932854708%g1b2.png", "50%")
+    decoded = {
+        "d%step%0%timestamp%1795932854708%a1b2": "d%step%0%timestamp%1795932854708\ufffdb2",
+        "im%25.50%": "im%.50%",
+    }
     with mlflow.start_run() as active, tempfile.TemporaryDirectory() as folder:
         mlflow.log_image(numpy.array(image), key="dogs", step=0)
         for name in names:
@@ -75,6 +79,15 @@ def flow_names_with_percent_signs_go_up_and_come_back(yard: Yard) -> None:
         assert Path(client.download_artifacts(run_id, f"dir/{name}")).read_text() == name
     local = Path(client.download_artifacts(run_id, ""))
     assert {path.name for path in (local / "dir").iterdir()} == set(names)
+    with mlflow.start_run() as active, tempfile.TemporaryDirectory() as folder:
+        for name in decoded:
+            (Path(folder) / name).write_text(name)
+        mlflow.log_artifacts(folder, "a dir%")
+    local = Path(client.download_artifacts(active.info.run_id, ""))
+    # Clients decode the names that are listed.
+    assert {path.name: path.read_text() for path in (local / "a dir%").iterdir()} == {
+        shown: name for name, shown in decoded.items()
+    }
 
 
 def flow_two_thousand_small_files(yard: Yard) -> None:

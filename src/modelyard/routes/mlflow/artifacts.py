@@ -7,6 +7,7 @@ behind `projects/<id>/` for another project than that of the tracking URI.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
 from modelyard.registry.packages import Child
-from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer
+from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer, project_call
 from modelyard.routes.mlflow.messages import Message
 from modelyard.routes.params import parameters, query_documented
 from modelyard.routes.transfers import files_of, serve, store
@@ -77,10 +78,20 @@ async def upload(request: Request, project: str, path: str) -> Response:
 @router.head("/artifacts/{path:path}", include_in_schema=False)
 @router.get("/artifacts/{path:path}", summary="Download a file", response_class=Response)
 async def download(request: Request, project: str, path: str) -> Response:
-    """As the file API does, ranges and conditions included; but never without a token."""
-    address = _address(project, path)
+    """As the file API does, ranges and conditions included; but never without a token.
+
+    A name that no file has is that of the one which MLflow's clients show by it: they decode what they list.
+    """
+    address, files = _address(project, path), files_of(request)
     try:
-        return await serve(request, address, files_of(request), signed_in=True)
+        try:
+            return await serve(request, address, files, signed_in=True)
+        except FileNotFound:
+            place = project_call(request, project).elsewhere(address.project)
+            name = await place.read(lambda reg, pid: artifacts.file_shown_as(reg, pid, address.owner, address.name))
+            if name is None:
+                raise
+            return await serve(request, replace(address, name=name), files, signed_in=True)
     except (NotFound, FileNotFound) as error:
         raise _missing(error, address) from error
 
