@@ -68,6 +68,39 @@ def test_a_copy_leads_there_too_whatever_becomes_of_the_first(api: Mlflow, sourc
         assert copy["status_message"] == f"The files are not on this server, but at {source}"
 
 
+def told(api: Mlflow, version: dict[str, Any]) -> list[str]:
+    """What is said of a version wherever it is shown."""
+    named = {"name": "m", "version": version["version"]}
+    api.ok("POST", "registered-models/alias", alias="a", **named)
+    shown = [
+        api.ok("GET", "model-versions/get", **named)["model_version"],
+        api.ok("PATCH", "model-versions/update", **named)["model_version"],
+        api.ok("GET", "registered-models/alias", name="m", alias="a")["model_version"],
+        api.ok("GET", "registered-models/get", name="m")["registered_model"]["latest_versions"][0],
+        *api.ok("GET", "registered-models/get-latest-versions", name="m")["model_versions"],
+        api.ok("GET", "registered-models/search")["registered_models"][0]["latest_versions"][0],
+        api.ok("GET", "model-versions/search", order_by="version_number DESC")["model_versions"][0],
+    ]
+    assert {each["version"] for each in shown} == {version["version"]}
+    return [each["status_message"] for each in shown]
+
+
+def test_it_is_said_for_as_long_as_it_is_so(api: Mlflow) -> None:
+    first = api.version(source="s3://bucket/model")
+    copy = api.version(source=f"models:/m/{first['version']}")
+    assert told(api, copy) == ["The files are not on this server, but at s3://bucket/model"] * 7
+    upload(api, copy)
+    assert told(api, copy) == [""] * 7
+
+
+def test_what_waits_for_files_here_is_not_said_to_have_them_elsewhere(api: Mlflow) -> None:
+    run = api.run()
+    place = f"mlflow-artifacts://{api.server.removeprefix('http://')}/projects/{api.project}/candidate:1/m"
+    version = api.version(source=place, run_id=run)
+    assert version["status_message"] == "There are no files at the source yet"
+    assert told(api, version) == [""] * 7
+
+
 def test_a_copy_in_another_project_leads_there_too(api: Mlflow, make_project: Callable[..., dict[str, Any]]) -> None:
     first = api.version(source="s3://bucket/model/")
     other = Mlflow(api.client, make_project()["id"])

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import aliased
 
 from modelyard.clock import Milliseconds, now
@@ -160,6 +174,12 @@ class PackageRepository(Repository):
     def has_files(self, package_id: int, path: str = "") -> bool:
         """Whether there is any file in a package: of that name, or in a directory of it (empty: the top)."""
         return self.session.scalar(select(PackageFile.id).where(_tree(package_id, path)).limit(1)) is not None
+
+    def filled(self, version_ids: Sequence[int]) -> set[int]:
+        """Those of the versions that have any file."""
+        any_file = exists().where(PackageFile.package_id == Package.id)
+        having = select(Package.model_version_id).where(Package.model_version_id.in_(version_ids), any_file)
+        return {version_id for version_id in self.session.scalars(having) if version_id is not None}
 
     def delete_file(self, file: PackageFile) -> None:
         """Remove a file; the one before it of the same name is served again."""

@@ -6,6 +6,7 @@ Anything else (another store's URI, a path, a word, nothing) is kept as text and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -70,6 +71,21 @@ def location_of(registry: Registry, version: ModelVersion) -> str:
     if package is not None and registry.packages.has_files(package.id):
         return ""
     return version.location or (version.source if is_elsewhere(version.source) else "")
+
+
+def locations_of(registry: Registry, versions: Sequence[ModelVersion]) -> dict[int, str]:
+    """Where the files of versions lie that are not on this server, as `location_of`, by the ids of those versions.
+
+    What follows files here, at a source that names this server by its address, waits for them.
+    """
+
+    def told(version: ModelVersion) -> str:
+        follows = version.followed_candidate_id is not None or version.followed_model_id is not None
+        return version.location or (version.source if not follows and is_elsewhere(version.source) else "")
+
+    places = {version.id: place for version in versions if (place := told(version))}
+    filled = registry.packages.filled(list(places)) if places else set()
+    return {version_id: place for version_id, place in places.items() if version_id not in filled}
 
 
 def _inherited(registry: Registry, owner: Owner, directory: str) -> str:

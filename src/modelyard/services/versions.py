@@ -202,6 +202,7 @@ def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[
     models = registry.models.by_ids(list({version.model_id for version in versions}))
     logged = registry.logged_models.by_ids([v.logged_model_id for v in versions if v.logged_model_id])
     tags, aliases = registry.versions.tags(ids), registry.versions.aliases(ids)
+    elsewhere = sources.locations_of(registry, versions)
 
     def view(version: ModelVersion) -> VersionView:
         model = logged.get(version.logged_model_id or 0)
@@ -211,6 +212,7 @@ def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[
             model.eid if model else None,
             tags.get(version.id, {}),
             aliases.get(version.id, []),
+            _elsewhere(elsewhere.get(version.id, "")),
         )
 
     return [view(version) for version in versions]
@@ -324,5 +326,9 @@ def _shortfall(source: sources.Source, followed: Followed, *, filled: bool) -> s
     if filled:
         return "" if followed != Followed() else following.TOO_MANY
     if source.location:
-        return f"The files are not on this server, but at {source.location}"
+        return _elsewhere(source.location)
     return "There are no files at the source yet" if source.owner is not None else ""
+
+
+def _elsewhere(location: str) -> str:
+    return f"The files are not on this server, but at {location}" if location else ""
