@@ -34,8 +34,10 @@ from modelyard.routes import (
     users,
     version,
 )
+from modelyard.routes.bodies import Bodies
 from modelyard.routes.direct import DirectRoutes
 from modelyard.routes.head import HeadAsGet
+from modelyard.routes.known import Known
 from modelyard.routes.mlflow import (
     artifacts,
     bulk,
@@ -155,6 +157,8 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     )
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
     app.state.usage = UsageWriter(app.state.database)
+    app.state.bodies = Bodies()
+    app.state.known = Known()
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
     for module in ROUTERS:
         app.include_router(module.router)
@@ -179,5 +183,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
     yield {WATCH: watch}
     watching.cancel()
     await app.state.usage.stop()
+    app.state.bodies.close()
     app.state.files.close()
     app.state.database.close()

@@ -3,8 +3,8 @@
 ApiError
 ├── MessageError            {"message": "404 Not Found"}         GitLab's own errors
 │   ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
-│   ├── NotAllowed 405, Conflict 409, PreconditionFailed 412, BodyTooLarge 413, UnsupportedMediaType 415
-│   ├── RangeNotSatisfiable 416, TooManyRequests 429
+│   ├── NotAllowed 405, RequestTimeout 408, Conflict 409, PreconditionFailed 412, BodyTooLarge 413
+│   ├── UnsupportedMediaType 415, RangeNotSatisfiable 416, TooManyRequests 429
 │   └── InternalError 500, Unavailable 503, InsufficientStorage 507
 ├── InvalidFields 400       {"message": {"path": ["has already been taken"]}}   a record that fails its rules
 ├── ParameterError 400      {"error": "file_name is invalid"}    parameters, routing
@@ -136,6 +136,16 @@ class BodyTooLarge(MessageError):
 
     status = 413
     default = "413 Request Entity Too Large"
+
+
+class RequestTimeout(MessageError):
+    """408: a body that is held in memory did not come in time."""
+
+    status = 408
+    default = "408 Request Timeout"
+
+    def __init__(self) -> None:
+        super().__init__("The request body did not come", headers={"Connection": "close"})
 
 
 class UnsupportedMediaType(MessageError):

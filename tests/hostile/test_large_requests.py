@@ -24,7 +24,7 @@ def experiment(root: httpx.Client, mlflow: str) -> str:
     return str(root.post(f"{mlflow}/experiments/create", json={"name": "e"}).json()["experiment_id"])
 
 
-@pytest.mark.parametrize("depth", [100, 1000, 1024, 1025, 100_000])
+@pytest.mark.parametrize("depth", [100, 1000, 1024, 1025, 10_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b"[", b"]")], ids=["objects", "lists"])
 def test_json_may_be_deep(root: httpx.Client, depth: int, opening: bytes, closing: bytes) -> None:
     content = b'{"name":' + opening * (depth - 1) + b'"\\u0000"' + closing * (depth - 1) + b"}"
@@ -39,34 +39,46 @@ def test_json_may_be_deep(root: httpx.Client, depth: int, opening: bytes, closin
 @pytest.mark.parametrize(
     ("content", "headers", "sentence"),
     [
-        (b"a&" * 1_000_000, FORM, "The form is malformed"),
-        (b"a[]=b&" * 1_000_000, FORM, "The form is malformed"),
-        (b"name=" + b"%41" * 2_000_000, FORM, "The form is malformed"),
+        (b"a&" * 30_000, FORM, "The form is malformed"),
+        (b"a[]=b&" * 9_000, FORM, "The form is malformed"),
         (b"x", {"Content-Type": "multipart/form-data"}, "The form is malformed"),
         (
-            b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 50_000 + b"--b--\r\n",
+            b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 1_100 + b"--b--\r\n",
             {"Content-Type": "multipart/form-data; boundary=b"},
             "The form is malformed",
         ),
         (
-            b"{" + b'"a":1,' * 1_000_000 + b'"b":2}',
+            b"{" + b'"a":1,' * 9_000 + b'"b":2}',
             TEXT,
             "name, path are missing, at least one parameter must be provided",
         ),
         (b"\xff\xfe", TEXT, "The request body is not valid JSON"),
         (b'{"name": "\\ud800"}', TEXT, "The request body is not valid JSON"),
-        (b'{"name": ' + b"9" * 100_000 + b"}", TEXT, "The request body is not valid JSON"),
+        (b'{"name": ' + b"9" * 60_000 + b"}", TEXT, "The request body is not valid JSON"),
     ],
-    ids=["fields", "lists", "field", "no-boundary", "parts", "members", "utf-16", "surrogate", "number"],
+    ids=["fields", "lists", "no-boundary", "parts", "members", "utf-16", "surrogate", "number"],
 )
 def test_a_body_may_be_odd(root: httpx.Client, content: bytes, headers: dict[str, str], sentence: str) -> None:
     answer = root.post("/projects", content=content, headers=headers)
     assert (answer.status_code, answer.json()) == (400, {"error": sentence})
 
 
-def test_a_body_larger_than_any_is_413(root: httpx.Client) -> None:
-    answer = root.post("/projects", content=b" " * 9_000_000, headers=TEXT)
+@pytest.mark.parametrize("headers", [TEXT, FORM, {"Content-Type": "multipart/form-data; boundary=b"}])
+@pytest.mark.parametrize("length", ["known", "unknown"])
+def test_a_body_larger_than_any_is_413(root: httpx.Client, headers: dict[str, str], length: str) -> None:
+    body = b" " * (64 * 1024 + 1)
+    answer = root.post("/projects", content=body if length == "known" else iter([body]), headers=headers)
     assert (answer.status_code, answer.json()) == (413, {"message": "413 Request Entity Too Large"})
+
+
+def test_a_document_with_more_values_than_any_is_refused(root: httpx.Client, mlflow: str) -> None:
+    answer = root.post(f"{mlflow}/runs/log-batch", json={"run_id": "r", "metrics": [0] * 60_000})
+    assert (answer.status_code, answer.json()["error"]) == (400, "The request body has more than 50000 values")
+
+
+def test_one_sentence_is_said_of_a_list(root: httpx.Client, mlflow: str) -> None:
+    answer = root.post(f"{mlflow}/runs/log-batch", json={"run_id": "r", "metrics": [0] * 10_000, "tags": [0] * 10_000})
+    assert (answer.status_code, answer.json()["error"]) == (400, "metrics is invalid, tags is invalid")
 
 
 @pytest.mark.parametrize("key", ["%zz", "%ff", "%", "%c3%28"])

@@ -149,7 +149,7 @@ def test_listed_members_are_narrowed(
     for value in ("x", "1,x", "1.5"):
         refused = owner.client.get(f"{members}{below}", params={"user_ids": value})
         assert (refused.status_code, refused.json()) == (400, {"error": "user_ids is invalid"})
-    many = {"user_ids": list(range(100_000))}
+    many = {"user_ids": [1] * 20_000}
     assert owner.client.request("GET", f"{members}{below}", json=many).json() == {"error": "user_ids is invalid"}
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, field_validator
 from starlette.types import Message
 
 from modelyard.errors import ParameterError
-from modelyard.routes.params import read_body
+from modelyard.routes.bodies import SMALL_BODY_BYTES, Values, bodies_of, has_body
 from modelyard.routes.transfers import OFFER_HEADER
 
 _CLAIM_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})
@@ -30,10 +30,12 @@ class Claim(BaseModel):
         return value.lower() if value else value
 
 
-async def read_stated(request: Request) -> dict[str, Any]:
-    """What the body states. Raises ParameterError, BodyTooLarge and UnsupportedMediaType."""
+async def read_stated(request: Request) -> Values:
+    """What the body states. Raises what `Bodies.read` raises."""
+    if not has_body(request.headers):
+        return {}
     try:
-        return await read_body(request)
+        return await bodies_of(request).read(request, dict, SMALL_BODY_BYTES)
     except ParameterError as error:
         raise ParameterError(f"{error.body['error']}; {HINT}") from error
 
@@ -51,7 +53,7 @@ async def sent_file(request: Request, headers: Mapping[str, str]) -> tuple[Reque
     """
     if OFFER_HEADER in headers:
         return request, True  # which lies in the bucket
-    if "transfer-encoding" not in headers and not int(headers.get("content-length", 0)):
+    if not has_body(headers):
         return request, False
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from fastapi import FastAPI, Request
@@ -37,6 +37,7 @@ OUTAGES = (OperationalError, DatabaseInternalError, InterfaceError, PoolTimeout)
 DATABASE_ADVICE = "check that the database can be reached, its disk space and its locks"
 STORE_ADVICE = "check the disk and the folder's permissions"
 MLFLOW_PATH = "/ml/mlflow/"
+MAX_SENTENCE = 2_000  # characters
 # GitLab-shaped refusals on MLflow's routes carry an `error_code` as well, since its client looks for one.
 MLFLOW_CODES = {
     400: "INVALID_PARAMETER_VALUE",
@@ -65,7 +66,7 @@ async def respond(request: Request, error: Exception) -> Response:
 
 def answer(request: Request, error: ApiError) -> Response:
     """The response for a refusal."""
-    body, headers = dict(error.body), dict(error.headers)
+    body, headers = _bounded(error.body), dict(error.headers)
     if MLFLOW_PATH in request.scope["path"]:
         code = (
             "ENDPOINT_NOT_FOUND"
@@ -83,6 +84,14 @@ def answer(request: Request, error: ApiError) -> Response:
         # Ansible has, takes offence at Bearer there.
         response.raw_headers.insert(0, (b"www-authenticate", BASIC_CHALLENGE.encode()))
     return response
+
+
+def _bounded(body: Mapping[str, object]) -> dict[str, object]:
+    """A refusal that repeats no more of what was sent than somebody reads."""
+    return {
+        key: f"{value[:MAX_SENTENCE]}…" if isinstance(value, str) and len(value) > MAX_SENTENCE else value
+        for key, value in body.items()
+    }
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

@@ -25,7 +25,7 @@ OptionalDay = Annotated[date | None, BeforeValidator(empty_is_none)]
 
 
 MAX_IDS = 500  # as many as fit into a URL
-UserIds = Annotated[list[int], BeforeValidator(comma_separated), Field(max_length=MAX_IDS)]
+UserIds = Annotated[list[int], Field(max_length=MAX_IDS, fail_fast=True), BeforeValidator(comma_separated)]
 
 
 class MemberQuery(PageQuery):

@@ -12,9 +12,11 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from modelyard.access.tokens import read_credential
+from modelyard.routes.bodies import has_body, read_query
 from modelyard.routes.claims import Claim, read_stated, refuse_other_facts, sent_file
+from modelyard.routes.known import known_first
 from modelyard.routes.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, described
-from modelyard.routes.params import query_documented, read_query, validate
+from modelyard.routes.params import query_documented, validate
 from modelyard.routes.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.urls import own_url
 from modelyard.services.locating import Address
@@ -30,6 +32,7 @@ router = APIRouter(
 
 NO_HEADERS: Mapping[str, str] = {}
 AUTHORIZE_SUFFIX = "/authorize"
+MAX_REMEMBERED = 512  # characters of an address; anybody can make up 4 096 of 16 KiB
 PATH = "/{name:path}"
 
 
@@ -39,12 +42,15 @@ async def authorize(request: Request) -> Response:
     A file whose own name is `authorize` is taken where its type or its bytes show that it is one.
     """
     headers, address = combined(request.scope["headers"]), _address(request)
-    request, is_file = await sent_file(request, headers)
-    if is_file:
-        return await _upload(request, AUTHORIZE_SUFFIX)
-    refuse_encoded(headers)
-    stated = await read_stated(request)
-    claim = validate(Claim, read_query(request) | stated)
+    async with known_first(request) as visitor:
+        if has_body(headers):
+            await visitor.introduce()
+        request, is_file = await sent_file(request, headers)
+        if is_file:
+            return await _upload(request, AUTHORIZE_SUFFIX)
+        refuse_encoded(headers)
+        stated = await read_stated(request)
+        claim = validate(Claim, read_query(request) | stated)
     credential, files = read_credential(request.scope["headers"]), files_of(request)
     current = (await files.authorize(credential, address, claim.size)).current
     refuse_other_facts(stated)
@@ -95,13 +101,17 @@ async def download(request: Request) -> Response:
 
 def _address(request: Request, suffix: str = "") -> Address:
     path = request.scope["path_params"]
-    return _parsed(path["project"], path["model_version_id"], path["name"] + suffix)
+    project, owner, name = path["project"], path["model_version_id"], path["name"] + suffix
+    parse = _parsed if len(project) + len(owner) + len(name) <= MAX_REMEMBERED else _parse
+    return parse(project, owner, name)
 
 
-@lru_cache(maxsize=4096)
-def _parsed(project: str, model_version_id: str, name: str) -> Address:
+def _parse(project: str, model_version_id: str, name: str) -> Address:
     parsed_name = parse_file_name(name)
     return Address(parse_project(project), parse_owner(model_version_id), parsed_name)
+
+
+_parsed = lru_cache(maxsize=4096)(_parse)
 
 
 def _json(body: dict[str, object], status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Response:

@@ -96,7 +96,7 @@ def file_fields(file: PackageFile) -> dict[str, object]:
 
 @router.get("", summary="List packages", openapi_extra=query_documented(PackageQuery))
 async def list_packages(
-    request: Request, call: ApiCall, project: str, query: PackageQuery = parameters(PackageQuery)
+    request: Request, call: ApiCall, project: str, query: PackageQuery = parameters(PackageQuery, public=True)
 ) -> Response:
     """One package for each version and for each candidate that has files."""
     ref = parse_project(project)
@@ -130,7 +130,11 @@ async def delete_package(call: ApiCall, project: str, package_id: str) -> Respon
 
 @router.get("/{package_id}/package_files", summary="List a package's files", openapi_extra=query_documented(FileQuery))
 async def list_files(
-    request: Request, call: ApiCall, project: str, package_id: str, query: FileQuery = parameters(FileQuery)
+    request: Request,
+    call: ApiCall,
+    project: str,
+    package_id: str,
+    query: FileQuery = parameters(FileQuery, public=True),
 ) -> Response:
     """All of them, also those that a newer file of the same name hides."""
     ref = parse_project(project)

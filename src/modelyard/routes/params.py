@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypeVar, get_origin
 
-import orjson
 from fastapi import Depends, Request
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
-from starlette.formparsers import FormParser, MultiPartException
 
-from modelyard.errors import BodyTooLarge, ParameterError
-from modelyard.wire.encodings import refuse_encoded
-from modelyard.wire.fields import FieldParser
+from modelyard.errors import ParameterError
+from modelyard.routes.bodies import FORM_TYPES, SMALL_BODY_BYTES, Values, bodies_of, has_body, read_query
+from modelyard.routes.known import known_first
 
 M = TypeVar("M", bound=BaseModel)
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
-_ESCAPED_NUL = b"\\u0000"
+LONG_BODY_BYTES = 2 * 1024 * 1024  # of a request with a long text: 100 000 characters may be a megabyte of escapes
+LISTS_BODY_BYTES = 8 * 1024 * 1024  # of a request with lists
+MAX_SENTENCES = 10  # that one refusal has
 BODY, QUERY = "x-body", "x-query"  # models in the place of their descriptions
-FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-def parameters(model: type[M]) -> Any:  # noqa: ANN401 - stands as a default value, as FastAPI's own Depends does
-    """A dependency that reads a request's parameters into `model`; ParameterError names each field that fails."""
+def parameters(model: type[M], *, public: bool = False, most: int | None = None) -> Any:  # noqa: ANN401 - stands as a default value, as FastAPI's own Depends does
+    """A dependency that reads a request's parameters into `model`; ParameterError names the fields that fail.
+
+    Who is not known is told that alone, and before a body that is large or not there yet is waited for; but for
+    requests that are `public`. `most`: bytes of its body, where it is not told by whether the model has lists.
+    """
     lists = list_fields(model)
+    limit = most or (LISTS_BODY_BYTES if lists else SMALL_BODY_BYTES)
 
     async def read(request: Request) -> M:
-        return validate(model, await read_parameters(request, lists))
+        async with known_first(request, public=public) as visitor:
+            if not has_body(request.headers):
+                return validate(model, read_query(request, lists))
+
+            def whole(values: Values) -> M:
+                return validate(model, read_query(request, lists) | values)
+
+            await visitor.introduce()
+            return await bodies_of(request).read(request, whole, limit, lists)
 
     return Depends(read)
 
@@ -106,8 +116,9 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        # A field that may be of several kinds fails once for each.
-        raise ParameterError(", ".join(dict.fromkeys(_sentence(detail) for detail in error.errors()))) from error
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        sentences = dict.fromkeys(map(_sentence, details))  # a field that may be of several kinds fails once for each
+        raise ParameterError(", ".join(list(sentences)[:MAX_SENTENCES])) from error
 
 
 def list_fields(model: type[BaseModel]) -> frozenset[str]:
@@ -116,112 +127,6 @@ def list_fields(model: type[BaseModel]) -> frozenset[str]:
     """
     names = [name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
     return frozenset(names + [to_camel(name) for name in names])
-
-
-async def read_parameters(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The merged parameters of a request; the body wins over the query.
-
-    Names that end in `[]`, or as PHP has it in `[0]`, or are among `lists` become lists; of any other that is repeated
-    the last counts.
-    """
-    return read_query(request, lists) | await read_body(request, lists)
-
-
-def read_query(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The parameters in a request's query."""
-    values: dict[str, Any] = {}
-    if not request.scope["query_string"]:
-        return values
-    for name, value in request.query_params.multi_items():
-        _collect(values, name, value, lists)
-    return values
-
-
-async def read_body(request: Request, lists: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The parameters in a request's body. Raises ParameterError, BodyTooLarge and UnsupportedMediaType."""
-    if "content-length" not in request.headers and "transfer-encoding" not in request.headers:
-        return {}  # there is no body (RFC 9112 section 6.3)
-    refuse_encoded(request.headers)
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    body = await _bounded_body(request)
-    if not body.strip():
-        return {}
-    if content_type in FORM_TYPES:
-        return await _read_form(request, lists, FormParser if content_type == FORM_TYPES[0] else FieldParser)
-    return _read_json(body)
-
-
-async def _bounded_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLarge
-    request._body = bytes(body)
-    return request._body
-
-
-async def _read_form(request: Request, lists: frozenset[str], parser: type[FieldParser | FormParser]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    try:
-        form = await parser(request.headers, request.stream()).parse()
-    except MultiPartException as error:
-        raise ParameterError("The form is malformed") from error
-    try:
-        for name, value in form.multi_items():
-            if isinstance(value, str):
-                _collect(values, name, value, lists)
-    finally:
-        await form.close()
-    return values
-
-
-def _read_json(body: bytes) -> dict[str, Any]:
-    try:
-        encoding = json.detect_encoding(body)  # from marks of byte order, and from NULs
-        if encoding != "utf-8":
-            body = body.decode(encoding).encode()
-        values = orjson.loads(body)  # which refuses halves of surrogate pairs
-    except ValueError as error:
-        raise ParameterError("The request body is not valid JSON") from error
-    if values is None or values == []:
-        return {}  # as some clients, and PHP, write an object without fields
-    if not isinstance(values, dict):
-        raise ParameterError("The request body is not a JSON object")
-    if _ESCAPED_NUL in body:
-        _refuse_unstorable(values)
-    return values
-
-
-def _refuse_unstorable(value: object) -> None:
-    """Refuse texts that no database keeps: those with NUL in them. JSON may be nested deeper than Python calls may."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str):
-            if "\0" in each:
-                raise ParameterError("The request contains a character that cannot be stored")
-        elif isinstance(each, dict):
-            waiting += [*each, *each.values()]
-        elif isinstance(each, list):
-            waiting += each
-
-
-def _collect(values: dict[str, Any], name: str, value: str, lists: frozenset[str]) -> None:
-    _refuse_unstorable(value)
-    listed = _listed(name) if name.endswith("]") else None
-    name = listed or name
-    known = values.get(name, [])
-    if listed or (name in lists and known):
-        values[name] = [*([known] if isinstance(known, str) else known), value]
-    else:
-        values[name] = value
-
-
-def _listed(name: str) -> str | None:
-    """The name of the list to which `name[]` or `name[0]` adds."""
-    before, bracket, index = name[:-1].partition("[")
-    return before if bracket and (not index or index.isdecimal()) else None
 
 
 def _sentence(detail: ErrorDetails) -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from modelyard.access.policy import Role
 from modelyard.clock import iso
+from modelyard.routes.bodies import SMALL_BODY_BYTES
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import listing
 from modelyard.routes.params import documented, parameters, query_documented
@@ -59,7 +60,7 @@ async def list_of_project(
     openapi_extra=documented(CreateProjectToken),
 )
 async def create_for_project(
-    call: ApiCall, project: str, new: CreateProjectToken = parameters(CreateProjectToken)
+    call: ApiCall, project: str, new: CreateProjectToken = parameters(CreateProjectToken, most=SMALL_BODY_BYTES)
 ) -> dict[str, object]:
     """For maintainers: a token for a bot that has the given role. The secret is shown this once."""
     ref = parse_project(project)

@@ -182,7 +182,9 @@ def _shown(registry: Registry, caller: Identity, seen: Seen, *, statistics: bool
 
 
 @router.get("", summary="List projects", openapi_extra=query_documented(ProjectQuery))
-async def list_projects(request: Request, call: ApiCall, query: ProjectQuery = parameters(ProjectQuery)) -> Response:
+async def list_projects(
+    request: Request, call: ApiCall, query: ProjectQuery = parameters(ProjectQuery, public=True)
+) -> Response:
     """Those that the caller sees; anonymous callers see public ones."""
     narrowed = query.narrowed
     page = await call.read_public(
@@ -225,7 +227,7 @@ async def create_project_for(
 
 @router.get("/{project}", summary="Show a project", openapi_extra=query_documented(ShowProject))
 async def show_project(
-    request: Request, call: ApiCall, project: str, query: ShowProject = parameters(ShowProject)
+    request: Request, call: ApiCall, project: str, query: ShowProject = parameters(ShowProject, public=True)
 ) -> dict[str, object]:
     """By id, or by URL-encoded path whatever its case."""
     ref, statistics = parse_project(project), query.statistics

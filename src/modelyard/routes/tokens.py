@@ -12,6 +12,7 @@ from modelyard.access.tokens import Scope
 from modelyard.clock import iso, iso_date
 from modelyard.registry.tables import Token
 from modelyard.registry.tokens import TokenFilter
+from modelyard.routes.bodies import SMALL_BODY_BYTES
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Moment, PageQuery, listing
 from modelyard.routes.params import comma_separated, documented, parameters, query_documented, stating
@@ -20,6 +21,8 @@ from modelyard.wire.paths import parse_id
 
 router = APIRouter(prefix="/api/v4", tags=["tokens"])
 
+MAX_SCOPES = 100
+
 SELF = "self"
 
 
@@ -27,7 +30,12 @@ class CreateToken(BaseModel):
     """Parameters of a token to be made."""
 
     name: Annotated[str, stating(minLength=1, maxLength=credentials.MAX_NAME, pattern=r"\S")]
-    scopes: Annotated[list[str], BeforeValidator(comma_separated), stating(minItems=1, items={"enum": list(Scope)})]
+    scopes: Annotated[
+        list[str],
+        Field(max_length=MAX_SCOPES, fail_fast=True),
+        BeforeValidator(comma_separated),
+        stating(minItems=1, items={"enum": list(Scope)}),
+    ]
     expires_at: date | None = Field(None, description="Day on which it stops working, at midnight UTC.")
     description: str = ""
 
@@ -118,7 +126,9 @@ def token_ref(text: str) -> int | None:
     summary="Create a personal access token",
     openapi_extra=documented(CreateToken),
 )
-async def create_personal(call: ApiCall, user_id: str, new: CreateToken = parameters(CreateToken)) -> dict[str, object]:
+async def create_personal(
+    call: ApiCall, user_id: str, new: CreateToken = parameters(CreateToken, most=SMALL_BODY_BYTES)
+) -> dict[str, object]:
     """For administrators. The secret is shown this once."""
     return with_secret(
         await call.write(

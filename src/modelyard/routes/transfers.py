@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
 from modelyard.registry.locations import StoredFile
-from modelyard.routes.params import read_query, validate
+from modelyard.routes.bodies import read_query
+from modelyard.routes.params import validate
 from modelyard.services.files import FileService
 from modelyard.services.ingest import Expectations
 from modelyard.services.locating import Address, Precondition

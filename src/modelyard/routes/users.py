@@ -182,7 +182,7 @@ async def list_memberships(
 
 @router.get("/users/{user}/projects", summary="List a user's projects", openapi_extra=query_documented(ProjectQuery))
 async def list_projects(
-    request: Request, call: ApiCall, user: str, query: ProjectQuery = parameters(ProjectQuery)
+    request: Request, call: ApiCall, user: str, query: ProjectQuery = parameters(ProjectQuery, public=True)
 ) -> Response:
     """Of a user, by id or name: those in the user's namespace that the caller sees."""
     key, narrowed = parse_key(user), query.narrowed

@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
-from modelyard.access.policy import Action
+from modelyard.access.identity import ANONYMOUS
+from modelyard.access.policy import Action, sees
 from modelyard.access.promises import Place
 from modelyard.blobs.remote import UploadedData
 from modelyard.blobs.store import BlobReader, BlobStore
@@ -229,7 +230,8 @@ class FileService:
         return location, generation
 
     def _remember(self, credential: str | None, address: Address, location: Location, generation: int | None) -> None:
-        if location.token is not None or credential is None:  # what strangers make up would drive out the rest
+        # What strangers make up, or may not see, would drive out the rest.
+        if location.token is not None or (credential is None and _is_public_file(location)):
             self._locations.put((credential_digest(credential), address), location, generation)
 
     def _note_use(self, location: Location, *, downloaded: bool = False) -> None:
@@ -302,3 +304,7 @@ class FileService:
 def _published(data: UploadedData) -> UploadedData:
     data.publish()
     return data
+
+
+def _is_public_file(location: Location) -> bool:
+    return location.file is not None and location.project is not None and sees(ANONYMOUS, location.project)

@@ -90,11 +90,13 @@ def parse_owner(segment: str) -> OwnerRef:
 
 
 def _decode_id(segment: str) -> str:
-    """A segment that names a project or an owner, decoded; empty for one that cannot be.
+    """A segment that names a project or an owner, decoded; empty for one that cannot be, or is longer than any.
 
     None of their names has a `%`. Where a file's name has one that is not encoded, Python's requests encodes each `%`
     of the URL once more, so that `group%252Fproject` arrives: what is left to decode is decoded.
     """
+    if len(segment) > 3 * MAX_NAME_BYTES:
+        return ""
     try:
         text = decode_segment(segment)
         return decode_segment(text) if "%" in text else text
@@ -111,10 +113,7 @@ def parse_artifact_path(path: str) -> tuple[OwnerRef, str]:
     if root != LOGGED_MODELS_ROOT:
         return parse_owner(root), rest
     model_id, _, rest = rest.partition("/")
-    try:
-        return OwnerRef(OwnerKind.LOGGED_MODEL, decode_segment(model_id)), rest
-    except ValueError:
-        return OwnerRef(OwnerKind.LOGGED_MODEL, ""), rest
+    return OwnerRef(OwnerKind.LOGGED_MODEL, _decode_id(model_id)), rest
 
 
 def split_project(path: str) -> tuple[int | None, str]:

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import PREFIX, ROOT, Ids, InProject, answer, one_or_many
+from modelyard.routes.mlflow.common import MAX_IDS, PREFIX, ROOT, Ids, InProject, answer, one_or_many
 from modelyard.routes.mlflow.messages import Count, Int64, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.services import comparing
 
 router = APIRouter(tags=["mlflow"])
 
 PAGES_PREFIX = f"{ROOT}/ajax-api/2.0/mlflow"  # where MLflow's server has two of them alone
-Runs = Annotated[list[str], BeforeValidator(one_or_many)]
+Runs = Annotated[list[str], Field(max_length=MAX_IDS, fail_fast=True), BeforeValidator(one_or_many)]
 
 MAX_RUNS = 100
 MAX_POINTS = 25_000
@@ -101,7 +101,9 @@ async def get_history_bulk_interval(project: InProject, wanted: Interval = param
     summary="Show the datasets of experiments",
     openapi_extra=documented(DatasetSearch),
 )
-async def search_datasets(project: InProject, wanted: DatasetSearch = parameters(DatasetSearch)) -> Response:
+async def search_datasets(
+    project: InProject, wanted: DatasetSearch = parameters(DatasetSearch, most=LONG_BODY_BYTES)
+) -> Response:
     """What their runs took in, each once for everything that it was used for."""
     ids, request = wanted.experiment_ids, "SearchDatasets request"
     if not ids:

@@ -41,8 +41,8 @@ def one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Texts = Annotated[list[str], BeforeValidator(one_or_many), Field(max_length=MAX_ORDERS)]
-Ids = Annotated[list[Id], BeforeValidator(one_or_many), Field(max_length=MAX_IDS)]
+Texts = Annotated[list[str], Field(max_length=MAX_ORDERS, fail_fast=True), BeforeValidator(one_or_many)]
+Ids = Annotated[list[Id], Field(max_length=MAX_IDS, fail_fast=True), BeforeValidator(one_or_many)]
 # What the services hold them to, in their own words; the schema says it to whoever reads it.
 Key = Annotated[str, stating(minLength=1, maxLength=MAX_KEY)]
 RegistryKey = Annotated[str, stating(minLength=1, maxLength=MAX_REGISTRY_KEY)]

@@ -24,7 +24,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import documented, parameters, query_documented, stating
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services import experiments
 from modelyard.services.limits import MAX_EXPERIMENT_NAME
 
@@ -37,7 +37,7 @@ class NewExperiment(Message):
     """Parameters of an experiment to be made."""
 
     name: Name
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class ExperimentId(Message):
@@ -120,7 +120,9 @@ async def list_all(project: InProject) -> Response:
 
 @router.get("/search", summary="Search experiments by query", openapi_extra=query_documented(ExperimentSearch))
 @router.post("/search", summary="Search experiments", openapi_extra=documented(ExperimentSearch))
-async def search(project: InProject, query: ExperimentSearch = parameters(ExperimentSearch)) -> Response:
+async def search(
+    project: InProject, query: ExperimentSearch = parameters(ExperimentSearch, most=LONG_BODY_BYTES)
+) -> Response:
     """With MLflow's filters and orders."""
     looked_at = query.view_type if isinstance(query.view_type, View) else View.ACTIVE_ONLY
 
@@ -161,7 +163,7 @@ async def restore(project: InProject, wanted: ExperimentId = parameters(Experime
 
 
 @router.post("/set-experiment-tag", summary="Set a tag of an experiment", openapi_extra=documented(SetTag))
-async def set_tag(project: InProject, tag: SetTag = parameters(SetTag)) -> Response:
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Response:
     """Whether or not there is one of that key."""
     await project.write(
         lambda registry, _caller, pid: experiments.set_tag(registry, pid, tag.experiment_id, tag.key, tag.value)

@@ -25,7 +25,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.services import artifacts, logged_models
 from modelyard.services.experiments import Search
 from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, parse_orders
@@ -41,8 +41,8 @@ class NewLoggedModel(Message):
     name: str | None = None
     model_type: str | None = None
     source_run_id: str | None = None
-    params: list[Param] = Field(default_factory=list, max_length=MAX_LISTED)
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
+    params: list[Param] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class Finalize(Message):
@@ -54,13 +54,13 @@ class Finalize(Message):
 class SetTags(Message):
     """Tags to be set."""
 
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class LogParams(Message):
     """Parameters to be added."""
 
-    params: list[Param] = Field(default_factory=list, max_length=MAX_LISTED)
+    params: list[Param] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class DatasetFilter(Message):
@@ -88,8 +88,8 @@ class LoggedModelSearch(SearchQuery):
     """Parameters of a search for logged models."""
 
     experiment_ids: Ids
-    datasets: list[DatasetFilter] = Field(default_factory=list, max_length=MAX_CLAUSES)
-    order_by: list[str | FieldOrder] = Field(default_factory=list, max_length=MAX_ORDERS)  # type: ignore[assignment] # this search has its own
+    datasets: list[DatasetFilter] = Field(default_factory=list, max_length=MAX_CLAUSES, fail_fast=True)
+    order_by: list[str | FieldOrder] = Field(default_factory=list, max_length=MAX_ORDERS, fail_fast=True)  # type: ignore[assignment] # this search has its own
 
     most: ClassVar[int] = 50_000
 
@@ -122,7 +122,9 @@ async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedM
 
 
 @router.post("/search", summary="Search logged models", openapi_extra=documented(LoggedModelSearch))
-async def search(project: InProject, query: LoggedModelSearch = parameters(LoggedModelSearch)) -> Response:
+async def search(
+    project: InProject, query: LoggedModelSearch = parameters(LoggedModelSearch, most=LONG_BODY_BYTES)
+) -> Response:
     """With MLflow's filters and orders, over any number of experiments."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:

@@ -23,7 +23,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import documented, parameters, query_documented, stating
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
 from modelyard.services.stages import Stage
@@ -40,7 +40,7 @@ class CreateVersion(Message):
     run_id: str | None = Field(None, description="A run to promote, or the one that `source` came from.")
     run_link: str | None = None
     model_id: str | None = Field(None, description="A logged model whose files it is to have.")
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class Version(Message):
@@ -112,7 +112,9 @@ async def get(project: InProject, wanted: Version = parameters(Version)) -> Resp
 
 
 @router.patch("/update", summary="Change a version's description", openapi_extra=documented(UpdateVersion))
-async def update(project: InProject, change: UpdateVersion = parameters(UpdateVersion)) -> Response:
+async def update(
+    project: InProject, change: UpdateVersion = parameters(UpdateVersion, most=LONG_BODY_BYTES)
+) -> Response:
     """Nothing else of a version can be changed so."""
     name, version = change.name, change.version
     if name is None or version is None:
@@ -134,7 +136,9 @@ async def delete(project: InProject, wanted: Version = parameters(Version)) -> R
 
 @router.get("/search", summary="Search versions by query", openapi_extra=query_documented(VersionSearch))
 @router.post("/search", summary="Search versions", openapi_extra=documented(VersionSearch))
-async def search(project: InProject, query: VersionSearch = parameters(VersionSearch)) -> Response:
+async def search(
+    project: InProject, query: VersionSearch = parameters(VersionSearch, most=LONG_BODY_BYTES)
+) -> Response:
     """With MLflow's filters and orders, over all models of the project."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
@@ -165,7 +169,7 @@ async def transition(project: InProject, wanted: Transition = parameters(Transit
 
 
 @router.post("/set-tag", summary="Set a tag of a version", openapi_extra=documented(SetTag))
-async def set_tag(project: InProject, tag: SetTag = parameters(SetTag)) -> Response:
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Response:
     """Whether or not there is one of that key."""
     await project.write(
         lambda registry, _caller, pid: versions.set_tag(registry, pid, tag.name, tag.version, tag.key, tag.value)

@@ -23,7 +23,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import documented, parameters, query_documented, stating
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services import models
 from modelyard.services.limits import MAX_MODEL_NAME
 from modelyard.services.model_names import MAX_ALIAS
@@ -38,7 +38,7 @@ class NewModel(Message):
 
     name: Name
     description: str | None = None
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class ModelName(Message):
@@ -114,7 +114,7 @@ async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> 
 
 
 @router.patch("/update", summary="Change a model's description", openapi_extra=documented(UpdateModel))
-async def update(project: InProject, change: UpdateModel = parameters(UpdateModel)) -> Response:
+async def update(project: InProject, change: UpdateModel = parameters(UpdateModel, most=LONG_BODY_BYTES)) -> Response:
     """The name is changed by `rename`."""
     view = await project.write(
         lambda registry, _caller, pid: models.update_model(registry, pid, change.known, change.description)
@@ -140,7 +140,7 @@ async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) 
 
 @router.get("/search", summary="Search models by query", openapi_extra=query_documented(SearchQuery))
 @router.post("/search", summary="Search models", openapi_extra=documented(SearchQuery))
-async def search(project: InProject, query: SearchQuery = parameters(SearchQuery)) -> Response:
+async def search(project: InProject, query: SearchQuery = parameters(SearchQuery, most=LONG_BODY_BYTES)) -> Response:
     """With MLflow's filters and orders."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
@@ -156,7 +156,9 @@ async def search(project: InProject, query: SearchQuery = parameters(SearchQuery
     openapi_extra=query_documented(LatestVersions),
 )
 @router.post("/get-latest-versions", summary="Show a model's latest versions", openapi_extra=documented(LatestVersions))
-async def latest_versions(project: InProject, wanted: LatestVersions = parameters(LatestVersions)) -> Response:
+async def latest_versions(
+    project: InProject, wanted: LatestVersions = parameters(LatestVersions, most=LONG_BODY_BYTES)
+) -> Response:
     """The highest of each stage."""
     views = await project.read(lambda registry, pid: models.latest_versions(registry, pid, wanted.known, wanted.stages))
     return answer({"model_versions": [shapes.model_version(view) for view in views]})
@@ -186,7 +188,7 @@ async def delete_alias(project: InProject, alias: Alias = parameters(Alias)) -> 
 
 
 @router.post("/set-tag", summary="Set a tag of a model", openapi_extra=documented(SetTag))
-async def set_tag(project: InProject, tag: SetTag = parameters(SetTag)) -> Response:
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Response:
     """Whether or not there is one of that key."""
     await project.write(lambda registry, _caller, pid: models.set_tag(registry, pid, tag.known, tag.key, tag.value))
     return answer()

@@ -18,10 +18,12 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import MAX_INT64, Count, Double, Int64, Message, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.services import run_logging
 
 router = APIRouter(prefix=PREFIX, tags=["mlflow"])
+
+MAX_BATCH = 10_000  # of a kind; to more than MLflow takes, which is less, the service has MLflow's words
 
 
 class MetricFields(Message):
@@ -58,9 +60,9 @@ class DeleteTag(OfRun):
 class LogBatch(OfRun):
     """Everything that is logged at once."""
 
-    metrics: list[MetricFields] = Field(default_factory=list)
-    params: list[Param] = Field(default_factory=list)
-    tags: list[Tag] = Field(default_factory=list)
+    metrics: list[MetricFields] = Field(default_factory=list, max_length=MAX_BATCH, fail_fast=True)
+    params: list[Param] = Field(default_factory=list, max_length=MAX_BATCH, fail_fast=True)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_BATCH, fail_fast=True)
 
 
 class DatasetFields(Message):
@@ -78,7 +80,7 @@ class DatasetInput(Message):
     """A dataset and what it is used for."""
 
     dataset: DatasetFields
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
     def described(self) -> run_logging.Dataset:
         """The dataset for the service."""
@@ -97,14 +99,14 @@ class ModelLink(Message):
 class LogInputs(OfRun):
     """What a run takes in."""
 
-    datasets: list[DatasetInput] = Field(default_factory=list, max_length=MAX_LISTED)
-    models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED)
+    datasets: list[DatasetInput] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
+    models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class LogOutputs(OfRun):
     """What a run brings forth."""
 
-    models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED)
+    models: list[ModelLink] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class LogModel(OfRun):
@@ -133,13 +135,13 @@ async def log_metric(project: InProject, logged: LogMetric = parameters(LogMetri
 
 
 @router.post("/runs/log-parameter", summary="Log a parameter", openapi_extra=documented(LogKeyed))
-async def log_parameter(project: InProject, logged: LogKeyed = parameters(LogKeyed)) -> Response:
+async def log_parameter(project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)) -> Response:
     """Parameters are written once; the same value again changes nothing."""
     return await _log(project, logged.run_id, run_logging.Batch(params=[(logged.key, logged.value)]))
 
 
 @router.post("/runs/set-tag", summary="Set a tag of a run", openapi_extra=documented(LogKeyed))
-async def set_tag(project: InProject, logged: LogKeyed = parameters(LogKeyed)) -> Response:
+async def set_tag(project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)) -> Response:
     """Whether or not there is one of that key."""
     return await _log(project, logged.run_id, run_logging.Batch(tags={logged.key: logged.value}))
 

@@ -23,7 +23,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.services import runs
 
 router = mlflow_router("runs")
@@ -36,7 +36,7 @@ class CreateRun(Message):
     run_name: str | None = None
     start_time: Int64 = Field(0, description="Milliseconds since 1970.")
     user_id: Id | None = Field(None, description="Found by searches; what is shown is the token's owner.")
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED)
+    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class UpdateRun(OfRun):
@@ -73,7 +73,9 @@ async def get(request: Request, project: InProject, wanted: OfRun = parameters(O
 
 
 @router.post("/search", summary="Search runs", openapi_extra=documented(RunSearch))
-async def search(request: Request, project: InProject, query: RunSearch = parameters(RunSearch)) -> Response:
+async def search(
+    request: Request, project: InProject, query: RunSearch = parameters(RunSearch, most=LONG_BODY_BYTES)
+) -> Response:
     """With MLflow's filters and orders, over any number of experiments."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
