@@ -218,6 +218,7 @@ class Place:
         )
 
 
+@pytest.mark.timeout(400)
 def test_no_odd_value_is_a_fault_of_the_server(place: Place) -> None:
     wrong: list[tuple[object, ...]] = []
     for name, right in place.requests().items():
