@@ -129,6 +129,55 @@ def test_a_client_that_does_not_wait_gets_its_refusal_all_the_same(server: LiveS
     assert (answer.status, answer.json()) == (400, TOO_LARGE)
 
 
+@pytest.mark.parametrize(
+    ("version", "framing"),
+    [("HTTP/1.1", framing) for framing in ("short", "large", "large form", "chunks")]
+    + [("HTTP/1.0", framing) for framing in ("short", "large", "large form")],
+)
+def test_a_connection_that_ends_with_a_refusal_ends_after_the_body(
+    server: LiveServer, version_url: str, version: str, framing: str
+) -> None:
+    blocks = [bytes(65536)] * (2 if framing == "short" else 80)
+    size = sum(map(len, blocks))
+    length = "Transfer-Encoding: chunked" if framing == "chunks" else f"Content-Length: {size}"
+    form = (BOUNDARY,) if framing == "large form" else ()  # which is read until it is refused
+    token = None if form else "wrong"
+    head = put_head(server, f"{version_url}/f", length, "Connection: close", *form, token=token)
+    head = head.replace(b"HTTP/1.1", version.encode())
+    with server.connect() as connection:
+        connection.sendall(head)
+        for block in blocks:
+            connection.sendall(b"10000\r\n" + block + b"\r\n" if framing == "chunks" else block)
+            time.sleep(0.002)
+        connection.sendall(b"0\r\n\r\n" if framing == "chunks" else b"")
+        answer = read_answer(connection)
+        assert (answer.status, answer.headers["connection"]) == (400 if form else 401, "close")
+        assert connection.recv(1) == b""  # no reset
+
+
+def test_what_follows_a_connection_s_last_body_is_not_read(
+    server: LiveServer, root: httpx.Client, version_url: str
+) -> None:
+    follower = put_head(server, f"{version_url}/f", "Content-Length: 0")
+    with server.connect() as connection:
+        connection.sendall(
+            put_head(server, f"{version_url}/g", "Content-Length: 5", "Connection: close", token="wrong")
+        )
+        assert read_answer(connection).status == 401
+        connection.sendall(b"hello" + follower)
+        assert connection.recv(1) == b""
+    assert missing(root, f"{version_url}/f")
+
+
+def test_a_connection_whose_last_body_turns_out_malformed_ends(server: LiveServer, version_url: str) -> None:
+    headers = ("Transfer-Encoding: chunked", "Connection: close")
+    with server.connect() as connection:
+        connection.sendall(put_head(server, f"{version_url}/f", *headers, token="wrong"))
+        assert read_answer(connection).status == 401
+        connection.sendall(b"no chunk\r\n")
+        assert connection.recv(1) == b""
+
+
 @pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
 def test_a_chunked_body_is_stopped_when_it_passes_the_limit(
     server: LiveServer, root: httpx.Client, version_url: str, form: bool

@@ -84,10 +84,11 @@ def test_urllib_goes_both_ways_with_a_token_as_password(
     opener = urllib.request.build_opener(*(handler(passwords) for handler in handlers))
     with opener.open(artifact_url, timeout=20) as answer:
         assert answer.read() == CONTENT
-    upload = urllib.request.Request(f"{server.api}{version_url}/f", CONTENT, OCTETS, method="PUT")
-    with opener.open(upload, timeout=20) as answer:
-        assert answer.status == 201
-    assert root.get(f"{version_url}/f").content == CONTENT
+    for name, times in (("short", 1), ("long", 50)):  # the challenge comes while the body is sent
+        upload = urllib.request.Request(f"{server.api}{version_url}/{name}", CONTENT * times, OCTETS, method="PUT")
+        with opener.open(upload, timeout=20) as answer:
+            assert answer.status == 201
+        assert root.get(f"{version_url}/{name}").content == CONTENT * times
 
 
 BROWSERS: dict[str, dict[str, str]] = {

@@ -105,6 +105,8 @@ class FramedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start on a request whose head is in order."""
+        if self._deaf:
+            raise _Refused
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             return  # `_read_without_upgrade` follows
         if absolute := _ABSOLUTE.match(self.url):  # whose host is the one that counts (RFC 9112 section 3.2.2)

@@ -6,6 +6,7 @@ uvicorn answers an unreadable request in plain text, and drops a client that end
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -22,8 +23,29 @@ class Http1State(ServerState):
     stopping = False  # each answer is the last one on its connection
 
 
+class _Transport:
+    """A connection's transport, for a request that may have a body: its answer does not close it before that has come.
+
+    To close on bytes that nobody has read resets the connection, which takes the answer, a challenge say, from a client
+    that still sends (RFC 9112 section 9.6).
+    """
+
+    def __init__(self, connection: Http1Protocol) -> None:
+        self._connection = connection
+        self._transport = connection.transport
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a transport has
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        """Close, perhaps later."""
+        self._connection.close_after_body()
+
+
 class Http1Protocol(BulkProtocol):
     """One client connection."""
+
+    _last_body = False  # the connection ends with the body that is being received
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a connection, and know both ends by the usual spelling of their addresses."""
@@ -31,6 +53,12 @@ class Http1Protocol(BulkProtocol):
         if self.client and self.server:
             self.client = (plain(self.client[0]), self.client[1])
             self.server = (plain(self.server[0]), self.server[1])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.transport = self.transport  # or they would hold each other
 
     @property
     def is_new(self) -> bool:
@@ -44,9 +72,32 @@ class Http1Protocol(BulkProtocol):
         if cycle is not None and not cycle.response_started:
             cycle.keep_alive = False
 
+    def close_after_body(self) -> None:
+        """Close after the last answer, or, if the body of its request still comes, when that has ended.
+
+        Until then its bytes are dropped, and have to get on, as on a connection that is kept alive.
+        """
+        cycle: RequestResponseCycle = self.cycle
+        if not (cycle.response_complete and cycle.more_body) or cycle.disconnected:
+            self.transport.close()
+        elif self._deaf:  # to where the body ends as well
+            self._linger()
+        else:
+            self._last_body = True
+            self.transport.write_eof()
+
+    def on_message_complete(self) -> None:
+        """Know that the request has ended, and perhaps the connection with it."""
+        super().on_message_complete()
+        if self._last_body:
+            self._deaf = True
+            self.transport.close()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if isinstance(self.server_state, Http1State) and self.server_state.stopping:
             cycle.keep_alive = False
+        if cycle.scope["method"] not in {"GET", "HEAD"}:
+            cycle.transport = _Transport(self)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
     def eof_received(self) -> None:
