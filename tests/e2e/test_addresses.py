@@ -27,6 +27,11 @@ def lines(server: ServerProcess) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def told(server: ServerProcess) -> str:
+    """The URL that the server prints when it starts."""
+    return server.log().partition("serves on ")[2].split()[0]
+
+
 def authors(client: httpx.Client) -> list[str]:
     """The addresses in the audit trail, the newest first."""
     return [event["details"]["ip_address"] for event in client.get("/audit_events?per_page=100").json()]
@@ -84,6 +89,11 @@ def test_a_name_stands_for_all_its_addresses(tmp_path: Path) -> None:
         for address in addresses:
             host = f"[{address}]" if ":" in str(address) else address
             assert httpx.get(f"http://{host}:{server.port}/-/health").status_code == 200
+
+
+def test_a_host_that_is_no_part_of_a_url_is_told_as_an_address(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "1", environment={"MODELYARD_HOST": "*"}) as server:
+        assert httpx.get(f"{told(server)}/-/health").status_code == 200
 
 
 def test_the_port_that_the_system_chose_is_told(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     claims = listening.claim(settings.host, settings.port)
     prepare(settings)
     with suppress(OSError):  # where this is written there is no room, say: that stops no server
-        click.echo(f"modelyard {__version__} serves on http://{in_url(settings.host)}:{claims[0].getsockname()[1]}")
+        address = claims[0].getsockname()
+        host = in_url(address[0] if settings.host == "*" else settings.host)
+        click.echo(f"modelyard {__version__} serves on http://{host}:{address[1]}")
         if settings.root_token_path.exists():
             click.echo(f"The administrator's first token is in {settings.root_token_path.absolute()}")
     run(settings, claims)
