@@ -33,11 +33,13 @@ SPELLINGS: dict[str, Callable[[bytes], tuple[str, str]]] = {
     "Digest by SHA-512": lambda content: ("digest", f"sha-512={b64('sha512', content)}"),
     "Digest by SHA": lambda content: ("Digest", f"adler32=03da0195,SHA={b64('sha1', content)}"),
     "Digest by MD5": lambda content: ("Digest", f"sha-256={b64('sha256', CONTENT)}, md5={b64('md5', content)}"),
+    "Digest by SHA-256 of no coding": lambda content: ("Digest", f"id-SHA-256={b64('sha256', content)}"),
     "Content-MD5": lambda content: ("Content-MD5", b64("md5", content)),
     "X-Checksum-Sha256": lambda content: ("X-Checksum-Sha256", hashlib.sha256(content).hexdigest()),
     "X-Checksum-Sha1": lambda content: ("X-Checksum-Sha1", hashlib.sha1(content).hexdigest().upper()),
     "X-Checksum-Md5": lambda content: ("x-checksum-md5", hashlib.md5(content).hexdigest()),
     "X-Checksum-Sha512": lambda content: ("X-Checksum-Sha512", hashlib.sha512(content).hexdigest()),
+    "X-Checksum of SHA-1": lambda content: ("X-Checksum", hashlib.sha1(content).hexdigest()),
 }
 FACES = ("file API", "MLflow")
 
@@ -108,7 +110,7 @@ def test_digests_that_contradict_each_other_are_refused_before_the_body(server: 
 
 
 def test_algorithms_that_nobody_knows_are_left_out(root: httpx.Client, version_url: str) -> None:
-    headers = {"Digest": "UNIXsum=30637, crc32c=AAAAAA==, id-sha-256=x", "Repr-Digest": "unixsum=:AAAA:"}
+    headers = {"Digest": "UNIXsum=30637, crc32c=AAAAAA==, id-crc32c=x", "Repr-Digest": "unixsum=:AAAA:"}
     assert root.put(f"{version_url}/f", content=b"x", headers=headers).status_code == 201
 
 

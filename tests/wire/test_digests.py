@@ -82,6 +82,7 @@ def base64_of(value: bytes) -> str:
         (f"Sha-512={base64_of(SHA512)} ,\tsha-256={base64_of(SHA256)}", {"sha-512": SHA512, "sha-256": SHA256}),
         (f"UNIXsum=30637, adler32=03da0195, crc32c=x=, md5={base64_of(MD5)}", {"md5": MD5}),
         (f"md5={base64_of(MD5)}, md5={base64_of(MD5)}", {"md5": MD5}),
+        (f"id-sha-256={base64_of(SHA256)},ID-SHA-512={base64_of(SHA512)}", {"sha-256": SHA256, "sha-512": SHA512}),
     ],
 )
 def test_the_older_header_is_read(header: str | None, expected: dict[str, bytes]) -> None:
@@ -116,6 +117,7 @@ def test_a_request_may_say_the_same_in_every_header() -> None:
         "x-checksum-sha512": SHA512.hex(),
         "x-checksum-sha1": SHA1.hex(),
         "x-checksum-md5": MD5.hex(),
+        "x-checksum": SHA512.hex().upper(),
         "content-digest": f"{field('sha-256', SHA256)}, {field('md5', MD5)}",
         "content-md5": base64_of(MD5),
     }
@@ -134,6 +136,9 @@ def test_a_request_may_say_the_same_in_every_header() -> None:
         ("x-checksum-sha256", base64_of(SHA256)),
         ("x-checksum-sha1", f"{SHA1.hex()}, {SHA1.hex()}"),
         ("x-checksum-md5", "g" * 32),
+        ("x-checksum", ""),
+        ("x-checksum", SHA256.hex()[1:]),
+        ("x-checksum", "g" * 64),
         ("content-md5", ""),
         ("content-md5", MD5.hex()),
         ("content-md5", base64_of(SHA1)),

@@ -17,7 +17,10 @@ Digests = dict[str, bytes]  # by algorithm
 ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64), "sha": ("sha1", 20), "md5": ("md5", 16)}
 CHECKSUM_HEADERS = {f"x-checksum-{hash_name}": name for name, (hash_name, _length) in ALGORITHMS.items()}  # in hex
 DEPRECATED = frozenset({"sha", "md5"})  # no help against people, but they tell a damaged file all the same
-_ANNOUNCING = frozenset({"repr-digest", "digest", "content-digest", "content-md5", *CHECKSUM_HEADERS})
+CHECKSUM_HEADER = "x-checksum"  # of the algorithm that has its length, says Artifactory
+_BY_HEX_DIGITS = {2 * length: name for name, (_hash_name, length) in ALGORITHMS.items()}
+ANNOUNCING = frozenset({"repr-digest", "digest", "content-digest", "content-md5", CHECKSUM_HEADER, *CHECKSUM_HEADERS})
+_IDENTITY = "id-"  # RFC 5843 section 2: of the file without its content coding, and none is taken here
 
 # A member of a structured-field dictionary with a byte sequence as value (RFC 8941 sections 3.2, 3.3.5).
 _MEMBER = re.compile(r"([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):(?:[ ]*;[ ]*[^,]*)?")
@@ -36,9 +39,10 @@ def announced_digests(headers: Mapping[str, str]) -> tuple[Digests, Digests]:
     Of the file speak `Repr-Digest`, `Digest` (RFC 3230) and `X-Checksum-…`, of the body `Content-Digest` and
     `Content-MD5` (RFC 1864). Raises MalformedDigest, also for two that cannot both be true.
     """
-    if _ANNOUNCING.isdisjoint(headers):
+    if ANNOUNCING.isdisjoint(headers):
         return {}, {}
     checksums = [_checked(a, _from_hex(headers[name])) for name, a in CHECKSUM_HEADERS.items() if name in headers]
+    checksums += [_of_any(headers[CHECKSUM_HEADER])] if CHECKSUM_HEADER in headers else []
     md5 = [_checked("md5", _decoded(headers["content-md5"]))] if "content-md5" in headers else []
     file = [parse_digest_field(headers.get("repr-digest")), parse_digest(headers.get("digest")), *checksums]
     body = [parse_digest_field(headers.get("content-digest")), *md5]
@@ -72,8 +76,8 @@ def parse_digest(header: str | None) -> Digests:
         name, equals, value = member.strip(" \t").partition("=")
         if not equals or not name:
             raise MalformedDigest("The digest header is malformed")
-        known = name.lower() in ALGORITHMS
-        digests += [_checked(name.lower(), _decoded(value))] if known else []
+        algorithm = name.lower().removeprefix(_IDENTITY)
+        digests += [_checked(algorithm, _decoded(value))] if algorithm in ALGORITHMS else []
     return united(digests)
 
 
@@ -102,6 +106,12 @@ def _checked(algorithm: str, value: bytes) -> Digests:
     if len(value) != ALGORITHMS[algorithm][1]:
         raise MalformedDigest(f"The {algorithm} digest has the wrong length")
     return {algorithm: value}
+
+
+def _of_any(hex_digits: str) -> Digests:
+    if len(hex_digits) not in _BY_HEX_DIGITS:
+        raise MalformedDigest("The checksum has the wrong length")
+    return {_BY_HEX_DIGITS[len(hex_digits)]: _from_hex(hex_digits)}
 
 
 def _decoded(text: str) -> bytes:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from python_multipart.multipart import parse_options_header
 
 from modelyard.errors import BadRequest
+from modelyard.wire.digests import ANNOUNCING
 from modelyard.wire.encodings import refuse_encoded
 
 Chunk = bytes | bytearray | memoryview  # the last of memory that can be written to
@@ -25,7 +26,8 @@ BLANKS = " \t"
 IDENTITY = frozenset({"", "7bit", "8bit", "binary"})  # the transfer encodings that change nothing
 
 _NO_FILE = frozenset({b"message/partial", b"message/external-body"})  # a piece, and a reference (RFC 2046 section 5.2)
-_UNHELD = ("content-range", "content-md5", "content-digest", "repr-digest", "digest")
+_UNHELD = ("content-range", *sorted(ANNOUNCING))
+_EXTENDED_BOUNDARY = re.compile(r";[ \t]*boundary\*", re.IGNORECASE)  # in a charset or in pieces (RFC 2231)
 
 _LINE_BREAKS_AND_BLANKS = b"\r\n \t"
 _PRINTABLE = bytes(range(33, 127)) + _LINE_BREAKS_AND_BLANKS
@@ -129,6 +131,12 @@ def part_headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     return headers
 
 
+def has_boundary(content_type: str) -> bool:
+    """Whether a `Content-Type` names what stands between parts."""
+    _kind, options = parse_options_header(content_type)
+    return bool(options.get(b"boundary") or _EXTENDED_BOUNDARY.search(content_type))
+
+
 def decoder_of(headers: Mapping[str, str]) -> PartDecoder | None:
     """What decodes a part with these headers; None for one that is as it was before it was sent.
 
@@ -139,8 +147,9 @@ def decoder_of(headers: Mapping[str, str]) -> PartDecoder | None:
     for name in _UNHELD:
         if name in headers:
             raise BadRequest(f"{name.title()} is not supported in a part of a form")
-    kind, options = parse_options_header(headers.get("content-type"))
-    if kind in _NO_FILE or (kind.startswith(b"multipart/") and options.get(b"boundary")):
+    content_type = headers.get("content-type", "")
+    kind, _options = parse_options_header(content_type)
+    if kind in _NO_FILE or (kind.startswith(b"multipart/") and has_boundary(content_type)):
         raise BadRequest("A part of the form holds several files, or none: send one, as it is")
     encoding = headers.get("content-transfer-encoding", "").lower()
     if encoding in IDENTITY:

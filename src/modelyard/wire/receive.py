@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from python_multipart.multipart import parse_options_header
-
 from modelyard.errors import BadRequest
 from modelyard.wire.digests import DigestCheck
 from modelyard.wire.form import FileForm, Piece, boundary_of
+from modelyard.wire.parts import has_boundary
 
 FORM_OVERHEAD_BYTES = 1024 * 1024  # more than any form adds to its file
 
@@ -29,7 +28,7 @@ def refuse_unnamed_form(content_type: str | None) -> None:
     """
     if content_type is None or "boundary" not in content_type.lower() or is_form(content_type):
         return
-    if parse_options_header(content_type)[1].get(b"boundary"):
+    if has_boundary(content_type):
         raise BadRequest("A body in parts is taken as multipart/form-data alone")
 
 
