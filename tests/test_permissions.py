@@ -20,7 +20,7 @@ FORBIDDEN = (403, {"message": "403 Forbidden"})
 NO_PROJECT = (404, {"message": "404 Project Not Found"})
 
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.9"}  # from this machine, /metrics is open
-OPEN_ROUTES = {"/-/health", "/-/liveness", "/-/readiness"}
+OPEN_ROUTES = {"/-/health", "/-/liveness", "/-/readiness", "/openapi.json", "/docs"}
 # A user who has no public project is not there for strangers.
 LISTED_FOR_EVERYONE = {"/api/v4/projects": {200}, "/api/v4/users/{user}/projects": {200, 404}}
 

@@ -21,6 +21,7 @@ from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
 from modelyard.routes import (
     audit,
+    documents,
     failures,
     health,
     members,
@@ -64,6 +65,7 @@ from modelyard.wire.slow_clients import WATCH, Patience, Watch
 
 # Routes that match any depth of path come last.
 ROUTERS = (
+    documents,
     health,
     metrics,
     version,
@@ -96,7 +98,7 @@ class Application(FastAPI):
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
         gate = Gate(DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle)
-        self._front: ASGIApp = Forwarded(RequestLog(RawPath(gate), counted.request), proxies)  # type: ignore[assignment]
+        self._front: ASGIApp = Forwarded(RequestLog(RawPath(gate), counted.request), proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""
@@ -135,7 +137,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
         title="modelyard",
         version=__version__,
         description="A self-hosted model registry that speaks GitLab's model registry API.",
-        redoc_url=None,
+        openapi_url=None,  # `documents` has it
         redirect_slashes=False,
         lifespan=_lifespan,
     )
@@ -156,6 +158,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
         _proxy_path(app.state.store, settings.x_accel_redirect),
     )
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
+    app.state.openapi = None
     app.state.usage = UsageWriter(app.state.database)
     app.state.bodies = Bodies()
     app.state.known = Known()

@@ -1,6 +1,6 @@
 """A server process of its own that tells what requests cost it: memory, and the longest turn of its event loop.
 
-Started as `python -m tests.hostile.watched FOLDER`; it prints its port, and root's token lies in the folder.
+Started as `python -m tests.hostile.watched FOLDER DATABASE`; it prints its port, and root's token lies in the folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from modelyard.app import create_app
 from modelyard.server import server_options
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
-from tests.databases import database_url
 
 TICK_SECONDS = 0.005
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -61,9 +60,9 @@ def memory() -> dict[str, int]:
     return {"peak": int(lines["VmHWM"].split()[0]) * 1024, "now": int(lines["VmRSS"].split()[0]) * 1024}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, url: str) -> None:
     """Serve until killed."""
-    values: dict[str, object] = {"data_dir": folder, "database_url": database_url(folder), "log_level": "error"}
+    values: dict[str, object] = {"data_dir": folder, "database_url": url, "log_level": "error"}
     values |= {"rate_limit_failed_logins": 0, "rate_limit_anonymous": 0}  # all come from one address
     settings = Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -76,4 +75,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -133,7 +133,9 @@ def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
     if operation.get("parameters") or "requestBody" in operation:
         yield 400
     if "requestBody" in operation or key == AUTHORIZE:
-        yield from (413, 415)
+        yield from (408, 413, 415)
+    if any(parameter["schema"].get("type") == "array" for parameter in operation.get("parameters", ())):
+        yield 414
     if not key.startswith("GET"):
         yield 507
 

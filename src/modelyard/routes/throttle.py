@@ -5,16 +5,19 @@ It adds 3 µs to a request with a token, and 10 µs to one that is counted.
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.access.tokens import read_credential
-from modelyard.errors import BadRequest, TooManyRequests, Unauthorized
+from modelyard.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
+from modelyard.routes import failures
 from modelyard.services.throttling import Throttle, Throttled, mark_of
 
 _CREDENTIALS = frozenset({b"authorization", b"private-token", b"job-token"})
-_PROBES = "/-/"
+_PROBES = frozenset({"/-/health", "/-/liveness", "/-/readiness"})
 _API = "/api/v4/"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 section 9.2.1
 
 
 class Gate:
@@ -26,8 +29,14 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on or refuse one request; probes always pass."""
-        if scope["type"] != "http" or scope["path"].startswith(_PROBES):
+        if scope["type"] != "http" or scope["path"] in _PROBES:
             await self.app(scope, receive, send)
+            return
+        if scope["method"] not in _SAFE and (b"sec-fetch-site", b"cross-site") in scope["headers"]:
+            # A page of another site, whose reader's browser may add a password that it remembers.
+            await failures.answer(Request(scope), Forbidden("Requests of other sites change nothing"))(
+                scope, receive, send
+            )
             return
         throttle, credential = self.throttle, _credential(scope)
         address: str = scope["client"][0] if scope["client"] else ""

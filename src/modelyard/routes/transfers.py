@@ -24,6 +24,7 @@ from modelyard.wire.bulk import FILE_BEGINS
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united
 from modelyard.wire.encodings import refuse_encoded
+from modelyard.wire.forwarded import FROM_PROXY
 from modelyard.wire.headers import combined
 from modelyard.wire.parts import IDENTITY, MAX_EXPANSION
 from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form, refuse_unnamed_form
@@ -83,7 +84,7 @@ async def serve(request: Request, address: Address, files: FileService, *, signe
     except BaseException:
         opened.close()
         raise
-    if handed_over := _handed_over(request.method, headers, opened, files):
+    if request.scope[FROM_PROXY] and (handed_over := _handed_over(request.method, headers, opened, files)):
         return handed_over
     if opened.reader is not None and answer.parts:
         return FileResponse(

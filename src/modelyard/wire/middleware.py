@@ -29,6 +29,7 @@ PRIVATE = (  # GitLab's own headers
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"SAMEORIGIN"),
 )
+MAX_LOGGED_PATH = 2048  # characters of one; a name takes up to 3 072, and anybody may send 16 KiB
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -91,7 +92,7 @@ class RequestLog:
         self._log.info(
             "request",
             method=scope["method"],
-            path=scope["path"],
+            path=scope["path"][:MAX_LOGGED_PATH],
             status=exchange.status,
             bytes=exchange.sent,
             ms=round(seconds * 1000, 2),

@@ -176,7 +176,7 @@ async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInput
 
 
 @router.post("/runs/log-model", summary="Record a model", openapi_extra=documented(LogModel))
-async def log_model(project: InProject, logged: LogModel = parameters(LogModel)) -> Response:
+async def log_model(project: InProject, logged: LogModel = parameters(LogModel, most=LONG_BODY_BYTES)) -> Response:
     """What MLflow 2 tells of a model whose files it has put among the run's."""
     await project.write_run(
         logged.run_id,
