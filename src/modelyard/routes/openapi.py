@@ -134,8 +134,6 @@ def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
         yield 400
     if "requestBody" in operation or key == AUTHORIZE:
         yield from (408, 413, 415)
-    if any(parameter["schema"].get("type") == "array" for parameter in operation.get("parameters", ())):
-        yield 414
     if not key.startswith("GET"):
         yield 507
 

@@ -183,7 +183,6 @@ REASONS = {
     409: "It is there already.",
     412: "A condition of the request does not hold.",
     413: "The body is larger than any that makes sense here.",
-    414: "Path and query are longer than any that make sense here.",
     415: "The body is compressed.",
     416: "The file has no such range.",
     429: "Too many requests, failed logins or uploads at a time; worth a retry later.",
