@@ -18,6 +18,7 @@ from tests.live import LiveServer, running
 FLOWS = Path(__file__).parent / "flows"
 MODULES = {
     "mlflow3": ("tracking", "artifacts", "registry", "models", "places"),
+    "mlflow37": ("artifacts", "places"),
     "mlflow2": ("tracking", "artifacts", "registry", "models", "places"),
     "gitlab": ("gitlab_flows",),
 }
