@@ -76,6 +76,14 @@ def test_whatever_stops_a_start_is_said_in_one_line(
     assert "se/cret" not in done.stderr
 
 
+def test_credentials_that_cannot_be_had_stop_a_server_without_a_traceback(tmp_path: Path) -> None:
+    role = {"AWS_WEB_IDENTITY_TOKEN_FILE": "none", "AWS_ROLE_ARN": "arn:aws:iam::1:role/a-role-of-nobody"}
+    done = started(tmp_path, IN_BUCKET | role)
+    assert done.returncode == 1
+    assert "No such file or directory: 'none'" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_variables_of_the_libraries_below_stop_nothing(tmp_path: Path, workers: str) -> None:
     variables = {"PROMETHEUS_MULTIPROC_DIR": "/nowhere", "WEB_CONCURRENCY": "many", "FORWARDED_ALLOW_IPS": "*"}
