@@ -285,6 +285,42 @@ def test_any_project_token_may_rotate_itself(
     assert bot.post(f"{access_tokens}/{fresh['id']}/rotate").json() == {"message": "403 Forbidden"}
 
 
+@pytest.mark.parametrize("level", [40, 50])
+def test_a_projects_token_gives_nobody_access_but_may_take_it(
+    owner: Account,
+    access_tokens: str,
+    make_user: Callable[..., Account],
+    client_for: Callable[[str], httpx.Client],
+    level: int,
+) -> None:
+    """Else what somebody makes of one that has leaked would outlive it."""
+    member, stranger, project = make_user(), make_user(), access_tokens.removesuffix("/access_tokens")
+    owner.client.post(f"{project}/members", json={"user_id": member.id, "access_level": 10})
+    token, other = made(owner.client, access_tokens, level), made(owner.client, access_tokens, 10)
+    bot = client_for(token["token"])
+    before = owner.client.get(f"{project}/members").json()
+    new_token, new_role = {"name": "x", "scopes": ["api"], "access_level": 10}, {"access_level": 30}
+    for refused in (
+        bot.post(access_tokens, json=new_token),
+        bot.post(f"{access_tokens}/{other['id']}/rotate"),
+        bot.post(f"{access_tokens}/{token['id']}/rotate"),
+        bot.post(f"{project}/members", json={"user_id": stranger.id} | new_role),
+        bot.post(f"{project}/members", data={"username": stranger.username} | new_role),
+        bot.put(f"{project}/members/{member.id}", json=new_role),
+        bot.put(f"{project}/members/{token['user_id']}", json=new_role),
+    ):
+        message = {"message": "403 Forbidden - Project access tokens cannot give access to others"}
+        assert (refused.status_code, refused.json()) == (403, message)
+    assert bot.post(f"/personal_access_tokens/{other['id']}/rotate").status_code == 404
+    assert bot.post(f"/users/{token['user_id']}/personal_access_tokens", json=new_token).status_code == 403
+    assert owner.client.get(f"{project}/members").json() == before
+    assert len(bot.get(access_tokens).json()) == 2
+    assert bot.delete(f"{access_tokens}/{other['id']}").status_code == 204
+    assert bot.delete(f"{project}/members/{member.id}").status_code == 204
+    fresh = bot.post(f"{access_tokens}/self/rotate")
+    assert (fresh.status_code, fresh.json()["access_level"]) == (200, level)
+
+
 def test_only_a_token_of_the_project_rotates_itself_there(
     owner: Account,
     access_tokens: str,

@@ -39,6 +39,7 @@ class Action(Enum):
     MAKE_JOB_TOKEN = "make job token"  # noqa: S105 - an action, not a secret
     WRITE = "write"
     MANAGE = "manage"
+    GRANT = "grant"  # access to others, by a role or by a token that is not of the caller
     OWN = "own"
 
 
@@ -49,11 +50,15 @@ LEAST_ROLE: dict[Action, Role | None] = {
     Action.MAKE_JOB_TOKEN: Role.REPORTER,
     Action.WRITE: Role.DEVELOPER,
     Action.MANAGE: Role.MAINTAINER,
+    Action.GRANT: Role.MAINTAINER,
     Action.OWN: Role.OWNER,
 }
 
 # What a CI job may do; it never manages people, tokens or the project itself.
 JOB_ACTIONS = frozenset({Action.READ, Action.WRITE})
+# What a project's own token may do, whatever its role: what one that has leaked could make of itself would outlive it.
+# GitLab prevents `create_resource_access_tokens` and `manage_resource_access_tokens` for `project_bot_access`.
+BOT_ACTIONS = frozenset(Action) - {Action.GRANT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def require(identity: Identity, project: ProjectFacts | None, action: Action) ->
     """Let `action` pass and return the project, or raise the refusal that GitLab gives.
 
     Unauthorized (an anonymous caller wants more than to read), ProjectNotFound (absent or invisible), Forbidden (a role
-    too low, or a job token outside of its project or its purpose).
+    too low, a job token outside of its project, or one of a job or a project outside of its purpose).
     """
     if identity.anonymous and action is not Action.READ:
         raise Unauthorized
@@ -87,6 +92,8 @@ def require(identity: Identity, project: ProjectFacts | None, action: Action) ->
     least = LEAST_ROLE[action]
     if least is not None and effective_role(identity, project) < least:
         raise Forbidden
+    if identity.bot and action not in BOT_ACTIONS:
+        raise Forbidden("Project access tokens cannot give access to others")
     return project
 
 

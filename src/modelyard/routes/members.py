@@ -100,7 +100,7 @@ async def _list(request: Request, call: ApiCall, project: str, query: MemberQuer
 async def add_member(
     request: Request, call: ApiCall, project: str, new: CreateMember = parameters(CreateMember)
 ) -> dict[str, object]:
-    """For maintainers, with a role up to their own."""
+    """For maintainers who are no bots, with a role up to their own."""
     ref = parse_project(project)
     wanted = members.NewMember(new.access_level, new.user_id, new.username, new.expires_at)
     membership = await call.write(lambda registry, caller: members.add(registry, caller, ref, wanted))
@@ -120,7 +120,7 @@ async def show_member(request: Request, call: ApiCall, project: str, user_id: st
 async def update_member(
     request: Request, call: ApiCall, project: str, user_id: str, change: UpdateMember = parameters(UpdateMember)
 ) -> dict[str, object]:
-    """For maintainers; it counts from the next request on."""
+    """For maintainers who are no bots; it counts from the next request on."""
     ref = parse_project(project)
     wanted = members.MemberChange(change.access_level, change.expires_at, "expires_at" in change.model_fields_set)
     membership = await call.write(

@@ -62,7 +62,7 @@ async def list_of_project(
 async def create_for_project(
     call: ApiCall, project: str, new: CreateProjectToken = parameters(CreateProjectToken, most=SMALL_BODY_BYTES)
 ) -> dict[str, object]:
-    """For maintainers: a token for a bot that has the given role. The secret is shown this once."""
+    """For maintainers who are no bots: a token for a bot that has the given role. The secret is shown this once."""
     ref = parse_project(project)
     made = await call.write(
         lambda registry, caller: credentials.create_for_project(registry, caller, ref, new.wanted, new.access_level)
@@ -87,7 +87,7 @@ async def show_of_project(call: ApiCall, project: str, token_id: str) -> dict[st
 async def rotate_of_project(
     call: ApiCall, project: str, token_id: str, options: RotateToken = parameters(RotateToken)
 ) -> dict[str, object]:
-    """For maintainers, by id; or `self` for the one that is presented, which any project access token may do."""
+    """For maintainers who are no bots, by id; `self` for the one that is presented, as any project access token may."""
     ref = parse_project(project)
     made, level = await call.write(
         lambda registry, caller: credentials.rotate_of_project(

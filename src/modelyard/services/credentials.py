@@ -86,13 +86,16 @@ def rotate_personal(registry: Registry, caller: Identity, token_id: int | None, 
 
 
 def create_for_project(registry: Registry, caller: Identity, ref: ProjectRef, new: NewToken, level: int) -> Made:
-    """Make a project access token, which is a bot with that role. Raises Forbidden for a role above the caller's."""
-    project, facts = _manage(registry, caller, ref)
+    """Make a project access token, which is a bot with that role.
+
+    Raises Forbidden for a role above the caller's, and for callers who are such a bot.
+    """
+    project, facts = open_project(registry, caller, ref, Action.GRANT)
     if level > effective_role(caller, facts):
         raise Forbidden("The access level is above your own")
-    bot = registry.users.add(f"project_{project}_bot_{secrets.token_hex(16)}", name=new.name, bot=True)
-    members.note_added(registry, registry.members.add(project, bot.id, Role(level)), bot)
-    return _add(registry, bot.id, TokenKind.PROJECT, new, project_id=project)
+    bot = registry.users.add(f"project_{project.id}_bot_{secrets.token_hex(16)}", name=new.name, bot=True)
+    members.note_added(registry, registry.members.add(project.id, bot.id, Role(level)), bot)
+    return _add(registry, bot.id, TokenKind.PROJECT, new, project_id=project.id)
 
 
 def page_of_project(
@@ -115,14 +118,14 @@ def rotate_of_project(
 ) -> tuple[Made, int | None]:
     """Replace an access token of a project by a new one of the same bot, whose access level comes with it.
 
-    For maintainers, up to their own role; None: the token that was presented, whatever its role. Raises NotFound,
-    NotAllowed if that is none of a project, Forbidden for a role above the caller's and if the token is dead.
+    For maintainers who are people, up to their own role; None: the token that was presented, whatever its role. Raises
+    NotFound, NotAllowed if that is none of a project, Forbidden for a role above the caller's and if the token is dead.
     """
     if token_id is None:
         project, facts = open_project(registry, caller, ref, Action.READ)
         token = _presented(registry, caller, project.id)
     else:
-        project, facts = open_project(registry, caller, ref, Action.MANAGE)
+        project, facts = open_project(registry, caller, ref, Action.GRANT)
         token = _of_project(registry, project.id, token_id)
     ((_token, level),) = _with_roles(registry, project.id, [token])
     if token_id is not None and (level or 0) > effective_role(caller, facts):

@@ -67,8 +67,8 @@ def show(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int) ->
 
 
 def add(registry: Registry, caller: Identity, ref: ProjectRef, new: NewMember) -> Membership:
-    """Give a user a role that is not above one's own. Raises Forbidden, NotFound, and Conflict for a member."""
-    project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    """Give a user a role that is not above one's own. Raises Forbidden, also for bots, NotFound; Conflict for a member."""
+    project, facts = open_project(registry, caller, ref, Action.GRANT)
     _refuse_above(caller, facts, new.access_level)
     user = _user(registry, new)
     if registry.members.find(project.id, user.id) is not None:
@@ -80,7 +80,7 @@ def add(registry: Registry, caller: Identity, ref: ProjectRef, new: NewMember) -
 
 def update(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int, change: MemberChange) -> Membership:
     """Change a role that is not above one's own; it counts from the next request on. Raises as `add`; BadRequest."""
-    project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    project, facts = open_project(registry, caller, ref, Action.GRANT)
     member, user = _find(registry, project.id, user_id)
     _refuse_above(caller, facts, max(change.access_level, member.access_level))
     expires_at = _expiry(change.expires_on) if change.sets_expiry else member.expires_at
