@@ -202,6 +202,7 @@ class Place:
         yield Request("GET", f"{project}/members", query=pages | {"query": "x"})
         yield Request("POST", f"{project}/access_tokens", token | {"access_level": 30})
         yield Request("POST", f"{project}/job_tokens", {"expires_in": 60})
+        yield Request("GET", f"{project}/job_tokens", query=pages | {"search": "x", "state": "active"})
         yield Request("POST", f"/users/{self.user}/personal_access_tokens", token)
         yield Request("GET", "/users", query=pages | {"search": "x", "username": "root"})
         yield Request("PUT", f"/users/{self.user}", {"name": "n", "email": "n@example.com", "admin": False})

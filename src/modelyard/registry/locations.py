@@ -43,7 +43,7 @@ from modelyard.registry.tables import (
     Token,
     User,
 )
-from modelyard.registry.tokens import TOKEN_COLUMNS
+from modelyard.registry.tokens import MADE_WITH, MAKER, TOKEN_COLUMNS
 from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
 
 
@@ -181,6 +181,7 @@ def _project_source(by_id: bool) -> FromClause:
     one = select(literal_column("1").label("one")).subquery("one")
     joins: list[tuple[Any, ColumnElement[bool]]] = [
         (Token, Token.digest == bindparam("digest")),
+        (MAKER, MADE_WITH),
         (User, User.id == Token.user_id),
         (Project, (Project.id if by_id else Project.path_key) == bindparam("project")),
         (Member, _membership()),

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, select, update
+from sqlalchemy.orm import aliased
 
 from modelyard.access.identity import TokenFacts
 from modelyard.access.tokens import TokenKind
@@ -15,13 +16,19 @@ from modelyard.registry.base import Ends, Repository, between, contains, storabl
 from modelyard.registry.tables import Token, User
 from modelyard.wire.paging import Page, PageRequest
 
+# What a job token was made with, as far as a token is one; whoever selects the columns below joins it.
+MAKER = aliased(Token, name="maker")
+MADE_WITH = MAKER.id == Token.maker_id
+_EXPIRES_AT = case((Token.expires_at > MAKER.expires_at, MAKER.expires_at), else_=Token.expires_at)
+_REVOKED_AT = func.coalesce(Token.revoked_at, MAKER.revoked_at)
+
 # The columns of TokenFacts, in its order.
 TOKEN_COLUMNS = (
     Token.id,
     Token.kind,
     Token.scopes,
-    Token.expires_at,
-    Token.revoked_at,
+    _EXPIRES_AT,
+    _REVOKED_AT,
     Token.project_id,
     Token.user_id,
     User.username,
@@ -33,7 +40,7 @@ TOKEN_COLUMNS = (
 # By GitLab's words; whatever has no such value comes last.
 _ORDERED_BY = {
     "created": Token.created_at,
-    "expires": Token.expires_at,
+    "expires": _EXPIRES_AT,
     "last_used": Token.last_used_at,
     "name": Token.name,
 }
@@ -57,7 +64,8 @@ _TOUCH = (
     .where(Token.id == bindparam("row"), Token.last_used_at.is_(None) | (Token.last_used_at < bindparam("before")))
     .values(last_used_at=bindparam("at"))
 )
-_FACTS = select(*TOKEN_COLUMNS).join(User, User.id == Token.user_id)
+_FACTS = select(*TOKEN_COLUMNS).join(User, User.id == Token.user_id).outerjoin(MAKER, MADE_WITH)
+_TOKENS = select(Token).outerjoin(MAKER, MADE_WITH)
 
 
 class TokenRepository(Repository):
@@ -74,16 +82,23 @@ class TokenRepository(Repository):
 
     def page_of_user(self, user_id: int | None, narrowed: TokenFilter, request: PageRequest) -> Page[Token]:
         """Personal tokens, of one user or of all."""
-        statement = select(Token).where(Token.kind == TokenKind.PERSONAL, *_conditions(narrowed))
+        statement = _TOKENS.where(Token.kind == TokenKind.PERSONAL, *_conditions(narrowed))
         if user_id is not None:
             statement = statement.where(Token.user_id == storable(user_id))
         return self.page(statement.order_by(*_orders(narrowed.order)), request)
 
-    def page_of_project(self, project_id: int, narrowed: TokenFilter, request: PageRequest) -> Page[Token]:
-        """A project's access tokens."""
-        mine = (Token.project_id == project_id) & (Token.kind == TokenKind.PROJECT)
-        statement = select(Token).where(mine, *_conditions(narrowed))
+    def page_of_project(
+        self, project_id: int, kind: TokenKind, user_id: int | None, narrowed: TokenFilter, request: PageRequest
+    ) -> Page[Token]:
+        """Tokens of that kind that a project has, of one user or of all."""
+        statement = _TOKENS.where(Token.project_id == project_id, Token.kind == kind, *_conditions(narrowed))
+        if user_id is not None:
+            statement = statement.where(Token.user_id == user_id)
         return self.page(statement.order_by(*_orders(narrowed.order)), request)
+
+    def makers(self, tokens: Collection[Token]) -> dict[int, Token]:
+        """What job tokens were made with, by its ids."""
+        return {maker.id: maker for maker in self.entities(Token, [each.maker_id for each in tokens if each.maker_id])}
 
     def last_used(self, user_ids: Collection[int]) -> dict[int, Milliseconds]:
         """When any token of a user was last used, by the ids of those who used one."""
@@ -106,12 +121,12 @@ def _conditions(narrowed: TokenFilter) -> Iterator[ColumnElement[bool]]:
     if narrowed.active is not None:
         yield _active(now()) if narrowed.active else ~_active(now())
     if narrowed.revoked is not None:
-        yield Token.revoked_at.is_not(None) if narrowed.revoked else Token.revoked_at.is_(None)
+        yield _REVOKED_AT.is_not(None) if narrowed.revoked else _REVOKED_AT.is_(None)
     if narrowed.search:
         yield Token.name.ilike(contains(narrowed.search), escape="\\")
     for column, ends in (
         (Token.created_at, narrowed.created),
-        (Token.expires_at, narrowed.expires),
+        (_EXPIRES_AT, narrowed.expires),
         (Token.last_used_at, narrowed.last_used),
     ):
         yield from between(column, ends)
@@ -126,4 +141,4 @@ def _orders(order: str) -> tuple[ColumnElement[Any], ...]:
 
 
 def _active(at: Milliseconds) -> ColumnElement[bool]:
-    return Token.revoked_at.is_(None) & (Token.expires_at.is_(None) | (Token.expires_at > at))
+    return _REVOKED_AT.is_(None) & (_EXPIRES_AT.is_(None) | (at < _EXPIRES_AT))

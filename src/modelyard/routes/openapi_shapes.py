@@ -74,6 +74,7 @@ _TOKEN = record(
     active=FLAG,
     expires_at=maybe(DAY),
 )
+_JOB_TOKEN = _TOKEN["properties"] | {"expires_at": MOMENT, "project_id": NUMBER, "maker_id": maybe(NUMBER)}
 _NAMESPACE = record(
     id=NUMBER,
     name=TEXT,
@@ -174,7 +175,8 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Token": also(_TOKEN, access_level=maybe(NUMBER)),
     "NewToken": also(record(**_TOKEN["properties"], token=TEXT), access_level=maybe(NUMBER)),
-    "JobToken": record(token=TEXT, expires_at=MOMENT, project_id=NUMBER),
+    "JobToken": record(**_JOB_TOKEN),
+    "NewJobToken": record(**_JOB_TOKEN, token=TEXT),
     "Package": also(_PACKAGE, versions=several(_VERSION_LINK)),
     "PackageFile": record(
         id=NUMBER,

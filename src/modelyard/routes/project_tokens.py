@@ -1,12 +1,10 @@
-"""GitLab's tokens of a project: access tokens for bots, and short-lived ones for jobs."""
+"""GitLab's access tokens of a project, which are bots."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
 
 from modelyard.access.policy import Role
-from modelyard.clock import iso
 from modelyard.routes.bodies import SMALL_BODY_BYTES
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import listing
@@ -17,19 +15,11 @@ from modelyard.wire.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}", tags=["tokens"])
 
-HOUR = 3600
-
 
 class CreateProjectToken(CreateToken):
     """Parameters of a project access token."""
 
     access_level: Role = Role.MAINTAINER
-
-
-class CreateJobToken(BaseModel):
-    """Parameters of a job token."""
-
-    expires_in: int = Field(HOUR, ge=1, le=24 * HOUR, description="Seconds.")
 
 
 def project_token_fields(row: credentials.WithRole) -> dict[str, object]:
@@ -103,20 +93,3 @@ async def revoke_of_project(call: ApiCall, project: str, token_id: str) -> Respo
     ref = parse_project(project)
     await call.write(lambda registry, caller: credentials.revoke_of_project(registry, caller, ref, parse_id(token_id)))
     return Response(status_code=204)
-
-
-@router.post(
-    "/job_tokens",
-    status_code=201,
-    summary="Create a job token",
-    openapi_extra=documented(CreateJobToken),
-)
-async def create_for_job(
-    call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)
-) -> dict[str, object]:
-    """A short-lived token that acts for the caller in this project alone, as GitLab's CI job tokens do."""
-    ref = parse_project(project)
-    token, secret = await call.write(
-        lambda registry, caller: credentials.create_for_job(registry, caller, ref, new.expires_in * 1000)
-    )
-    return {"token": secret, "expires_at": iso(token.expires_at), "project_id": token.project_id}

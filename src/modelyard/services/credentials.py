@@ -68,7 +68,7 @@ def find_personal(registry: Registry, caller: Identity, token_id: int | None) ->
     Raises NotFound, Forbidden for job tokens.
     """
     refuse_job(caller)
-    token = _held(registry, token_id if token_id is not None else caller.token_id)
+    token = hold(registry, token_id if token_id is not None else caller.token_id)
     mine = token is not None and (token.user_id == caller.user_id or caller.admin)
     if token is None or not mine or token.kind == TokenKind.JOB:
         raise NotFound
@@ -76,8 +76,13 @@ def find_personal(registry: Registry, caller: Identity, token_id: int | None) ->
 
 
 def revoke_personal(registry: Registry, caller: Identity, token_id: int | None) -> None:
-    """End a token; it is refused from the next request on. Raises as `find_personal` does."""
-    _revoke(registry, find_personal(registry, caller, token_id))
+    """End a token, which is refused from the next request on; None: the one that was presented, whatever its kind.
+
+    Raises as `find_personal` does.
+    """
+    token = hold(registry, caller.token_id) if token_id is None else find_personal(registry, caller, token_id)
+    if token is not None:
+        revoke(registry, token)
 
 
 def rotate_personal(registry: Registry, caller: Identity, token_id: int | None, expires_on: date | None) -> Made:
@@ -103,7 +108,7 @@ def page_of_project(
 ) -> Page[WithRole]:
     """A page of a project's access tokens, for its maintainers."""
     project, _facts = _manage(registry, caller, ref)
-    page = registry.tokens.page_of_project(project, narrowed, request)
+    page = registry.tokens.page_of_project(project, TokenKind.PROJECT, None, narrowed, request)
     return page.showing(_with_roles(registry, project, page.items))
 
 
@@ -137,24 +142,9 @@ def revoke_of_project(registry: Registry, caller: Identity, ref: ProjectRef, tok
     """End a project access token, and its bot's membership with it. Raises NotFound."""
     project, _facts = _manage(registry, caller, ref)
     token = _of_project(registry, project, token_id)
-    _revoke(registry, token)
+    revoke(registry, token)
     if membership := registry.members.find(project, token.user_id):
         members.end(registry, *membership)
-
-
-def create_for_job(registry: Registry, caller: Identity, ref: ProjectRef, lifetime: Milliseconds) -> Made:
-    """Make a token that acts for the caller in that one project, for a while."""
-    project, _facts = open_project(registry, caller, ref, Action.MAKE_JOB_TOKEN)
-    token = Token(
-        user_id=caller.user_id,
-        project_id=project.id,
-        kind=TokenKind.JOB,
-        name="job",
-        # It never opens more than what it was made with, and only tokens with this scope can make it.
-        scopes=Scope.API,
-        expires_at=now() + lifetime,
-    )
-    return _store(registry, token)
 
 
 def is_active(token: Token) -> bool:
@@ -162,26 +152,43 @@ def is_active(token: Token) -> bool:
     return token.revoked_at is None and (token.expires_at is None or token.expires_at > now())
 
 
-def _manage(registry: Registry, caller: Identity, ref: ProjectRef) -> tuple[int, ProjectFacts]:
-    project, facts = open_project(registry, caller, ref, Action.MANAGE)
-    return project.id, facts
-
-
-def _held(registry: Registry, token_id: int | None) -> Token | None:
+def hold(registry: Registry, token_id: int | None) -> Token | None:
     """The token of that id, which nobody else changes from now on."""
     registry.locks.token(token_id or -1)
     return registry.tokens.by_id(token_id or -1)
 
 
+def revoke(registry: Registry, token: Token) -> None:
+    """End a token, unless it has ended, and write it into the audit trail."""
+    if token.revoked_at is None:
+        token.revoked_at = now()
+        registry.audit.note(f"{EVENTS[token.kind]}_revoked", token, {"remove": "token"}, entity=_owner(registry, token))
+
+
+def store(registry: Registry, token: Token) -> Made:
+    """Give a new token its secret, keep it, and write it into the audit trail."""
+    secret = new_token()
+    token.digest = digest_of(secret)
+    registry.tokens.add(token)
+    facts = {"add": "token", "scopes": token.scopes, "expires_at": iso_date(token.expires_at)}
+    registry.audit.note(f"{EVENTS[token.kind]}_created", token, facts, entity=_owner(registry, token))
+    return token, secret
+
+
+def _manage(registry: Registry, caller: Identity, ref: ProjectRef) -> tuple[int, ProjectFacts]:
+    project, facts = open_project(registry, caller, ref, Action.MANAGE)
+    return project.id, facts
+
+
 def _of_project(registry: Registry, project_id: int, token_id: int) -> Token:
-    token = _held(registry, token_id)
+    token = hold(registry, token_id)
     if token is None or token.project_id != project_id or token.kind != TokenKind.PROJECT:
         raise NotFound
     return token
 
 
 def _presented(registry: Registry, caller: Identity, project_id: int) -> Token:
-    token = _held(registry, caller.token_id)
+    token = hold(registry, caller.token_id)
     if token is None or token.kind != TokenKind.PROJECT:
         raise NotAllowed
     if token.project_id != project_id:
@@ -198,7 +205,7 @@ def _rotate(registry: Registry, old: Token, expires_on: date | None) -> Made:
     if not is_active(old):
         raise Forbidden("The token is not active")
     expires_at = _expiry(expires_on) or now() + ROTATED_FOR
-    _revoke(registry, old)
+    revoke(registry, old)
     fresh = Token(
         user_id=old.user_id,
         project_id=old.project_id,
@@ -208,13 +215,7 @@ def _rotate(registry: Registry, old: Token, expires_on: date | None) -> Made:
         scopes=old.scopes,
         expires_at=expires_at - expires_at % DAY,
     )
-    return _store(registry, fresh)
-
-
-def _revoke(registry: Registry, token: Token) -> None:
-    if token.revoked_at is None:
-        token.revoked_at = now()
-        registry.audit.note(f"{EVENTS[token.kind]}_revoked", token, {"remove": "token"}, entity=_owner(registry, token))
+    return store(registry, fresh)
 
 
 def _expiry(day: date | None) -> Milliseconds | None:
@@ -239,16 +240,7 @@ def _add(registry: Registry, user_id: int, kind: TokenKind, new: NewToken, proje
         scopes=" ".join(dict.fromkeys(new.scopes)),
         expires_at=_expiry(new.expires_on),
     )
-    return _store(registry, token)
-
-
-def _store(registry: Registry, token: Token) -> Made:
-    secret = new_token()
-    token.digest = digest_of(secret)
-    registry.tokens.add(token)
-    facts = {"add": "token", "scopes": token.scopes, "expires_at": iso_date(token.expires_at)}
-    registry.audit.note(f"{EVENTS[token.kind]}_created", token, facts, entity=_owner(registry, token))
-    return token, secret
+    return store(registry, token)
 
 
 def _owner(registry: Registry, token: Token) -> User | Project | None:

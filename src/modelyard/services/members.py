@@ -67,7 +67,10 @@ def show(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int) ->
 
 
 def add(registry: Registry, caller: Identity, ref: ProjectRef, new: NewMember) -> Membership:
-    """Give a user a role that is not above one's own. Raises Forbidden, also for bots, NotFound; Conflict for a member."""
+    """Give a user a role that is not above one's own.
+
+    Raises Forbidden, also for bots, NotFound, and Conflict for a member.
+    """
     project, facts = open_project(registry, caller, ref, Action.GRANT)
     _refuse_above(caller, facts, new.access_level)
     user = _user(registry, new)

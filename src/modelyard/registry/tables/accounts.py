@@ -34,6 +34,7 @@ class Token(Base):
     id: Mapped[Id]
     user_id: Mapped[int] = parent("users.id", index=True)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    maker_id: Mapped[int | None]  # the token that a job token was made with, and ends with; it is of the same user
     kind: Mapped[str]
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")

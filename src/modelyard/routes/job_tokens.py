@@ -1,0 +1,71 @@
+"""Short-lived tokens that act in one project, as GitLab's CI job tokens do. GitLab has no API of them: it is ours."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from modelyard.clock import iso
+from modelyard.routes.call import ApiCall
+from modelyard.routes.listing import listing
+from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.tokens import TokenQuery, token_fields, token_ref
+from modelyard.services import job_tokens
+from modelyard.services.job_tokens import JobToken
+from modelyard.wire.paths import parse_project
+
+router = APIRouter(prefix="/api/v4/projects/{project}/job_tokens", tags=["tokens"])
+
+HOUR = 3600
+
+
+class CreateJobToken(BaseModel):
+    """Parameters of a job token."""
+
+    expires_in: int = Field(HOUR, ge=1, le=24 * HOUR, description="Seconds; never longer than what it is made with.")
+
+
+def job_token_fields(found: JobToken) -> dict[str, object]:
+    """A job token without its secret; `maker_id` is the id of the token that it was made with."""
+    return token_fields(found.token) | {
+        "revoked": found.revoked,
+        "active": found.active,
+        "expires_at": iso(found.expires_at),
+        "project_id": found.token.project_id,
+        "maker_id": found.token.maker_id,
+    }
+
+
+@router.post("", status_code=201, summary="Create a job token", openapi_extra=documented(CreateJobToken))
+async def create(call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)) -> dict[str, object]:
+    """A short-lived token that acts for the caller in this project alone. It ends with the token that made it."""
+    ref = parse_project(project)
+    made, secret = await call.write(
+        lambda registry, caller: job_tokens.create(registry, caller, ref, new.expires_in * 1000)
+    )
+    return job_token_fields(made) | {"token": secret}
+
+
+@router.get("", summary="List job tokens", openapi_extra=query_documented(TokenQuery))
+async def list_job_tokens(
+    request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
+) -> Response:
+    """One's own; for owners all of the project."""
+    ref, narrowed = parse_project(project), query.narrowed
+    page = await call.read(lambda registry, caller: job_tokens.page(registry, caller, ref, narrowed, query.request))
+    return listing(request, page, job_token_fields)
+
+
+@router.get("/{token_id}", summary="Show a job token")
+async def show(call: ApiCall, project: str, token_id: str) -> dict[str, object]:
+    """For its maker and for owners, by id; `self` for the job token that is presented."""
+    ref, wanted = parse_project(project), token_ref(token_id)
+    return job_token_fields(await call.read(lambda registry, caller: job_tokens.find(registry, caller, ref, wanted)))
+
+
+@router.delete("/{token_id}", status_code=204, summary="Revoke a job token")
+async def revoke(call: ApiCall, project: str, token_id: str) -> Response:
+    """For its maker and for owners, by id; `self` for the job token that is presented."""
+    ref, wanted = parse_project(project), token_ref(token_id)
+    await call.write(lambda registry, caller: job_tokens.end(registry, caller, ref, wanted))
+    return Response(status_code=204)
