@@ -237,6 +237,8 @@ def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ROOT_TOKEN", "short", "at least 20 characters"),
         ("ROOT_TOKEN", "changeme-changeme-changeme", "not a placeholder"),
         ("ROOT_TOKEN", "with blanks in it, which no header takes", "printable ASCII"),
+        ("ROOT_TOKEN", "myd_that-only-looks-like-one-of-ours", "its checksum is wrong"),
+        ("METRICS_TOKEN", "myd_that-only-looks-like-one-of-ours", "its checksum is wrong"),
     ],
 )
 def test_a_bad_value_is_named_in_one_line_without_itself(

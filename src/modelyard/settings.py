@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from modelyard.addresses import plain, plain_network
 from modelyard.environment import trimmed
+from modelyard.token_format import PREFIX as TOKEN_PREFIX
+from modelyard.token_format import is_well_formed
 
 PREFIX = "MODELYARD_"
 REGION_VARIABLE = "AWS_REGION"
@@ -116,7 +118,7 @@ class Settings(BaseSettings):
     )
     rate_limit_token: int = Field(0, ge=0, description="Requests a minute of one token; 0 = no limit.")
     rate_limit_failed_logins: int = Field(
-        30, ge=0, description="Invalid tokens a minute that one address may try; 0 = no limit."
+        30, ge=0, description="Invalid tokens a minute, from one address, beyond which they are slowed; 0 = no limit."
     )
     trusted_proxies: str = Field(
         "127.0.0.1,::1", description="Addresses or CIDRs, separated by commas, whose `X-Forwarded-…` is believed."
@@ -143,6 +145,8 @@ class Settings(BaseSettings):
             return None
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise ValueError("must be printable ASCII without spaces, as it travels in a header")
+        if not is_well_formed(value):
+            raise ValueError(f"begins with {TOKEN_PREFIX} but is no token of modelyard's: its checksum is wrong")
         return value
 
     @field_validator("blob_url")

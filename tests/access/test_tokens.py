@@ -8,6 +8,7 @@ import pytest
 
 from modelyard.access.tokens import digest_of, new_token, read_credential
 from modelyard.errors import Unauthorized
+from modelyard.token_format import is_well_formed as has_right_tail
 from tests.tokens import is_well_formed
 
 
@@ -69,3 +70,29 @@ def test_the_same_token_twice_is_one_credential() -> None:
 def test_a_credential_that_cannot_be_read_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(Unauthorized):
         read_credential(headers)
+
+
+def test_a_tail_is_right_for_one_secret_alone() -> None:
+    token = new_token()
+    assert has_right_tail(token)
+    for at in range(4, len(token)):
+        for other in "0zA!é":
+            damaged = token[:at] + other + token[at + 1 :]
+            assert has_right_tail(damaged) == (damaged == token)
+    assert has_right_tail("whatever-an-operator-chose")
+    assert not any(has_right_tail(token[:length]) for length in range(4, len(token)))
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [(b"private-token", ""), (b"job-token", ""), (b"authorization", "Bearer "), (b"authorization", "")],
+)
+def test_a_token_of_ours_with_a_wrong_tail_is_refused_before_anybody_looks_it_up(name: bytes, before: str) -> None:
+    token = new_token()
+    assert read_credential([(name, f"{before}{token}".encode())]) == token
+    wrong = token[:-1] + ("0" if token[-1] != "0" else "1")
+    for value in (f"{before}{wrong}".encode(), f"{before}{token[:-1]}".encode(), f"{before}myd_unknown".encode()):
+        with pytest.raises(Unauthorized):
+            read_credential([(name, value)])
+    with pytest.raises(Unauthorized):
+        read_credential([(b"authorization", basic(f"anyone:{wrong}"))])

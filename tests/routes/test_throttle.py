@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
+from modelyard.access.tokens import new_token
+from modelyard.routes import throttle
+from tests.conftest import MLFLOW
 from tests.live import LiveServer, running
 from tests.raw import exchange, put_head, read_answer
 from tests.test_permissions import _plausible_body
@@ -22,8 +27,8 @@ LONGEST_TEST = 15.0  # seconds, on a busy machine
 
 
 @contextmanager
-def limited_logins(folder: Path) -> Iterator[LiveServer]:
-    with running(folder, rate_limit_failed_logins=5) as live:
+def limited_logins(folder: Path, **settings: object) -> Iterator[LiveServer]:
+    with running(folder, None, rate_limit_failed_logins=5, **settings) as live:
         yield live
 
 
@@ -74,30 +79,119 @@ def test_a_token_is_limited_in_whatever_header_it_comes(tmp_path: Path) -> None:
         assert client.get("/projects").status_code == 200
 
 
-def test_guesses_are_refused_and_known_tokens_are_not(tmp_path: Path) -> None:
-    with (
-        running(tmp_path) as prepared,
-        prepared.client(prepared.root_token) as root,
-    ):
+@pytest.fixture(autouse=True)
+def _quick_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "SLOWED_SECONDS", 0.01)
+
+
+def wrong_token() -> str:
+    """A token with the right tail, which nobody has."""
+    return new_token()
+
+
+def guess(client: httpx.Client, number: int = 5) -> None:
+    """Use up what an address may try."""
+    for _ in range(number):
+        assert client.get("/user", headers={"PRIVATE-TOKEN": wrong_token()}).status_code == 401
+    assert_throttled(client.get("/user", headers={"PRIVATE-TOKEN": wrong_token()}), "throttle_failed_logins", 5)
+
+
+@pytest.mark.parametrize("wrong", [wrong_token, lambda: f"myd_{secrets.token_hex()}", secrets.token_hex])
+def test_guesses_are_refused_and_nobody_who_is_right(tmp_path: Path, wrong: Callable[[], str]) -> None:
+    """Not the tokens that no process has seen yet, nor those that were made since, nor any in another header."""
+    root_token = secrets.token_urlsafe()
+    with running(tmp_path, root_token=root_token) as prepared, prepared.client(root_token) as root:
+        project = root.post("/projects", json={"name": "p"}).json()["id"]
         token = root.post("/users/1/personal_access_tokens", json={"name": "x", "scopes": ["api"]}).json()["token"]
-    with limited_logins(tmp_path) as live, live.client(live.root_token) as root, live.client() as client:
-        assert root.get("/user").status_code == 200
-        for guess in range(5):
-            answer = client.get("/projects", headers={"PRIVATE-TOKEN": f"guess-{guess}"})
-            assert answer.status_code == 401
-        assert_throttled(client.get("/user", headers={"PRIVATE-TOKEN": "guess"}), "throttle_failed_logins", 5)
-        assert_throttled(client.get("/user", headers={"PRIVATE-TOKEN": token}), "throttle_failed_logins", 5)
-        assert root.get("/user").status_code == 200
-        assert client.get("/user", headers={"PRIVATE-TOKEN": token} | FROM_ELSEWHERE).status_code == 200
-        assert client.get("/user", headers={"PRIVATE-TOKEN": token}).status_code == 200  # it is known now
+    with limited_logins(tmp_path, root_token=root_token) as live, live.client() as client:
+        statuses = [client.get("/projects", headers={"PRIVATE-TOKEN": wrong()}).status_code for _ in range(5)]
+        assert statuses == [401] * 5
+        for _ in range(2):
+            assert_throttled(client.get("/user", headers={"PRIVATE-TOKEN": wrong()}), "throttle_failed_logins", 5)
+        ways: list[dict[str, Any]] = [
+            {"headers": {"PRIVATE-TOKEN": token}},
+            {"headers": {"Authorization": f"Bearer {token}"}},
+            {"auth": ("someone", token)},
+            {"headers": {"PRIVATE-TOKEN": root_token}},
+        ]
+        assert [client.get("/user", **way).status_code for way in ways] == [200] * 4
+        job = client.post(f"/projects/{project}/job_tokens", **ways[0]).json()["token"]
+        for header in ("JOB-TOKEN", "PRIVATE-TOKEN"):
+            assert client.get(f"/projects/{project}", headers={header: job}).status_code == 200
         assert client.get("/projects").status_code == 200
+        elsewhere = client.get("/user", headers={"PRIVATE-TOKEN": wrong()} | FROM_ELSEWHERE)
+        assert elsewhere.status_code == 401
+
+
+def test_a_wrong_tail_is_refused_without_a_look(tmp_path: Path) -> None:
+    with running(tmp_path) as live, live.client() as client:
+        statements: list[str] = []
+        event.listen(
+            live.app.state.database.engine, "before_cursor_execute", lambda *context: statements.append(context[2])
+        )
+        token, file = new_token(), "/projects/1/packages/ml_models/1/files/f"
+        wrong = token[:-1] + ("0" if token[-1] != "0" else "1")
+        mlflow = f"/projects/1/{MLFLOW}/experiments/get?experiment_id=0"
+
+        def looks(presented: str) -> list[tuple[int, bool]]:
+            found = []
+            for method, path in (
+                ("GET", "/user"),
+                ("GET", file),
+                ("PUT", file),
+                ("GET", mlflow),
+                ("POST", "/projects"),
+            ):
+                statements.clear()
+                answer = client.request(method, path, headers={"Authorization": f"Bearer {presented}"})
+                found.append((answer.status_code, any("tokens" in each for each in statements)))
+            return found
+
+        assert looks(wrong) == [(401, False)] * 5
+        assert looks(token) == [(401, True)] * 5
+
+
+def test_a_refused_upload_is_not_stored_and_its_connection_goes_on_in_step(tmp_path: Path) -> None:
+    with limited_logins(tmp_path) as live, live.client() as client, live.client(live.root_token) as root:
+        guess(client)
+        file = "/projects/1/packages/ml_models/1/files/f"
+        refused = client.put(file, content=bytes(100_000), headers={"PRIVATE-TOKEN": wrong_token()})
+        assert_throttled(refused, "throttle_failed_logins", 5)
+        mlflow = client.post(f"/projects/1/{MLFLOW}/runs/create", json={}, headers={"JOB-TOKEN": wrong_token()})
+        assert_throttled(mlflow, "throttle_failed_logins", 5)
+        assert client.head("/user", headers={"PRIVATE-TOKEN": wrong_token()}).status_code == 429
+        assert client.get("/projects").json() == root.get("/projects").json() == []
+        head = put_head(live, file, "Content-Length: 9", "Expect: 100-continue")
+        answer = exchange(live, head.replace(live.root_token.encode(), wrong_token().encode()))
+        assert (answer.status, answer.headers["Connection"]) == (429, "close")
+
+
+def test_one_stale_token_is_refused_by_itself(tmp_path: Path) -> None:
+    with limited_logins(tmp_path) as live, live.client(live.root_token) as root, live.client() as client:
+        made = root.post("/users/1/personal_access_tokens", json={"name": "x", "scopes": ["api"]}).json()
+        stale = {"PRIVATE-TOKEN": made["token"]}
+        assert client.get("/user", headers=stale).status_code == 200
+        root.delete(f"/personal_access_tokens/{made['id']}")
+        assert [client.get("/user", headers=stale).status_code for _ in range(5)] == [401] * 5
+        assert_throttled(client.get("/user", headers=stale), "throttle_failed_logins", 5)
+        guess(client, 4)
+
+
+def test_a_token_that_is_wrong_for_metrics_alone_stays_valid_for_the_api(tmp_path: Path) -> None:
+    metrics_token = secrets.token_urlsafe()
+    with limited_logins(tmp_path, metrics_token=metrics_token) as live, live.client(live.root_token) as root:
+        metrics = f"{live.url}/metrics"
+        assert [root.get(metrics).status_code for _ in range(6)] == [401] * 5 + [429]
+        assert root.get("/user").status_code == 200
+        with live.client() as client:
+            guess(client, 4)
+            assert client.get(metrics, headers={"Authorization": f"Bearer {metrics_token}"}).status_code == 200
 
 
 def test_a_probe_makes_no_guess_a_known_token(tmp_path: Path) -> None:
     with limited_logins(tmp_path) as live, live.client() as client:
-        for guess in range(5):
-            client.get("/user", headers={"PRIVATE-TOKEN": f"guess-{guess}"})
-        guess_headers = {"PRIVATE-TOKEN": "guess"}
+        guess(client)
+        guess_headers = {"PRIVATE-TOKEN": wrong_token()}
         for path in ("/-/health", "/openapi.json"):
             httpx.get(f"{live.url}{path}", headers=guess_headers)
         assert_throttled(client.get("/user", headers=guess_headers), "throttle_failed_logins", 5)

@@ -80,33 +80,38 @@ def test_strangers_are_counted_by_address_and_come_back_after_a_while(clock: Clo
 def test_one_stale_token_locks_nobody_else_out() -> None:
     throttle = Throttle(anonymous=0, token=0, failed_logins=3)
     for _ in range(3):
-        assert throttle.stranger(OFFICE, STALE) is None
-        throttle.note(OFFICE, STALE, valid=False)
-    assert throttle.stranger(OFFICE, STALE) is not None
-    assert throttle.stranger(OFFICE, mark_of(b"of a colleague")) is None
-    assert throttle.stranger(ELSEWHERE, STALE) is None
+        assert throttle.stale(OFFICE, STALE) is None
+        assert throttle.failed(OFFICE, STALE) is None
+    assert throttle.stale(OFFICE, STALE) is not None
+    assert throttle.stale(ELSEWHERE, STALE) is None
+    assert [throttle.failed(OFFICE, mark_of(b"%d" % guess)) for guess in range(2)] == [None, None]
 
 
-def test_guesses_are_refused_but_those_who_were_known_go_on(clock: Clock) -> None:
+def test_guesses_are_refused_once_they_are_wrong_and_nobody_else_is(clock: Clock) -> None:
     throttle = Throttle(anonymous=0, token=0, failed_logins=3)
-    throttle.note(OFFICE, GOOD, valid=True)
-    for guess in range(3):
-        throttle.note(OFFICE, mark_of(b"%d" % guess), valid=False)
-    refused = throttle.stranger(OFFICE, mark_of(b"another"))
+    throttle.passed(GOOD)
+    assert [throttle.failed(OFFICE, mark_of(b"%d" % guess)) for guess in range(3)] == [None] * 3
+    another = mark_of(b"another")
+    assert throttle.stale(OFFICE, another) is None
+    refused = throttle.failed(OFFICE, another)
     assert refused is not None
     assert refused.name == "throttle_failed_logins"
+    assert throttle.failed(ELSEWHERE, another) is None
+    assert throttle.stale(OFFICE, another) is None  # whether it is valid now is found out
+    assert throttle.failed(OFFICE, mark_of(b"0")) is None  # one of those that were counted
     assert throttle.knows(GOOD)
-    throttle.note(OFFICE, GOOD, valid=False)  # it was revoked
+    throttle.failed(OFFICE, GOOD)  # it was revoked
     assert not throttle.knows(GOOD)
     clock.now += 120
-    assert throttle.stranger(OFFICE, mark_of(b"another")) is None
+    assert throttle.failed(OFFICE, another) is None
 
 
 def test_what_is_not_limited_is_not_counted() -> None:
     throttle = Throttle(anonymous=0, token=0, failed_logins=0)
-    throttle.note(OFFICE, STALE, valid=False)
+    throttle.passed(STALE)
+    assert throttle.failed(OFFICE, STALE) is None
     assert throttle.knows(STALE)
-    assert (throttle.anonymous(OFFICE), throttle.stranger(OFFICE, STALE), throttle.identified(STALE)) == (None,) * 3
+    assert (throttle.anonymous(OFFICE), throttle.stale(OFFICE, STALE), throttle.identified(STALE)) == (None,) * 3
 
 
 def test_ipv6_clients_are_their_networks() -> None:

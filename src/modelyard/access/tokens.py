@@ -6,18 +6,14 @@ import base64
 import binascii
 import hashlib
 import secrets
-import string
-import zlib
 from collections.abc import Iterable
 from enum import StrEnum
 
 from modelyard.errors import Unauthorized
+from modelyard.token_format import ALPHABET, PREFIX, checksum, is_well_formed
 
-PREFIX = "myd_"
 SECRET_BYTES = 32
 SECRET_DIGITS = 43  # base 62 digits that hold 256 bits
-CHECKSUM_DIGITS = 6  # base 62 digits that hold a CRC-32
-_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _BARE_HEADERS = ("private-token", "job-token")
 
 
@@ -39,7 +35,7 @@ class Scope(StrEnum):
 def new_token() -> str:
     """A fresh secret: `myd_`, 256 random bits in base 62, and a CRC-32 tail by which secret scanners know it."""
     secret = _base62(int.from_bytes(secrets.token_bytes(SECRET_BYTES)), SECRET_DIGITS)
-    return PREFIX + secret + _checksum(secret)
+    return PREFIX + secret + checksum(secret)
 
 
 def digest_of(token: str) -> str:
@@ -51,13 +47,17 @@ def read_credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """The token that a request carries, or None for an anonymous request.
 
     Takes `PRIVATE-TOKEN`, `JOB-TOKEN` and `Authorization` with Bearer, Basic (the token as password) or, as in GitLab,
-    any other or no scheme word before the token. Raises Unauthorized when a credential cannot be read, or when two
-    headers carry different ones: a credential that is present must be valid.
+    any other or no scheme word before the token. Raises Unauthorized when a credential cannot be read or has a wrong
+    tail, which nobody need look up, or when two headers carry different ones: a credential that is present must be
+    valid.
     """
     found = {token for name, value in headers if (token := _token_in(name, value)) is not None}
-    if len(found) > 1:
+    if not found:
+        return None
+    token = found.pop()
+    if found or not is_well_formed(token):
         raise Unauthorized
-    return found.pop() if found else None
+    return token
 
 
 def _token_in(name: bytes, value: bytes) -> str | None:
@@ -82,13 +82,9 @@ def _basic_password(encoded: str) -> str:
         raise Unauthorized from error
 
 
-def _checksum(secret: str) -> str:
-    return _base62(zlib.crc32(secret.encode()), CHECKSUM_DIGITS)
-
-
 def _base62(number: int, digits: int) -> str:
     text = ""
     while number:
-        number, remainder = divmod(number, len(_ALPHABET))
-        text = _ALPHABET[remainder] + text
-    return text.rjust(digits, _ALPHABET[0])
+        number, remainder = divmod(number, len(ALPHABET))
+        text = ALPHABET[remainder] + text
+    return text.rjust(digits, ALPHABET[0])

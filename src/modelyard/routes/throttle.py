@@ -1,9 +1,11 @@
-"""The gate before all routes: who asks too often is answered 429 before anything is looked up.
+"""The gate before all routes: who asks too often is answered 429, most of them before anything is looked up.
 
 It adds 3 µs to a request with a token, and 10 µs to one that is counted.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -12,8 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
 from modelyard.routes import failures
-from modelyard.services.throttling import Throttle, Throttled, mark_of
+from modelyard.services.throttling import FAILED_LOGINS, Throttle, Throttled, mark_of
 
+SLOWED_SECONDS = 1.0  # for which a wrong credential that is one too many waits for its answer
 _CREDENTIALS = frozenset({b"authorization", b"private-token", b"job-token"})
 _PROBES = frozenset({"/-/health", "/-/liveness", "/-/readiness"})
 _API = "/api/v4/"
@@ -43,12 +46,13 @@ class Gate:
         if not credential:
             refused = throttle.anonymous(address)
         else:
-            mark = mark_of(credential)
+            # What is wrong elsewhere, as a user's token is for /metrics, may well be valid for the API.
+            mark = mark_of(credential if scope["path"].startswith(_API) else b"elsewhere\n" + credential)
             known = throttle.knows(mark)
-            refused = (None if known else throttle.stranger(address, mark)) or self._count_token(scope)
-            send = _noting(throttle, scope, address, mark, known, send)
+            refused = (None if known else throttle.stale(address, mark)) or self._count_token(scope)
+            send = _noting(throttle, scope, receive, send, address, mark, known)
         if refused is not None:
-            await _refusal(scope, refused)(scope, receive, send)
+            await _refuse(refused, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -63,17 +67,27 @@ class Gate:
         return self.throttle.identified(mark_of((token or "").encode()))
 
 
-def _noting(throttle: Throttle, scope: Scope, address: str, mark: str, known: bool, send: Send) -> Send:
-    """`send`, but learn from the answer whether the credential was valid."""
+def _noting(
+    throttle: Throttle, scope: Scope, receive: Receive, send: Send, address: str, mark: str, known: bool
+) -> Send:
+    """`send`, but learn from the answer whether the credential was valid, and put the refusal that is due in its place.
+
+    Only then is it known: who is refused before that may be the one whose credential is valid.
+    """
+    replaced = False
 
     async def noting(message: Message) -> None:
+        nonlocal replaced
         if message["type"] == "http.response.start":
             status = message["status"]
             if status == Unauthorized.status:
-                throttle.note(address, mark, valid=False)
+                if (refused := throttle.failed(address, mark)) is not None:
+                    replaced = True
+                    await _refuse(refused, scope, receive, send)
             elif not known and status < BadRequest.status and scope["path"].startswith(_API):
-                throttle.note(address, mark, valid=True)  # all of the API holds that a credential be valid
-        await send(message)
+                throttle.passed(mark)  # all of the API holds that a credential be valid
+        if not replaced:
+            await send(message)
 
     return noting
 
@@ -83,9 +97,11 @@ def _credential(scope: Scope) -> bytes:
     return b"\n".join([value for name, value in scope["headers"] if name in _CREDENTIALS])
 
 
-def _refusal(scope: Scope, throttled: Throttled) -> PlainTextResponse:
-    """GitLab's answer of its request throttle, in plain text."""
+async def _refuse(throttled: Throttled, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer as GitLab's request throttle does, in plain text."""
+    if throttled.name == FAILED_LOGINS:
+        await asyncio.sleep(SLOWED_SECONDS)
     headers = throttled.headers
     if any(name == b"expect" for name, _ in scope["headers"]):
         headers["Connection"] = "close"  # or the client would have to send the body that it holds back
-    return PlainTextResponse("Retry later\n", TooManyRequests.status, headers)
+    await PlainTextResponse("Retry later\n", TooManyRequests.status, headers)(scope, receive, send)

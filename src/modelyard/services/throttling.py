@@ -56,9 +56,9 @@ class Throttled:
 class Throttle:
     """Requests a minute; 0 stands for no limit.
 
-    After too many failed logins an address may try no other credential for a while. Those that were valid before go on
-    to work, and a wrong one that is sent again and again uses up its own count alone: an office behind one address is
-    not locked out by one stale token in it, while guesses stay at `failed_logins` a minute.
+    Nobody is locked out by the failed logins of others, though all come from one address: a credential that is valid
+    always passes. What has failed too often is refused without being looked at again, as it stays wrong; and after too
+    many that differ, answers to further ones from their address are slow, and tell no more than that.
     """
 
     def __init__(self, anonymous: int, token: int, failed_logins: int) -> None:
@@ -77,12 +77,11 @@ class Throttle:
         """Count a request without a credential; the refusal that is due, if any."""
         return self._count(self._anonymous, ANONYMOUS, network_of(address)) if self._anonymous else None
 
-    def stranger(self, address: str, mark: str) -> Throttled | None:
-        """The refusal that is due to a credential that is not known, if any."""
+    def stale(self, address: str, mark: str) -> Throttled | None:
+        """The refusal that is due to a credential that is not known and has failed too often, if it has."""
         if self._failed is None:
             return None
-        network = network_of(address)
-        key = (network,) if self._unused(self._failed, network, mark) else (network, mark)
+        key = (network_of(address), mark)
         if self._limiter.test(self._failed, FAILED_LOGINS, *key):
             return None
         return self._refusal(self._failed, FAILED_LOGINS, *key)
@@ -91,22 +90,25 @@ class Throttle:
         """Count a request with the token of that mark; the refusal that is due, if any."""
         return self._count(self._token, IDENTIFIED, mark) if self._token else None
 
-    def note(self, address: str, mark: str, *, valid: bool) -> None:
-        """Learn that the credential of that mark was found to be valid, or not."""
-        if self._failed is None:
-            return
-        if valid:
+    def passed(self, mark: str) -> None:
+        """Learn that the credential of that mark was found to be valid."""
+        if self._failed is not None:
             self._known.put(mark, True)
-            return
+
+    def failed(self, address: str, mark: str) -> Throttled | None:
+        """Learn that the credential of that mark was found to be wrong; the refusal that is due, if any.
+
+        One that is sent again and again counts as one of those that differ.
+        """
+        if self._failed is None:
+            return None
         self._known.forget(mark)
         network = network_of(address)
-        if self._unused(self._failed, network, mark):
-            self._limiter.hit(self._failed, FAILED_LOGINS, network)
+        before = self._limiter.get_window_stats(self._failed, FAILED_LOGINS, network, mark)
+        if before.remaining == self._failed.amount and not self._limiter.hit(self._failed, FAILED_LOGINS, network):
+            return self._refusal(self._failed, FAILED_LOGINS, network)
         self._limiter.hit(self._failed, FAILED_LOGINS, network, mark)
-
-    def _unused(self, failed: RateLimitItem, network: str, mark: str) -> bool:
-        """Whether the credential has not failed lately."""
-        return self._limiter.get_window_stats(failed, FAILED_LOGINS, network, mark).remaining == failed.amount
+        return None
 
     def _count(self, item: RateLimitItem, name: str, key: str) -> Throttled | None:
         return None if self._limiter.hit(item, name, key) else self._refusal(item, name, key)
