@@ -186,6 +186,9 @@ def test_the_ingress_lets_files_pass() -> None:
         (["replicas=2", "database.existingSecret=x", "rootToken.existingSecret=x"], "ReadWriteMany"),
         (["database.existingSecret=x"], "set rootToken.existingSecret"),
         (["ingress.enabled=true"], "ingress.host"),
+        (["ingress.enabled=true", "ingress.host=x"], "set settings.MODELYARD_TRUSTED_PROXIES"),
+        (["ingress.enabled=true", "ingress.host=x", "settings.MODELYARD_TRUSTED_PROXIES="], "all clients are one"),
+        (["ingress.enabled=true", "ingress.host=x", "extraEnv[0].name=TZ", "extraEnv[0].value=UTC"], "all clients are"),
         (["replcas=2"], "replcas"),
         (["replicas=0"], "replicas"),
         (["blobs.url=file:///srv"], "/blobs/url"),
@@ -198,6 +201,19 @@ def test_values_that_cannot_work_are_refused(settings: list[str], reason: str) -
     done = helm("template", "modelyard", CHART, *options)
     assert done.returncode != 0
     assert reason in done.stderr
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["settings.MODELYARD_TRUSTED_PROXIES=10.0.0.0/8"],
+        ["extraEnv[0].name=MODELYARD_TRUSTED_PROXIES", "extraEnv[0].value=10.0.0.0/8"],
+        ["extraEnv[0].name=MODELYARD_TRUSTED_PROXIES", "extraEnv[0].valueFrom.configMapKeyRef.name=x"],
+    ],
+)
+def test_whose_forwarded_addresses_are_believed_may_be_said_in_each_way(said: list[str]) -> None:
+    (ingress,) = of_kind("Ingress", None, "ingress.enabled=true", "ingress.host=x", *said)
+    assert ingress["spec"]["rules"][0]["host"] == "x"
 
 
 def test_every_value_is_in_the_schema_and_documented_by_its_default() -> None:

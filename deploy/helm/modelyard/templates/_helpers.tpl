@@ -32,6 +32,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if .Values.externalUrl }}{{ .Values.externalUrl }}{{ else if .Values.ingress.enabled }}{{ ternary "https" "http" (ne .Values.ingress.tlsSecret "") }}://{{ .Values.ingress.host }}{{ end -}}
 {{- end }}
 
+{{- /* "true" where it is said whose X-Forwarded-For is believed, in whatever way. */ -}}
+{{- define "modelyard.trustedProxies" -}}
+{{- if .Values.settings.MODELYARD_TRUSTED_PROXIES }}true{{ end -}}
+{{- range .Values.extraEnv }}{{ if and (eq .name "MODELYARD_TRUSTED_PROXIES") (or .value .valueFrom) }}true{{ end }}{{ end -}}
+{{- end }}
+
 {{- /* What a schema cannot say. */ -}}
 {{- define "modelyard.validate" -}}
 {{- if gt (int .Values.replicas) 1 }}
@@ -40,6 +46,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- if and .Values.database.existingSecret (not .Values.rootToken.existingSecret) }}{{ fail "database: with PostgreSQL, the administrator's token must exist: set rootToken.existingSecret" }}{{ end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}{{ fail "ingress.host: is needed" }}{{ end }}
+{{- if and .Values.ingress.enabled (not (include "modelyard.trustedProxies" .)) }}{{ fail "ingress: without the addresses of its pods all clients are one, whom one of them can use up the limits of: set settings.MODELYARD_TRUSTED_PROXIES, such as 10.0.0.0/8" }}{{ end }}
 {{- end }}
 
 {{- define "modelyard.environment" -}}
