@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import (
     ColumnElement,
+    Integer,
+    Text,
     and_,
     bindparam,
     case,
@@ -34,6 +36,7 @@ ORDERS = {
     "version": Package.version,
     "type": Package.created_at,
 }
+PLACE = (Text(), Integer())  # of a child in its directory: its name, and whether it is a directory itself
 FILE_ORDERS = {"id": PackageFile.id, "created_at": PackageFile.created_at, "file_name": PackageFile.name}
 
 _TOUCH = (

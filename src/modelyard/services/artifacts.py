@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from modelyard.access.identity import Identity
-from modelyard.registry.packages import Child
+from modelyard.registry.packages import PLACE, Child
 from modelyard.registry.repository import Registry
-from modelyard.registry.search.pages import Cursor, decode_token, encode_token
+from modelyard.registry.search.pages import Cursor, check_cursor, decode_token, encode_token
 from modelyard.registry.tables import Candidate
 from modelyard.services import following
 from modelyard.services.owners import find_owner, of_candidate
@@ -29,12 +29,13 @@ def list_run_directory(
     Raises DoesNotExist, InvalidValue.
     """
     candidate = find_run(registry, project_id, run_id)
-    after = decode_token(page_token, "artifacts", run_id, directory).after
+    cursor = decode_token(page_token, "artifacts", run_id, directory)
+    check_cursor(cursor, [PLACE])
     package = of_candidate(registry, candidate).package
     found: list[Child] = []
     if package is not None:
         kept = _kept(registry, package.id, directory)
-        found = registry.packages.children(package.id, kept, after, MAX_CHILDREN + 1)
+        found = registry.packages.children(package.id, kept, cursor.after, MAX_CHILDREN + 1)
     last = found[MAX_CHILDREN - 1] if len(found) > MAX_CHILDREN else None
     rest = Cursor(after=last.place) if last else None
     return candidate, found[:MAX_CHILDREN], encode_token(rest, "artifacts", run_id, directory)

@@ -1,6 +1,7 @@
 """Pages that go on after the last row of the one before, so that a late page costs what the first one does.
 
-A page token holds the sort keys of that row, and a digest of the search that it belongs to.
+A page token holds the sort keys of that row, and a digest of the search that it belongs to. Anybody can make one up, so
+that what it holds is looked at before the database sees it.
 """
 
 from __future__ import annotations
@@ -9,15 +10,22 @@ import base64
 import binascii
 import hashlib
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, UnaryExpression, and_, or_
+from sqlalchemy import BigInteger, ColumnElement, Select, SQLColumnExpression, UnaryExpression, and_, or_
 from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.search.weights import Attached, how_many_fit
+
+_INVALID = "Invalid page token"
+_KEY_TYPES = (str, int, float)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,13 @@ class SortKey:
     def ordered(self) -> UnaryExpression[Any]:
         """The expression in its direction."""
         return self.expression.desc() if self.descending else self.expression.asc()
+
+    @property
+    def type(self) -> TypeEngine[Any]:
+        """The type of its values."""
+        expression: Any = self.expression  # SQLAlchemy declares `type` for its classes, not for what they share
+        kind: TypeEngine[Any] = expression.type
+        return kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +75,11 @@ class IdPage:
 def read_page(
     session: Session, sections: Sequence[Section], cursor: Cursor, limit: int, attached: tuple[Attached, ...] = ()
 ) -> IdPage:
-    """One page of ids, from all sections in turn: `limit` of them, or fewer where `attached` would be too much."""
+    """One page of ids, from all sections in turn: `limit` of them, or fewer where `attached` would be too much.
+
+    Raises InvalidValue for a cursor that no page of these sections ends with.
+    """
+    check_cursor(cursor, [[key.type for key in section.keys] for section in sections])
     found: list[tuple[int, Cursor]] = []
     for number, section in enumerate(sections):
         if number < cursor.section or len(found) > limit:
@@ -84,17 +103,42 @@ def encode_token(cursor: Cursor | None, *search: object) -> str | None:
 
 
 def decode_token(token: str | None, *search: object) -> Cursor:
-    """The cursor of a page token; the beginning for none. Raises InvalidValue for any but this search's."""
+    """The cursor of a page token; the beginning for none. Raises InvalidValue for any but this search's.
+
+    Whether its keys are those of the search's rows is for `check_cursor` to say.
+    """
     if not token:
         return Cursor()
     try:
         digest, section, *after = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        raise InvalidValue("Invalid page token") from error
+        raise InvalidValue(_INVALID) from error
+    if type(section) is not int or not after or any(type(key) not in _KEY_TYPES for key in after):
+        raise InvalidValue(_INVALID)
     cursor = Cursor(section, tuple(after))
     if digest != _digest(search, cursor):
-        raise InvalidValue("Invalid page token: it belongs to another search")
+        raise InvalidValue(f"{_INVALID}: it belongs to another search")
     return cursor
+
+
+def check_cursor(cursor: Cursor, sections: Sequence[Sequence[TypeEngine[Any]]]) -> None:
+    """Let a cursor pass that may lie in one of the sections, told by the types of their keys. Raises InvalidValue."""
+    if not cursor.after:
+        return
+    keys = sections[cursor.section] if 0 <= cursor.section < len(sections) else ()
+    if len(keys) != len(cursor.after) or not all(map(_fits, keys, cursor.after)):
+        raise InvalidValue(_INVALID)
+
+
+def _fits(key: TypeEngine[Any], value: str | float) -> bool:
+    """Whether a database takes the value for one of a key's."""
+    kind = key.python_type
+    if isinstance(value, str):
+        return kind is str and _UNSTORABLE.search(value) is None
+    if isinstance(value, float):
+        return kind is float and not math.isnan(value)  # metrics may be infinite
+    bits = 63 if kind is float or isinstance(key, BigInteger) else 31
+    return kind is not str and -(2**bits) <= value < 2**bits
 
 
 def _digest(search: tuple[object, ...], cursor: Cursor) -> str:
