@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, make_transient_to_detached
 
+from modelyard.errors import ParameterError
 from modelyard.registry.tables import Base
 from modelyard.wire.paging import Page, PageRequest
 
@@ -30,6 +31,7 @@ T = TypeVar("T")
 Entity = TypeVar("Entity", bound=Base)
 
 MAX_INT64 = 2**63 - 1
+MAX_NEEDLE = 4096  # characters; as a pattern they have 32 768 bytes at most, of which SQLite takes 50 000
 
 Ends = tuple[int | None, int | None]  # the least and the greatest of some numbers that are meant; None: no such end
 
@@ -160,6 +162,11 @@ def _bounded(number: int) -> int:
 
 
 def contains(needle: str) -> str:
-    """A LIKE pattern, with `\\` as escape, for texts that contain `needle`."""
+    """A LIKE pattern, with `\\` as escape, for texts that contain `needle`. Raises ParameterError for a very long one.
+
+    GitLab's own search takes as many characters.
+    """
+    if len(needle) > MAX_NEEDLE:
+        raise ParameterError(f"Search query is too long (maximum is {MAX_NEEDLE} characters)")
     escaped = needle.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

@@ -17,6 +17,11 @@ from sqlalchemy.types import Boolean, Integer
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
+_BEYOND_LIMITS = re.compile(
+    r"too many (SQL variables|terms|columns|arguments)|Expression tree is too large|pattern too complex"
+    r"|parser stack overflow|memory exhausted at or near|at most \d+ tables in a join"
+    r"|number of parameters must be between"
+)
 _GLOB_SPECIAL = re.compile(r"[*?\[]")
 
 
@@ -134,6 +139,17 @@ def is_damaged(error: DBAPIError) -> bool:
 def is_misdirected(error: DBAPIError) -> bool:
     """Whether libpq has refused a parameter of the connection, so that no server was asked."""
     return isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", "") is None
+
+
+def is_beyond_limits(error: DBAPIError) -> bool:
+    """Whether a statement is more than the database takes: its parameters, length, depth, patterns or tables.
+
+    SQLite has no code for most of it (sqlite.org/limits.html), and psycopg counts parameters without any.
+    """
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG:
+        return True
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return bool(state and state.startswith("54")) or _BEYOND_LIMITS.search(str(error.orig)) is not None
 
 
 def is_too_long(error: DBAPIError) -> bool:

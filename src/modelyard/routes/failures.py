@@ -28,7 +28,7 @@ from modelyard.errors import (
     Unavailable,
     UnknownRoute,
 )
-from modelyard.registry.dialects import is_damaged, is_out_of_space, is_too_long
+from modelyard.registry.dialects import is_beyond_limits, is_damaged, is_out_of_space, is_too_long
 from modelyard.wire.browsers import is_browser
 
 log = structlog.get_logger()
@@ -113,6 +113,8 @@ async def _validation(request: Request, error: Exception) -> Response:
 async def _database(request: Request, error: Exception) -> Response:
     if isinstance(error, DBAPIError) and is_too_long(error):
         return await _unstorable(request, error)
+    if isinstance(error, DBAPIError) and is_beyond_limits(error):
+        return answer(request, ParameterError("The request asks for more than the database can look for at a time"))
     if isinstance(error, DBAPIError) and is_damaged(error):
         advice = "stop the server, and restore the database from a backup"
         log.critical("database damaged", error=str(error).splitlines()[0], advice=advice)

@@ -14,11 +14,12 @@ from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import View
 from modelyard.registry.tables import Experiment
 from modelyard.services.limits import MAX_EXPERIMENT_NAME, check_tags
-from modelyard.wire.filters import parse_filter, parse_orders
+from modelyard.wire.filters import Clause, parse_filter, parse_orders
 from modelyard.wire.paths import NOBODY, parse_id
 
 # MLflow's clients start runs in experiment 0 when nobody named one. GitLab has none, and fails.
 DEFAULT_ID = 0
+MAX_COMPARISONS = 100_000  # of clauses with experiments
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,13 @@ def searched_experiments(registry: Registry, project_id: int, experiment_ids: Se
         wrong = experiment_ids[iids.index(NOBODY) if NOBODY in iids else 0]
         raise DoesNotExist(f"No experiment with id {wrong} exists")
     return sorted(found)
+
+
+def check_extent(experiment_ids: Sequence[str], clauses: Sequence[Clause]) -> None:
+    """Let searches pass of which the database can hold filter and experiments. Raises InvalidValue."""
+    if len(experiment_ids) * len(clauses) > MAX_COMPARISONS:
+        most = MAX_COMPARISONS // len(clauses)
+        raise InvalidValue(f"A filter of {len(clauses)} clauses can be asked of at most {most} experiments at a time")
 
 
 def get_experiment(registry: Registry, project_id: int, experiment_id: str) -> ExperimentView:

@@ -16,7 +16,7 @@ from modelyard.registry.run_data import Point
 from modelyard.registry.search.logged_models import Dataset, ModelOrder
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import LoggedModel
-from modelyard.services.experiments import Search, active_experiment, searched_experiments
+from modelyard.services.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.limits import (
     MAX_MODEL_NAME,
     MAX_RUN_ID,
@@ -172,9 +172,11 @@ def search_logged_models(
     """A page of logged models and the token of the next. Raises DoesNotExist for an experiment, InvalidValue."""
     what = ("logged models", experiment_ids, asked.search.identity, tuple(asked.orders), tuple(asked.datasets))
     cursor = decode_token(asked.search.page_token, *what)
+    clauses = parse_filter(asked.search.filter)
+    check_extent(experiment_ids, clauses)
     internal_ids = searched_experiments(registry, project_id, experiment_ids)
     found, following = registry.logged_models.search(
-        internal_ids, parse_filter(asked.search.filter), asked.datasets, asked.orders, cursor, asked.search.limit
+        internal_ids, clauses, asked.datasets, asked.orders, cursor, asked.search.limit
     )
     return _views(registry, found), encode_token(following, *what)
 

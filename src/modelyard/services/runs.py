@@ -16,7 +16,7 @@ from modelyard.registry.run_data import ModelLink, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import Candidate, CandidateDataset
-from modelyard.services.experiments import Search, active_experiment, searched_experiments
+from modelyard.services.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
 from modelyard.wire.filters import parse_filter, parse_orders
 
@@ -171,6 +171,7 @@ def search_runs(
     what = ("runs, of one moment by run id", experiment_ids, search.identity)  # an older version had another order
     cursor = decode_token(search.page_token, *what)
     clauses, orders = parse_filter(search.filter), parse_orders(search.order_by)
+    check_extent(experiment_ids, clauses)
     internal_ids = searched_experiments(registry, project_id, experiment_ids)
     found, following = registry.runs.search(internal_ids, search.view, clauses, orders, cursor, search.limit, uris)
     iids = registry.experiments.iids(internal_ids)

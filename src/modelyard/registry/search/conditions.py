@@ -32,6 +32,10 @@ _BINARY: dict[Operator, Callable[[Any, Any], Any]] = {
 NUMBER_OPERATORS = frozenset(list(_BINARY)[:6])
 TEXT_OPERATORS = frozenset(_BINARY) - frozenset(list(_BINARY)[2:6])
 ROW_OPERATORS = TEXT_OPERATORS - {Operator.IN, Operator.NOT_IN} | {Operator.IS_NULL, Operator.IS_NOT_NULL}
+MAX_SCOPED = 20_000  # ids that the clauses of a filter repeat; PostgreSQL takes 65 535 parameters in all
+# Clauses of a filter that PostgreSQL may make joins of: to plan a hundred takes it 5 s, whatever there is to be joined.
+# An OFFSET keeps the others what they are (src/backend/optimizer/plan/subselect.c, simplify_EXISTS_query).
+MAX_JOINED = 8
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 
@@ -96,20 +100,24 @@ class Scope:
 
 def conditions(subject: Subject, clauses: Sequence[Clause], scope: Scope | None = None) -> list[Condition]:
     """The conditions of a filter, all of which must hold. Raises InvalidValue for a clause that makes no sense."""
-    found = [_condition(subject, clause, scope) for clause in clauses]
+    scoped = min(MAX_SCOPED // max(1, len(scope.ids)), MAX_JOINED) if scope else 0
+    found = [
+        _condition(subject, clause, scope if number < scoped else None, joined=number < MAX_JOINED)
+        for number, clause in enumerate(clauses)
+    ]
     if subject.prompts and not any(_asks_for_prompts(clause) for clause in clauses):
         found.append(subject.id.not_in(_prompts(subject)))
     return found
 
 
-def _condition(subject: Subject, clause: Clause, scope: Scope | None) -> Condition:
+def _condition(subject: Subject, clause: Clause, scope: Scope | None, *, joined: bool) -> Condition:
     if clause.key.entity is Entity.ATTRIBUTE:
         return _attribute_condition(subject.attribute(clause.key), clause)
     if clause.key.entity in subject.extra:
         return subject.extra[clause.key.entity](clause)
     if subject.prompts and clause.key == Key(Entity.TAG, PROMPT_TAG) and not _asks_for_prompts(clause):
         return subject.id.not_in(_prompts(subject))  # models that are no prompts do not have the tag at all
-    return _row_condition(subject, subject.rows_of(clause.key), clause, scope)
+    return _row_condition(subject, subject.rows_of(clause.key), clause, scope, joined=joined)
 
 
 def _attribute_condition(attribute: Attribute, clause: Clause) -> Condition:
@@ -121,14 +129,15 @@ def _attribute_condition(attribute: Attribute, clause: Clause) -> Condition:
     return compare(attribute.column, clause)
 
 
-def _row_condition(subject: Subject, rows: Rows, clause: Clause, scope: Scope | None) -> Condition:
+def _row_condition(subject: Subject, rows: Rows, clause: Clause, scope: Scope | None, *, joined: bool) -> Condition:
     texts = ROW_OPERATORS | {Operator.IN, Operator.NOT_IN} if rows.listed else ROW_OPERATORS
     _check(clause, NUMBER_OPERATORS if rows.numeric else texts, numeric=rows.numeric)
     matches = [rows.key == clause.key.name]
     if clause.operator not in {Operator.IS_NULL, Operator.IS_NOT_NULL}:
         matches.append(_row_comparison(rows, clause))
     if scope is None or rows.scope is None or not _is_rare(rows, clause, matches, scope):
-        found = exists().where(rows.owner == subject.id, *matches)
+        matching = select(rows.owner).where(rows.owner == subject.id, *matches)
+        found = exists(matching if joined else matching.offset(0))
         return ~found if clause.operator is Operator.IS_NULL else found
     return subject.id.in_(select(rows.owner).where(rows.scope.in_(scope.ids), *matches))
 
