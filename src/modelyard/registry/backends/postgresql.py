@@ -26,6 +26,8 @@ TIMEOUTS = {  # milliseconds
     "lock_timeout": "15000",
     "idle_in_transaction_session_timeout": "60000",
 }
+# To compile a statement of many parts takes seconds, and none of ours runs long enough to earn that back.
+PLANNING = {"jit": "off"}
 # The locks of a machine that vanished are free again after half a minute, not after the kernel's two hours.
 KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}  # seconds
 # A peer that vanished without a word is noticed within half a minute (libpq's connection parameters).
@@ -69,7 +71,7 @@ class PostgreSQLBackend(Backend):
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_use_lifo=True,
         )
-        sessions = Sessions(TIMEOUTS | KEEPALIVES | given)
+        sessions = Sessions(TIMEOUTS | KEEPALIVES | PLANNING | given)
         event.listen(engine, "connect", lambda connection, _entry: sessions.begin(connection), insert=True)
         event.listen(engine, "handle_error", _notice_loss, retval=True)
         super().__init__(engine)
