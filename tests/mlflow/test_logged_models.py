@@ -268,3 +268,43 @@ def test_logged_models_are_sorted_by_nothing_else(mlflow: Mlflow) -> None:
         asked = {"experiment_ids": ["0"], "order_by": [{"field_name": field}]}
         answer = mlflow.post("logged-models/search", **asked)
         assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+KEYS = [f"metrics.m{number}" for number in range(21)]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        KEYS,
+        [", ".join(KEYS)],
+        [", ".join(KEYS[:11]), ", ".join(KEYS[11:])],
+        [{"field_name": ", ".join(KEYS[:11])}, {"field_name": ", ".join(KEYS[11:]), "ascending": False}],
+        [", ".join(KEYS[:20]), {"field_name": "name"}],
+        [", ".join(f"metrics.m{text}_{key}" for key in range(20)) for text in range(20)],
+        [*["metrics.m"], "name", "metrics.m DESC"],
+        [{"field_name": "metrics.m", "dataset_name": "d"}, {"field_name": "metric.m", "dataset_name": "d"}],
+    ],
+)
+def test_an_order_has_no_more_keys_in_many_texts_than_in_one(mlflow: Mlflow, order: list[object]) -> None:
+    answer = mlflow.post("logged-models/search", experiment_ids=["0"], order_by=order)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_twenty_keys_lead_from_page_to_page(mlflow: Mlflow) -> None:
+    run = mlflow.run()
+    for number in range(6):
+        model = mlflow.logged_model(name=f"l{number}")["info"]["model_id"]
+        for key in range(number % 3):
+            point = {"key": f"m{key}", "value": number % 2, "timestamp": 1, "model_id": model}
+            mlflow.ok("POST", "runs/log-metric", run_id=run, **point)
+    measured = [{"field_name": "metrics.m0", "dataset_name": "d"}, {"field_name": "metrics.m0", "dataset_name": "e"}]
+    asked = {"experiment_ids": ["0"], "order_by": [", ".join(f"{key} DESC" for key in KEYS[:18]), *measured]}
+    whole = [model["info"]["name"] for model in mlflow.ok("POST", "logged-models/search", **asked)["models"]]
+    assert whole == ["l5", "l1", "l2", "l4", "l3", "l0"]
+    found, token = [], ""
+    while token is not None:
+        page = mlflow.ok("POST", "logged-models/search", **asked, max_results=1, page_token=token)
+        found += [model["info"]["name"] for model in page["models"]]
+        token = page["next_page_token"]
+    assert found == whole

@@ -10,8 +10,8 @@ from modelyard.clock import now
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
 from modelyard.registry.search.conditions import conditions
-from modelyard.registry.search.logged_models import Dataset, ModelOrder, measured_on, model_keys
-from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
+from modelyard.registry.search.logged_models import Dataset, ModelOrder, measured_on, model_section
+from modelyard.registry.search.pages import Cursor, read_page
 from modelyard.registry.search.subjects import LOGGED_MODELS
 from modelyard.registry.search.weights import Attached
 from modelyard.registry.tables import CandidateMetric, LoggedModel, LoggedModelParam, LoggedModelTag
@@ -72,9 +72,7 @@ class LoggedModelRepository(Repository):
         mine = [LoggedModel.experiment_id.in_(experiment_ids), *conditions(LOGGED_MODELS, clauses)]
         if datasets:
             mine.append(LoggedModel.id.in_(select(CandidateMetric.logged_model_id).where(measured_on(datasets))))
-        usual = () if orders else (SortKey(LoggedModel.created_at, descending=True),)
-        keys = (*model_keys(orders), *usual, SortKey(LoggedModel.id, descending=True))
-        page = read_page(self.session, [Section(select(LoggedModel.id).where(*mine), keys)], cursor, limit, ATTACHED)
+        page = read_page(self.session, [model_section(mine, orders)], cursor, limit, ATTACHED)
         return self.entities(LoggedModel, page.ids), page.following
 
     def tags(self, logged_model_ids: Sequence[int]) -> dict[int, dict[str, str]]:

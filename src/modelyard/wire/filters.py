@@ -6,7 +6,7 @@ backticks or double quotes; texts in single or double quotes, where a doubled qu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -138,11 +138,16 @@ def parse_orders(texts: Iterable[str]) -> list[Order]:
     if sum(map(len, texts)) > MAX_LENGTH:
         raise InvalidValue(f"order_by has more than {MAX_LENGTH} characters")
     orders = [_order(tree) for text in texts for tree in _parse("orders", text)]
-    if len(orders) > MAX_ORDERS:
-        raise InvalidValue(f"order_by can have at most {MAX_ORDERS} keys")
-    if len({order.key for order in orders}) < len(orders):
-        raise InvalidValue("order_by contains duplicate fields")
+    check_keys([order.key for order in orders])
     return orders
+
+
+def check_keys(keys: Sequence[Hashable]) -> None:
+    """Let the keys of an order pass. Raises InvalidValue where there are too many, or one is there twice."""
+    if len(keys) > MAX_ORDERS:
+        raise InvalidValue(f"order_by can have at most {MAX_ORDERS} keys")
+    if len(set(keys)) < len(keys):
+        raise InvalidValue("order_by contains duplicate fields")
 
 
 @cache

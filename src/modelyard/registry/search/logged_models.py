@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ScalarSelect, or_, select
 
 from modelyard.registry.search.conditions import Condition
 from modelyard.registry.search.orders import attribute_keys, nullable_keys
-from modelyard.registry.search.pages import SortKey
+from modelyard.registry.search.pages import Section, SortKey
 from modelyard.registry.search.subjects import LOGGED_MODELS
 from modelyard.registry.tables import METRIC_VALUE, CandidateMetric, LoggedModel
 from modelyard.wire.filters import Entity, Order
@@ -25,15 +25,25 @@ class ModelOrder:
     dataset: Dataset | None = None
 
 
-def model_keys(orders: Iterable[ModelOrder]) -> list[SortKey]:
-    """The sort keys of an order. Raises InvalidValue for what has none."""
+def model_section(mine: Sequence[Condition], orders: Sequence[ModelOrder]) -> Section:
+    """The models that meet conditions, in an order, newest first by itself. Raises InvalidValue for what has none.
+
+    The values of metrics are looked up before all else, one for each model: a page asks for them in several places.
+    """
+    metrics = [each for each in orders if each.order.key.entity is Entity.METRIC]
+    values = [_latest(each).label(f"value_{number}") for number, each in enumerate(metrics)]
+    found = select(LoggedModel.id, *values).where(*mine).cte("found").prefix_with("MATERIALIZED")
     keys: list[SortKey] = []
     for each in orders:
         if each.order.key.entity is Entity.METRIC:
-            keys += nullable_keys(_latest(each), 0, descending=each.order.descending)
+            value = found.columns[f"value_{metrics.index(each)}"]
+            keys += nullable_keys(value, 0, descending=each.order.descending)
         else:
             keys += attribute_keys(LOGGED_MODELS, [each.order])
-    return keys
+    usual = () if orders else (SortKey(LoggedModel.created_at, descending=True),)
+    measured = select(LoggedModel.id).join(found, found.columns.id == LoggedModel.id)
+    statement = measured if metrics else select(LoggedModel.id).where(*mine)
+    return Section(statement, (*keys, *usual, SortKey(LoggedModel.id, descending=True)))
 
 
 def measured_on(datasets: Sequence[Dataset]) -> Condition:

@@ -155,9 +155,20 @@ def _statement(section: Section, after: tuple[Any, ...], limit: int) -> Select[A
 def _beyond(keys: tuple[SortKey, ...], after: tuple[Any, ...]) -> ColumnElement[bool]:
     """Rows that sort after the given keys; the first key is bounded by itself as well, so that an index is of use."""
     first = keys[0].expression <= after[0] if keys[0].descending else keys[0].expression >= after[0]
-    later = []
-    for position, key in enumerate(keys):
-        same = (earlier.expression == value for earlier, value in zip(keys[:position], after, strict=False))
-        beyond = key.expression < after[position] if key.descending else key.expression > after[position]
-        later.append(and_(*same, beyond))
-    return and_(first, or_(*later))
+    return and_(first, _later(keys, after))
+
+
+def _later(keys: tuple[SortKey, ...], after: tuple[Any, ...]) -> ColumnElement[bool]:
+    """Rows that sort after the given keys by the first half of them, or are equal in it and do by the second.
+
+    Forty keys are compared 250 times so, at a depth of 6. One after the other it would be 800 times, and one within the
+    other deeper than SQLite's parser goes.
+    """
+    if len(keys) == 1:
+        beyond: ColumnElement[bool] = (
+            keys[0].expression < after[0] if keys[0].descending else keys[0].expression > after[0]
+        )
+        return beyond
+    half = len(keys) // 2
+    same = (key.expression == value for key, value in zip(keys[:half], after[:half], strict=True))
+    return or_(_later(keys[:half], after[:half]), and_(*same, _later(keys[half:], after[half:])))

@@ -28,7 +28,7 @@ from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.services import artifacts, logged_models
 from modelyard.services.experiments import Search
-from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, parse_orders
+from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, check_keys, parse_orders
 from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment
 
 router = mlflow_router("logged-models")
@@ -98,6 +98,7 @@ class LoggedModelSearch(SearchQuery):
         orders: list[ModelOrder] = []
         for each in self.order_by:
             orders += each.orders() if isinstance(each, FieldOrder) else map(ModelOrder, parse_orders([each]))
+            check_keys([(order.order.key, order.dataset) for order in orders])
         datasets = [(each.dataset_name, each.dataset_digest) for each in self.datasets]
         return logged_models.LoggedModelSearch(Search(self.filter, limit=limit, page_token=token), orders, datasets)
 
