@@ -42,7 +42,8 @@ def client_python(name: str) -> Path:
 
 def installed(name: str, pins: Path, steps: Callable[[Path], Steps]) -> Path:
     """The folder that commands have filled from pins. Where they cannot, CI fails and others skip."""
-    folder = CACHE / f"{name}-{hashlib.sha256(pins.read_bytes()).hexdigest()[:12]}"
+    # Resolved, as npm installs into no folder that is reached by a link.
+    folder = CACHE.resolve() / f"{name}-{hashlib.sha256(pins.read_bytes()).hexdigest()[:12]}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
