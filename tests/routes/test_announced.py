@@ -205,4 +205,5 @@ def test_aria2_holds_a_download_in_pieces_against_the_digest_that_it_asks_for(
     logged = ("--log=aria2.log", "--log-level=info")
     assert run(tmp_path, "aria2c", token, *split, *logged, f"{server.api}{version_url}/f").returncode == 0
     assert (tmp_path / "got").read_bytes() == content
-    assert b"Valid hash found in Digest header field" in (tmp_path / "aria2.log").read_bytes()
+    # Of the whole file, by what the first answer told; of how many others told it depends on how fast they were.
+    assert b"Verification finished successfully" in (tmp_path / "aria2.log").read_bytes()
