@@ -12,7 +12,7 @@ import hashlib
 from contextlib import suppress
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from modelyard.registry.base import Repository
 
@@ -61,6 +61,9 @@ def lock_number(name: str) -> int:
 
 
 def let_go(connection: Connection, number: int) -> None:
-    """Give a session's lock back now: that the session has ended is noticed later, above all by a pooler."""
-    with suppress(DBAPIError):
+    """Give a session's lock back now: that the session has ended is noticed later, above all by a pooler.
+
+    One whose connection is lost has given it back.
+    """
+    with suppress(SQLAlchemyError):
         connection.execute(select(func.pg_advisory_unlock(number)))
