@@ -86,13 +86,18 @@ def test_results_that_cannot_be_printed(original: Path) -> None:
 
 def test_a_backup_whose_place_is_taken(original: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert f"'{tmp_path}/file/backup'" in refusal(run(original, "backup", tmp_path / "file" / "backup"))
+    assert f"Not a directory: '{tmp_path}/file'" in refusal(run(original, "backup", tmp_path / "file" / "backup"))
 
 
 def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     for command in (("serve", "--port", "0"), ("migrate",)):
-        assert f"'{tmp_path}/data" in refusal(run(tmp_path, *command))
+        assert f"Not a directory: '{tmp_path}/data'" in refusal(run(tmp_path, *command))
+
+
+def test_a_data_folder_that_is_a_link_to_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(tmp_path / "unmounted")
+    assert f"Not a directory: '{tmp_path}/data'" in refusal(run(tmp_path, "migrate"))
 
 
 @pytest.mark.slow

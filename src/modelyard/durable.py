@@ -55,10 +55,15 @@ def make_directory(path: Path) -> None:
 
 
 def make_directories(path: Path) -> None:
-    """Create an absolute path's directory with its missing parents, each one durable."""
+    """Create an absolute path's directory with its missing parents, each one durable.
+
+    Raises NotADirectoryError where something else has its name, also a link that leads nowhere.
+    """
     if not path.is_dir():
         make_directories(path.parent)
         make_directory(path)
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
 
 
 def replace_file(path: Path, content: bytes) -> None:

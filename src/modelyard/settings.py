@@ -226,7 +226,7 @@ class Settings(BaseSettings):
     @property
     def root_token_path(self) -> Path:
         """Where a generated administrator's token is written on the first start."""
-        return self.data_dir / "root-token"
+        return self.data_dir.absolute() / "root-token"
 
     @classmethod
     def settings_customise_sources(

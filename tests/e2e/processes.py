@@ -44,7 +44,7 @@ class ServerProcess:
         found: list[int] = []
 
         def are_there() -> bool:
-            found[:] = [pid for pid in self._children() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            found[:] = [pid for pid in self._children() if b"spawn_main" in _command_line(pid)]
             return len(found) == count
 
         eventually(are_there)
@@ -126,6 +126,14 @@ def together(work: Callable[[int], None], count: int) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def _command_line(pid: int) -> bytes:
+    """What a process was started with; nothing where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @contextmanager

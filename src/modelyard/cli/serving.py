@@ -33,7 +33,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         host = in_url(address[0] if settings.host == "*" else settings.host)
         click.echo(f"modelyard {__version__} serves on http://{host}:{address[1]}")
         if settings.root_token_path.exists():
-            click.echo(f"The administrator's first token is in {settings.root_token_path.absolute()}")
+            click.echo(f"The administrator's first token is in {settings.root_token_path}")
     run(settings, claims)
 
 

@@ -60,7 +60,7 @@ def _close_to_others(settings: Settings) -> None:
     Where nginx sends the bytes, folders stay as they are: they may be shared with it on purpose. So does a data folder
     that is not the registry's alone, as a home is; what is secret in it is closed by itself.
     """
-    tighten(settings.root_token_path.absolute())
+    tighten(settings.root_token_path)
     if settings.x_accel_redirect is not None:
         return
     data, blobs = settings.data_dir.resolve(), settings.blob_root.resolve()

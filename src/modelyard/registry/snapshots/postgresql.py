@@ -45,7 +45,11 @@ class PostgreSQLSnapshots(Snapshots):
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             _refuse_old("pg_dump", _server_version(connection))
             snapshot = connection.scalar(select(func.pg_export_snapshot()))
-            self._run("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={path}", *PLAIN)
+            try:
+                self._run("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={path}", *PLAIN)
+            except CommandError as error:
+                # It names the file only where it cannot be opened, not where there is no more room for it.
+                raise CommandError(f"{error}: '{path}'") from error
             yield Snapshot(connection)
 
     def refuse_unless_empty(self) -> None:
