@@ -16,6 +16,7 @@ from sqlalchemy import update
 
 from modelyard.clock import DAY, now
 from modelyard.registry.tables import Token
+from modelyard.routes import health
 from tests import postgres
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
@@ -203,3 +204,9 @@ def version_url(make_project: Callable[..., dict[str, Any]], make_version: Calla
     """The files of a fresh version in a fresh private project, below the API's base."""
     project = make_project()
     return f"/projects/{project['id']}/packages/ml_models/{make_version(project['id'])}/files"
+
+
+@pytest.fixture
+def readiness_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each probe of readiness takes a look of its own."""
+    monkeypatch.setattr(health, "REMEMBERED_SECONDS", 0)

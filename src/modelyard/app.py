@@ -145,9 +145,9 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     )
     app.state.settings = settings
     app.state.metrics = counted
-    app.state.not_ready = set[str]()
     app.state.database = Database(settings.effective_database_url, counted.database)
     app.state.store = store or open_store(settings)
+    app.state.readiness = health.Readiness({"database": app.state.database, "blob_store": app.state.store})
     remote = remote_of(app.state.store, settings)
     timed = TimedStore(app.state.store, counted.store)
     app.state.files = FileService(

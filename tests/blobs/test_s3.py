@@ -280,8 +280,10 @@ def test_a_damaged_reference_stops_whoever_needs_it(moto: S3Server, prefix: str,
             use()
 
 
-def test_a_probe_that_nobody_removed_goes_when_it_is_old(server: S3Server, store: S3BlobStore, prefix: str) -> None:
-    name = f"probes/{'c' * 32}"
+@pytest.mark.parametrize("name", ["probes/readiness", f"probes/{'c' * 32}"])
+def test_a_probe_that_nobody_removed_goes_when_it_is_old(
+    server: S3Server, store: S3BlobStore, prefix: str, name: str
+) -> None:
     server.bucket(prefix).put(name, b"")
     assert list(store.leftovers()) == []
     assert not store.remove_leftover(name)

@@ -153,6 +153,7 @@ def test_no_room_for_the_log(tmp_path: Path) -> None:
     assert log.stat().st_size == before
 
 
+@pytest.mark.usefixtures("readiness_at_once")
 def test_read_only() -> None:
     """As a disk becomes when its file system has found an error."""
     with small_disk(20 * MIB) as disk, yard_in(disk) as yard:

@@ -89,6 +89,7 @@ def succeeds(use: Callable[[], object]) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("readiness_at_once")
 @pytest.mark.parametrize("oddities", LEAVING_OUT, ids=names)
 def test_all_goes_on_where_things_are_left_out(
     odd: OddServer, yard: Yard, tmp_path: Path, url: str, oddities: tuple[Odd, ...]
@@ -163,6 +164,7 @@ def test_upkeep_works_or_says_why_not(odd: OddServer, yard: Yard, tmp_path: Path
     assert yard.check(read=True) == []
 
 
+@pytest.mark.usefixtures("readiness_at_once")
 @pytest.mark.parametrize("oddity", [Odd.NONSENSE, Odd.NO_ANSWER])
 def test_nonsense_is_no_storage(odd: OddServer, yard: Yard, oddity: Odd) -> None:
     odd.odd = {oddity}

@@ -18,7 +18,10 @@ from tests.live import LiveServer, running
 from tests.pgbouncer import running_pgbouncer
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL")
+pytestmark = [
+    pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL"),
+    pytest.mark.usefixtures("readiness_at_once"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -13,7 +15,11 @@ from sqlalchemy.exc import OperationalError, TimeoutError
 from structlog.testing import capture_logs
 
 from modelyard.blobs.store import StoreUnavailable
+from modelyard.routes import health
 from tests.live import LiveServer, running
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("readiness_at_once")
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +28,14 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield live
 
 
+def ask(yard: LiveServer) -> int:
+    return httpx.get(f"{yard.url}/-/readiness", timeout=60).status_code
+
+
 def look(yard: LiveServer) -> tuple[int, list[dict[str, Any]]]:
     """The status of readiness, and what was logged about it."""
     with capture_logs() as lines:
-        status = httpx.get(f"{yard.url}/-/readiness").status_code
+        status = ask(yard)
     return status, [dict(line) for line in lines if "ready" in line["event"]]
 
 
@@ -100,3 +110,45 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
         assert str(live.settings.blob_root) in line["error"]
         (tmp_path / "elsewhere").rename(live.settings.blob_root)
         assert look(live)[0] == 200
+
+
+def test_anybody_may_ask_often_and_the_store_is_asked_once(yard: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, go_on = [], threading.Event()
+
+    def probe() -> None:
+        asked.append(True)
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(yard.app.state.store, "probe", probe)
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(ask(yard))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: bool(asked))
+    monkeypatch.setattr(health, "REMEMBERED_SECONDS", 3600)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    monkeypatch.setattr(yard.app.state.store, "probe", raising(OSError("gone")))
+    answers += [ask(yard) for _ in range(8)]
+    assert (answers, len(asked)) == ([200] * 16, 1)
+
+
+def test_who_hangs_up_leaves_the_look_to_the_others(yard: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def probe() -> None:
+        asked.set()
+        assert go_on.wait(60)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(yard.app.state.store, "probe", probe)
+        with socket.create_connection((urlsplit(yard.url).hostname, urlsplit(yard.url).port)) as impatient:
+            impatient.sendall(b"GET /-/readiness HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert asked.wait(60)
+        answers: list[int] = []
+        other = threading.Thread(target=lambda: answers.append(ask(yard)))
+        other.start()
+        go_on.set()
+        other.join()
+    assert answers == [200]

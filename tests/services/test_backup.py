@@ -377,6 +377,23 @@ def _manifest_with(**values: object) -> Callable[[Path], object]:
     return change
 
 
+def _listing(line: str) -> Callable[[Path], None]:
+    """A list whose own digest is right, as one has that was edited together with its manifest."""
+
+    def change(backup: Path) -> None:
+        manifest = json.loads((backup / "manifest.json").read_text())
+        path = backup / manifest["blobs"]["list"]["name"]
+        with path.open("a") as file:
+            file.write(line)
+        manifest["blobs"]["list"] |= {
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        (backup / "manifest.json").write_text(json.dumps(manifest))
+
+    return change
+
+
 OTHER_KIND = "sqlite" if ON_POSTGRESQL else "postgresql"
 
 
@@ -392,8 +409,15 @@ OTHER_KIND = "sqlite" if ON_POSTGRESQL else "postgresql"
         (_without("database-*"), r"the backup is damaged: database-.* is missing"),
         (_longer("database-*"), r"the backup is damaged: database-.* is not what it was"),
         (_longer("blobs-*"), r"the backup is damaged: blobs-.* is not what it was"),
+        (_listing("0123 5\n"), r"the backup is damaged: line \d+ of blobs-.* is no digest and size"),
+        (_listing(f"{'f' * 64} five\n"), r"the backup is damaged: line \d+ of blobs-.* is no digest and size"),
+        (_listing(f"{'f' * 64} 5"), r"the backup is damaged: line \d+ of blobs-.* is no digest and size"),
+        (_listing("\u00e4\n"), r"the backup is damaged: line \d+ of blobs-.* is no digest and size"),
     ],
-    ids=["none", "garbled", "format", "escaping", "schema", "kind", "no-database", "database", "list"],
+    ids=[
+        *("none", "garbled", "format", "escaping", "schema", "kind", "no-database", "database", "list"),
+        *("no-digest", "no-size", "cut-off", "no-text"),
+    ],
 )
 def test_a_backup_that_is_not_whole_is_refused(
     whole: Path, tmp_path: Path, damage: Callable[[Path], object], sentence: str

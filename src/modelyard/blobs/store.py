@@ -33,6 +33,10 @@ class BlobMissing(BlobError):
     """No blob has the digest."""
 
 
+class NoDigest(BlobError, ValueError):
+    """What stands where a digest should is none."""
+
+
 class StoreFull(BlobError):
     """There is no room for the bytes: disk, quota or largest file size."""
 
@@ -176,9 +180,9 @@ class BlobStore(Protocol):
 
 
 def check_digest(digest: Digest) -> None:
-    """Raise ValueError unless `digest` is the canonical text of a SHA-256."""
+    """Raise NoDigest unless `digest` is the canonical text of a SHA-256."""
     if not _DIGEST.fullmatch(digest):
-        raise ValueError(f"not a SHA-256 in lower-case hexadecimal: {digest!r}")
+        raise NoDigest(f"not a SHA-256 in lower-case hexadecimal: {digest!r}")
 
 
 def is_digest(name: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Mapping
+from typing import Protocol
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -16,6 +18,51 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/-", tags=["operations"])
 
 ADVICE = {"database": DATABASE_ADVICE, "blob_store": STORE_ADVICE}
+REMEMBERED_SECONDS = 5
+
+Faults = Mapping[str, str | None]  # by check; None: it passes
+
+
+class Probed(Protocol):
+    """What tells whether it can be used."""
+
+    def probe(self) -> None:
+        """Raises whatever keeps it from being used. Blocks."""
+
+
+class Readiness:
+    """What the process depends on, and whether that answers.
+
+    A look writes to the blob store, and anybody may ask for one: all who ask while it is taken, or within
+    REMEMBERED_SECONDS after it, get the same answer.
+    """
+
+    def __init__(self, checks: Mapping[str, Probed]) -> None:
+        self._checks = checks
+        self._failed: set[str] = set()
+        self._look: asyncio.Task[Faults] | None = None
+        self._looked_at = 0.0
+
+    async def faults(self) -> Faults:
+        """What keeps each check from passing, in one line; the log tells it once, until that check passes again."""
+        if self._look is None or (self._look.done() and time.monotonic() >= self._looked_at + REMEMBERED_SECONDS):
+            self._look = asyncio.create_task(self._take())
+        return await asyncio.shield(self._look)  # others wait for it, too
+
+    async def _take(self) -> Faults:
+        faults = {name: await asyncio.to_thread(_fault, probed) for name, probed in self._checks.items()}
+        for name, fault in faults.items():
+            self._tell(name, fault)
+        self._looked_at = time.monotonic()
+        return faults
+
+    def _tell(self, name: str, fault: str | None) -> None:
+        if fault and name not in self._failed:
+            self._failed.add(name)
+            log.error("not ready", check=name, error=fault, advice=ADVICE[name])
+        elif not fault and name in self._failed:
+            self._failed.remove(name)
+            log.info("ready again", check=name)
 
 
 @router.get("/health", summary="The process answers")
@@ -32,16 +79,13 @@ async def liveness() -> dict[str, str]:
 
 @router.get("/readiness", summary="Database and blob store can be used")
 async def readiness(request: Request) -> Response:
-    """200 when both answer, else 503; the body says which one failed, and the log why, once until it answers again.
+    """200 when both answer, else 503; the body says which one failed, and the log why.
 
-    503 from the moment of a stop on, too.
+    503 from the moment of a stop on, too. See `Readiness` for how old the answer may be.
     """
     if getattr(request.state, "stopping", False):
         return JSONResponse({"status": "failed", "shutdown_check": [{"status": "failed"}]}, 503)
-    checks = {"database": request.app.state.database.probe, "blob_store": request.app.state.store.probe}
-    faults = {name: await asyncio.to_thread(_fault, probe) for name, probe in checks.items()}
-    for name, fault in faults.items():
-        _tell(request.app.state.not_ready, name, fault)
+    faults = await request.app.state.readiness.faults()
     ready = not any(faults.values())
     body = {"status": "ok" if ready else "failed"} | {
         f"{name}_check": [{"status": "failed" if fault else "ok"}] for name, fault in faults.items()
@@ -49,20 +93,10 @@ async def readiness(request: Request) -> Response:
     return JSONResponse(body, 200 if ready else 503)
 
 
-def _fault(probe: Callable[[], None]) -> str | None:
+def _fault(probed: Probed) -> str | None:
     """What keeps a probe from passing, in one line; whatever it is, there are no requests to be had."""
     try:
-        probe()
+        probed.probe()
     except Exception as error:
         return f"{type(error).__name__}: {error}".partition("\n")[0]
     return None
-
-
-def _tell(failed: set[str], name: str, fault: str | None) -> None:
-    """Log what has changed since the last look, after which `failed` are the checks that do not pass."""
-    if fault and name not in failed:
-        failed.add(name)
-        log.error("not ready", check=name, error=fault, advice=ADVICE[name])
-    elif not fault and name in failed:
-        failed.remove(name)
-        log.info("ready again", check=name)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelyard.blobs.store import BlobStat
+from modelyard.errors import CommandError
 from modelyard.naming import naming
+
+_LINE = re.compile(r"([0-9a-f]{64}) ([0-9]{1,19})\n")
 
 
 def write_list(path: Path, blobs: Iterable[tuple[str, int]]) -> tuple[int, int]:
@@ -21,11 +25,13 @@ def write_list(path: Path, blobs: Iterable[tuple[str, int]]) -> tuple[int, int]:
 
 
 def read_list(path: Path) -> Iterator[tuple[str, int]]:
-    """The digests and sizes of a list."""
-    with naming(path), path.open(encoding="ascii") as file:
-        for line in file:
-            digest, _, size = line.partition(" ")
-            yield digest, int(size)
+    """The digests and sizes of a list. Raises CommandError at a line that is none of it."""
+    with naming(path), path.open(encoding="ascii", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            found = _LINE.fullmatch(line)
+            if found is None:
+                raise CommandError(f"the backup is damaged: line {number} of {path.name} is no digest and size")
+            yield found[1], int(found[2])
 
 
 def not_among(blobs: Iterable[BlobStat], listed: Iterable[tuple[str, int]]) -> Iterator[BlobStat]:

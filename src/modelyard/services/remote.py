@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelyard.access.promises import Place, Promise, Promises
 from modelyard.blobs.remote import DirectUpload, RemoteBlobStore, UploadedData
@@ -10,6 +10,7 @@ from modelyard.blobs.store import BlobMissing, BlobStore
 from modelyard.clock import now
 from modelyard.errors import BadRequest
 from modelyard.services.ingest import DigestMismatch, FileTooLarge
+from modelyard.services.offers import OpenOffers
 from modelyard.services.quota import Room
 from modelyard.settings import Settings
 from modelyard.wire.digests import DigestCheck
@@ -34,15 +35,17 @@ class Remote:
     redirect_seconds: int | None  # for which a download's URL works; None: downloads pass through here
     upload_seconds: int
     promises: Promises | None  # None: uploads pass through here
+    offers: OpenOffers = field(default_factory=OpenOffers)
 
     def offer(self, place: Place, size: int, sha256: str | None) -> Offer | None:
         """Begin an upload of `size` bytes; None where it has to pass through here."""
-        if self.promises is None or size == 0:
+        if self.promises is None or size == 0 or not self.offers.has_room(place.user_id, now()):
             return None
         upload = self.store.offer_upload(size, self.upload_seconds)
         if upload is None:
             return None
         expires_at = now() + (self.upload_seconds + FINISHING_SECONDS) * 1000
+        self.offers.note(place.user_id, upload.id, expires_at)
         promise = Promise(upload.id, size, sha256, expires_at)
         return Offer(self.promises.sign(promise, place), self.upload_seconds, upload)
 
@@ -69,6 +72,7 @@ class Remote:
             raise BadRequest(f"The upload has {data.size} bytes, not {promise.size}")
         if promise.sha256 not in {None, data.digest()} or not representation.matches(data.digest()):
             raise DigestMismatch
+        self.offers.end(place.user_id, promise.upload_id)
         return data
 
 

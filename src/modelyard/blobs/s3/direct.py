@@ -38,11 +38,16 @@ def offer(bucket: Bucket, size: int, seconds: int) -> DirectUpload | None:
     data_id = new_data_id()
     key = DATA + data_id
     upload_id = bucket.create_upload(key)
-    numbers = range(1, -(-size // part_size) + 1)
+    # The length is signed as well, so that what was authorized as 10 bytes takes no more: without it, or with another
+    # one, the signature does not fit.
+    parts = [
+        {"PartNumber": number, "ContentLength": min(part_size, size - start)}
+        for number, start in enumerate(range(0, size, part_size), 1)
+    ]
     return DirectUpload(
         f"{data_id}/{upload_id}",
         part_size,
-        [bucket.presign("upload_part", key, seconds, UploadId=upload_id, PartNumber=number) for number in numbers],
+        [bucket.presign("upload_part", key, seconds, UploadId=upload_id, **part) for part in parts],
         bucket.presign("complete_multipart_upload", key, seconds, UploadId=upload_id),
         bucket.presign("abort_multipart_upload", key, seconds, UploadId=upload_id),
         bucket.presign("get_object", key, seconds),

@@ -29,6 +29,7 @@ DATA = "data/"
 REFERENCES = "sha256/"
 ORPHANS = "orphans/"
 PROBES = "probes/"
+PROBE = "probes/readiness"  # of all processes: however often one dies in between, one object is left
 
 _ID = re.compile(r"[0-9a-f]{32}")
 

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 ABANDONED_SECONDS = 24 * 3600
 
 _DATA_NAME = re.compile(r"data/([0-9a-f]{32})")
-_PROBE_NAME = re.compile(r"probes/([0-9a-f]{32})")
+_PROBE_NAME = re.compile(r"probes/(?:readiness|[0-9a-f]{32})")  # the latter of earlier releases
 _UPLOAD_NAME = re.compile(r"upload/([0-9a-f]{32})/(.+)", re.DOTALL)
 
 

@@ -11,7 +11,7 @@ from modelyard.blobs.remote import DirectUpload
 from modelyard.blobs.s3.answers import KeyMissing
 from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.direct import S3UploadedData, offer
-from modelyard.blobs.s3.layout import DATA, PROBES, REFERENCES, Reference, new_data_id, referred
+from modelyard.blobs.s3.layout import DATA, PROBE, REFERENCES, Reference, referred
 from modelyard.blobs.s3.leftovers import ABANDONED_SECONDS, Leftovers
 from modelyard.blobs.s3.reader import S3BlobReader
 from modelyard.blobs.s3.writer import S3BlobWriter
@@ -76,9 +76,8 @@ class S3BlobStore:
 
     def probe(self) -> None:
         """See `BlobStore.probe`: an object is made and removed."""
-        key = PROBES + new_data_id()
-        self._bucket.put(key, b"")
-        self._bucket.delete(key)
+        self._bucket.put(PROBE, b"")
+        self._bucket.delete(PROBE)
 
     def download_url(self, digest: Digest, seconds: int, content_type: str, disposition: str) -> str:
         """See `RemoteBlobStore.download_url`."""
