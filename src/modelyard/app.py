@@ -56,6 +56,7 @@ from modelyard.routes.params import described
 from modelyard.routes.throttle import Gate
 from modelyard.services.files import FileService, ProxyPath
 from modelyard.services.remote import remote_of
+from modelyard.services.searching import Searches
 from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.services.usage import UsageWriter
 from modelyard.settings import Settings
@@ -145,7 +146,8 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     )
     app.state.settings = settings
     app.state.metrics = counted
-    app.state.database = Database(settings.effective_database_url, counted.database)
+    app.state.database = Database(settings.effective_database_url, counted.database, read_seconds=settings.read_timeout)
+    app.state.searches = Searches(app.state.database)
     app.state.store = store or open_store(settings)
     app.state.readiness = health.Readiness({"database": app.state.database, "blob_store": app.state.store})
     remote = remote_of(app.state.store, settings)

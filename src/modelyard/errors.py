@@ -2,7 +2,7 @@
 
 ApiError
 ├── MessageError            {"message": "404 Not Found"}         GitLab's own errors
-│   ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
+│   ├── BadRequest 400 (TooDear), Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
 │   ├── NotAllowed 405, RequestTimeout 408, Conflict 409, PreconditionFailed 412, BodyTooLarge 413
 │   ├── UnsupportedMediaType 415, RangeNotSatisfiable 416, TooManyRequests 429
 │   └── InternalError 500, Unavailable 503, InsufficientStorage 507
@@ -60,6 +60,13 @@ class BadRequest(MessageError):
         error = cls()
         error.body["message"] = sentence
         return error
+
+
+class TooDear(BadRequest):
+    """400 for what takes too long to find: the same question would take as long again, so no client is to repeat it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Nothing was found within {seconds:g} seconds: ask for less at a time")
 
 
 class Unauthorized(MessageError):

@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     min_transfer_rate: int = Field(
         1024, ge=0, description="Bytes per second below which a transfer does not get on; 0 = any byte will do."
     )
+    read_timeout: int = Field(
+        30, ge=0, description="Seconds in which what a request reads in the database must be found; 0 = no limit."
+    )
     max_connections: int = Field(4000, ge=0, description="Connections that one process holds open; 0 = no limit.")
     max_uploads_per_token: int = Field(0, ge=0, description="Uploads of one token at a time; 0 = no limit.")
     rate_limit_anonymous: int = Field(

@@ -15,9 +15,12 @@ from contextvars import copy_context
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from modelyard.errors import ApiError, TooDear, Unavailable
+from modelyard.registry import reads
 from modelyard.registry.backends import backend_for
 from modelyard.registry.repository import Registry
 from modelyard.registry.usage import Usage
@@ -29,33 +32,51 @@ log = structlog.get_logger()
 Observe = Callable[[str, float], None]  # told of each unit of work that was awaited: `read` or `write`, and seconds
 
 FIRST_PAUSE_SECONDS = 0.01  # between attempts, at most; it doubles
+READ_SECONDS = 30.0  # for any read
 
 
 def _unobserved(_kind: str, _seconds: float) -> None:
     pass
 
 
+def _unnoticed(_found: object) -> None:
+    pass
+
+
 class Database:
-    """Transactions on the registry, from worker threads (`read`, `read_long`, `write`), here and now (`read_now`,
-    `write_now`), or once only (`reading`, `writing`).
+    """Transactions on the registry, from worker threads (`read`, `read_file`, `read_long`, `write`), here and now
+    (`read_now`, `write_now`), or once only (`reading`, `writing`).
+
+    What is read from worker threads ends `read_seconds` after its beginning, 0: when it is done, and when the client
+    of the request at hand is gone (ClientGone): who waits for it is answered then.
 
     `on_full_disk`: SQLite can also be read where its disk has no room, by this process alone then.
     """
 
-    def __init__(self, url: str, observe: Observe = _unobserved, *, on_full_disk: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        observe: Observe = _unobserved,
+        *,
+        read_seconds: float = READ_SECONDS,
+        on_full_disk: bool = False,
+    ) -> None:
         self._observe = observe
+        self.read_seconds = read_seconds
         self._backend = backend_for(url, on_full_disk=on_full_disk)
         self.engine = self._backend.engine
+        event.listen(self.engine, "before_cursor_execute", reads.check)
         self.usage = Usage()
-        self._readers = self._long_readers = ThreadPoolExecutor(self._backend.reader_threads, "registry-read")
-        if others := self._backend.long_reader_threads:
-            self._long_readers = ThreadPoolExecutor(others, "registry-long-read")
+        self._readers = ThreadPoolExecutor(self._backend.reader_threads, "registry-read")
+        self._file_readers = ThreadPoolExecutor(self._backend.file_reader_threads, "registry-file")
+        self._long_readers = ThreadPoolExecutor(self._backend.long_reader_threads, "registry-long-read")
+        self._stopper = ThreadPoolExecutor(1, "registry-stop")
         self._writers = ThreadPoolExecutor(self._backend.writer_threads, "registry-write")
 
     @contextmanager
     def reading(self) -> Iterator[Registry]:
         """One consistent view of the registry; nothing that is changed in it is kept."""
-        with Session(self._backend.reader) as session:
+        with self._backend.reader.connect() as connection, reads.on(connection), Session(connection) as session:
             yield Registry(session, self.usage)
 
     @contextmanager
@@ -69,22 +90,33 @@ class Database:
             yield Registry(session, self.usage)
 
     async def read(self, work: Callable[[Registry], T]) -> T:
-        """`read_now` on a reader thread, where all others wait: for a few rows by their keys."""
-        return await self._hop("read", self._readers, self.read_now, work)
+        """`read_now` on a reader thread, where all others wait: for a few rows by their keys. Raises Unavailable."""
+        return await self._read(self._readers, work, _stuck)
 
-    async def read_long(self, work: Callable[[Registry], T]) -> T:
-        """`read_now` on a thread for what may take long: searches, and whatever reads more than the database."""
-        return await self._hop("read", self._long_readers, self.read_now, work)
+    async def read_file(self, work: Callable[[Registry], T], unwanted: Callable[[T], None] = _unnoticed) -> T:
+        """`read` on a thread for what also opens files of the store, which searches never hold.
+
+        What it finds when nobody waits any more goes to `unwanted`, to be closed.
+        """
+        return await self._read(self._file_readers, work, _stuck, unwanted=unwanted)
+
+    async def read_long(self, work: Callable[[Registry], T], ended: Callable[[], None] | None = None) -> T:
+        """`read_now` on a thread for what may take long: whatever looks at any number of rows.
+
+        `ended` is called on the event loop when no thread is at it any more, which may be after the answer. Raises
+        TooDear at the deadline, and Unavailable where it did not begin by then.
+        """
+        return await self._read(self._long_readers, work, TooDear, ended)
 
     async def write(self, work: Callable[[Registry], T]) -> T:
         """`write_now` on a writer thread. Who has queued for one for too long is refused as by a locked database."""
         queued = time.monotonic()
 
-        def in_time(work: Callable[[Registry], T]) -> T:
+        def in_time() -> T:
             self._backend.refuse_late(time.monotonic() - queued)
             return self.write_now(work)
 
-        return await self._hop("write", self._writers, in_time, work)
+        return await self._write(in_time)
 
     def read_now(self, work: Callable[[Registry], T]) -> T:
         """Run `work` inside `reading`, and again on another connection if that was lost."""
@@ -122,8 +154,8 @@ class Database:
 
     def close(self) -> None:
         """Let running transactions end and give every connection back."""
-        self._readers.shutdown()
-        self._long_readers.shutdown()
+        for executor in (self._readers, self._file_readers, self._long_readers, self._stopper):
+            executor.shutdown()
         self._writers.shutdown()
         self._backend.close()
 
@@ -145,19 +177,44 @@ class Database:
             time.sleep(random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311 - it hides nothing
             attempt += 1
 
-    async def _hop(
+    async def _read(
         self,
-        kind: str,
         executor: ThreadPoolExecutor,
-        run: Callable[[Callable[[Registry], T]], T],
         work: Callable[[Registry], T],
+        late: Callable[[float], ApiError],
+        ended: Callable[[], None] | None = None,
+        unwanted: Callable[[T], None] = _unnoticed,
     ) -> T:
-        context = copy_context()  # log lines keep their request id in the other thread
-        begun = time.perf_counter()
+        unit, context, begun = reads.Unit(self._backend.interrupt), copy_context(), time.perf_counter()
+
+        def run() -> T:
+            unit.begin()
+            try:
+                return self.read_now(work)
+            except DBAPIError as error:
+                unit.go_on()
+                if self._backend.is_ended(error):
+                    log.warning("read ended by the database", error=str(error).partition("\n")[0])
+                    raise late(self.read_seconds) from error
+                raise
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(run, work))
+            future = reads.submit(executor, lambda: context.run(run), ended)
+            awaited = reads.Awaited(unit, future, self._stopper, self.read_seconds, late, unwanted)
+            return await awaited.result()
         finally:
-            self._observe(kind, time.perf_counter() - begun)
+            self._observe("read", time.perf_counter() - begun)
+
+    async def _write(self, run: Callable[[], T]) -> T:
+        context, begun = copy_context(), time.perf_counter()  # log lines keep their request id in the other thread
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writers, context.run, run)
+        finally:
+            self._observe("write", time.perf_counter() - begun)
+
+
+def _stuck(seconds: float) -> Unavailable:
+    return Unavailable(f"Nothing was read within {seconds:g} seconds")
 
 
 def make_engine(url: str) -> Engine:

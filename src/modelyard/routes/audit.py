@@ -66,7 +66,7 @@ def audit_fields(event: AuditEvent) -> dict[str, object]:
 async def list_events(request: Request, call: ApiCall, query: AuditQuery = parameters(AuditQuery)) -> Response:
     """For administrators, newest first."""
     narrowed = query.narrowed
-    page = await call.read(lambda registry, caller: audit.page(registry, caller, narrowed, query.request))
+    page = await call.search(lambda registry, caller: audit.page(registry, caller, narrowed, query.request))
     return listing(request, page, audit_fields)
 
 
@@ -86,7 +86,7 @@ async def list_of_project(
 ) -> Response:
     """For maintainers, newest first."""
     ref, narrowed = parse_project(project), query.narrowed
-    page = await call.read(
+    page = await call.search(
         lambda registry, caller: audit.page_of_project(registry, caller, ref, narrowed, query.request)
     )
     return listing(request, page, audit_fields)

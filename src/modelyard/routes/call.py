@@ -14,6 +14,7 @@ from modelyard.errors import InsufficientScope, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.services.authentication import authenticate
+from modelyard.services.searching import Searches
 
 T = TypeVar("T")
 
@@ -27,16 +28,27 @@ class Call:
     """Runs a service for the caller. Anonymous callers are refused unless a route asks for `read_public`."""
 
     database: Database
+    searches: Searches
     credential: str | None
     for_another: bool = False  # whether it is to act for somebody else, which no token may
 
     async def read(self, work: Work[T]) -> T:
-        """What `work` reads for a signed-in caller."""
-        return await self.database.read_long(lambda registry: work(registry, self._signed_in(registry, False)))
+        """What `work` reads by its keys for a signed-in caller."""
+        return await self.database.read(lambda registry: work(registry, self._signed_in(registry, False)))
 
     async def read_public(self, work: Work[T]) -> T:
-        """What `work` reads for anybody; it must ask the policy what an anonymous caller sees."""
-        return await self.database.read_long(lambda registry: work(registry, self._caller(registry)))
+        """What `work` reads by its keys for anybody; it must ask the policy what an anonymous caller sees."""
+        return await self.database.read(lambda registry: work(registry, self._caller(registry)))
+
+    async def search(self, work: Work[T]) -> T:
+        """What `work` finds among any number of rows for a signed-in caller. Raises TooManyRequests and TooDear."""
+        return await self.searches.read(
+            self.credential, lambda registry: work(registry, self._signed_in(registry, False))
+        )
+
+    async def search_public(self, work: Work[T]) -> T:
+        """What `work` finds for anybody, as `search` and `read_public`."""
+        return await self.searches.read(self.credential, lambda registry: work(registry, self._caller(registry)))
 
     async def write(self, work: Work[T], *, any_scope: bool = False) -> T:
         """What `work` changes for a signed-in caller, in one transaction; the token must be one that may write."""
@@ -61,7 +73,8 @@ async def _call(request: Request) -> Call:
     for_another = SUDO in request.headers or (
         SUDO.encode() in request.scope["query_string"] and SUDO in request.query_params
     )
-    return Call(request.app.state.database, read_credential(request.scope["headers"]), for_another)
+    state = request.app.state
+    return Call(state.database, state.searches, read_credential(request.scope["headers"]), for_another)
 
 
 ApiCall = Annotated[Call, Depends(_call)]

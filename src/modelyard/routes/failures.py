@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from modelyard.blobs.store import BlobMissing, StoreFull, StoreUnavailable
+from modelyard.departures import ClientGone
 from modelyard.errors import (
     BASIC_CHALLENGE,
     ApiError,
@@ -30,6 +31,7 @@ from modelyard.errors import (
 )
 from modelyard.registry.dialects import is_beyond_limits, is_damaged, is_out_of_space, is_too_long
 from modelyard.wire.browsers import is_browser
+from modelyard.wire.middleware import CLIENT_CLOSED_REQUEST
 
 log = structlog.get_logger()
 
@@ -146,7 +148,7 @@ async def _blob_missing(request: Request, _error: Exception) -> Response:
 
 
 async def _disconnected(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody is there to read it
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody is there to read it, but the log
 
 
 def _allowed_methods(request: Request) -> str:
@@ -168,5 +170,6 @@ HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Respons
     StoreUnavailable: _store_unavailable,
     BlobMissing: _blob_missing,
     ClientDisconnect: _disconnected,
+    ClientGone: _disconnected,
 }
 EXPECTED = tuple(HANDLERS)

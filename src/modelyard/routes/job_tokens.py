@@ -52,7 +52,7 @@ async def list_job_tokens(
 ) -> Response:
     """One's own; for owners all of the project."""
     ref, narrowed = parse_project(project), query.narrowed
-    page = await call.read(lambda registry, caller: job_tokens.page(registry, caller, ref, narrowed, query.request))
+    page = await call.search(lambda registry, caller: job_tokens.page(registry, caller, ref, narrowed, query.request))
     return listing(request, page, job_token_fields)
 
 

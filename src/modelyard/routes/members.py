@@ -90,7 +90,7 @@ async def list_all_members(
 
 async def _list(request: Request, call: ApiCall, project: str, query: MemberQuery, *, none: bool = False) -> Response:
     ref, narrowed, base = parse_project(project), query.narrowed, base_url(request)
-    page = await call.read(
+    page = await call.search(
         lambda registry, caller: members.page(registry, caller, ref, narrowed, query.request, none=none)
     )
     return listing(request, page, lambda membership: member_fields(membership, base))

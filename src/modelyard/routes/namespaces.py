@@ -58,7 +58,7 @@ async def list_namespaces(
 ) -> Response:
     """One's own, and those with projects that one is a member of; for administrators all."""
     narrowed, base = query.narrowed, base_url(request)
-    page = await call.read(lambda registry, caller: namespaces.page(registry, caller, narrowed, query.request))
+    page = await call.search(lambda registry, caller: namespaces.page(registry, caller, narrowed, query.request))
     return listing(request, page, lambda namespace: namespace_fields(namespace, base))
 
 
@@ -74,7 +74,7 @@ async def namespace_exists(
     call: ApiCall, namespace: str, query: ExistenceQuery = parameters(ExistenceQuery)
 ) -> dict[str, object]:
     """By its path; if so, with a path that is free."""
-    exists, suggests = await call.read(
+    exists, suggests = await call.search(
         lambda registry, caller: namespaces.existence(registry, caller, _decoded(namespace), query.parent_id)
     )
     return {"exists": exists, "suggests": suggests}

@@ -104,7 +104,7 @@ async def list_packages(
         query.package_name, query.package_version, query.status, query.order_by, query.sort == "desc"
     )
     none = query.package_type != PACKAGE_TYPE
-    page = await call.read_public(
+    page = await call.search_public(
         lambda registry, caller: packages.page(registry, caller, ref, narrowed, query.request, none=none)
     )
     return listing(request, page, package_fields)
@@ -114,7 +114,7 @@ async def list_packages(
 async def show_package(call: ApiCall, project: str, package_id: str) -> dict[str, object]:
     """For whoever may read the project; with the newest other versions of the same name."""
     ref = parse_project(project)
-    package, others = await call.read_public(
+    package, others = await call.search_public(
         lambda registry, caller: packages.show(registry, caller, ref, parse_id(package_id))
     )
     return package_fields(package) | {"versions": [_version_fields(other) for other in others]}
@@ -138,7 +138,7 @@ async def list_files(
 ) -> Response:
     """All of them, also those that a newer file of the same name hides."""
     ref = parse_project(project)
-    page = await call.read_public(
+    page = await call.search_public(
         lambda registry, caller: packages.page_of_files(
             registry, caller, ref, parse_id(package_id), query.request, query.order_by, descending=query.sort == "desc"
         )

@@ -37,7 +37,7 @@ async def list_of_project(
 ) -> Response:
     """For maintainers; with `state=active`, those that still work."""
     ref, narrowed = parse_project(project), query.narrowed
-    page = await call.read(
+    page = await call.search(
         lambda registry, caller: credentials.page_of_project(registry, caller, ref, narrowed, query.request)
     )
     return listing(request, page, project_token_fields)

@@ -187,7 +187,7 @@ async def list_projects(
 ) -> Response:
     """Those that the caller sees; anonymous callers see public ones."""
     narrowed = query.narrowed
-    page = await call.read_public(
+    page = await call.search_public(
         lambda registry, caller: projects.page(registry, caller, narrowed, query.request, statistics=query.sized)
     )
     return project_listing(request, query, page)
@@ -231,7 +231,8 @@ async def show_project(
 ) -> dict[str, object]:
     """By id, or by URL-encoded path whatever its case."""
     ref, statistics = parse_project(project), query.statistics
-    seen = await call.read_public(
+    read = call.search_public if statistics else call.read_public
+    seen = await read(
         lambda registry, caller: _shown(registry, caller, projects.show(registry, caller, ref), statistics=statistics)
     )
     return _with_permissions(*seen, base_url(request))

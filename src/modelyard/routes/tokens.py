@@ -145,7 +145,7 @@ async def list_personal(
 ) -> Response:
     """One's own; for administrators everybody's."""
     narrowed = query.narrowed
-    page = await call.read(
+    page = await call.search(
         lambda registry, caller: credentials.page_personal(registry, caller, query.user_id, narrowed, query.request)
     )
     return listing(request, page, token_fields)

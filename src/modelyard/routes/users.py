@@ -141,7 +141,7 @@ async def current_user(request: Request, call: ApiCall) -> dict[str, object]:
 async def list_users(request: Request, call: ApiCall, query: UserQuery = parameters(UserQuery)) -> Response:
     """For administrators; for others who know a `username`, with what everybody may know."""
     narrowed, base = query.narrowed, base_url(request)
-    page, caller = await call.read(
+    page, caller = await call.search(
         lambda registry, caller: (accounts.page(registry, caller, narrowed, query.request), caller)
     )
     if caller.admin:
@@ -174,7 +174,7 @@ async def list_memberships(
 ) -> Response:
     """For administrators."""
     none = query.type == "Namespace"
-    page = await call.read(
+    page = await call.search(
         lambda registry, caller: members.page_of_user(registry, caller, parse_id(user_id), query.request, none=none)
     )
     return listing(request, page, membership_fields)
@@ -186,7 +186,7 @@ async def list_projects(
 ) -> Response:
     """Of a user, by id or name: those in the user's namespace that the caller sees."""
     key, narrowed = parse_key(user), query.narrowed
-    page = await call.read_public(
+    page = await call.search_public(
         lambda registry, caller: projects.page_of_user(
             registry, caller, key, narrowed, query.request, statistics=query.sized
         )

@@ -190,8 +190,8 @@ class FileService:
             file = readable(location, credential)
             opened = await self._run(lambda: open_file(self.store, file))
         else:
-            location, opened = await self.database.read_long(
-                lambda registry: self._find_and_open(registry, credential, address)
+            location, opened = await self.database.read_file(
+                lambda registry: self._find_and_open(registry, credential, address), lambda found: found[1].close()
             )
             self._remember(credential, address, location, generation)
         if opened.content is not None:

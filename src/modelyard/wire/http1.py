@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from modelyard.addresses import plain
+from modelyard.departures import CLIENT, Client
 from modelyard.wire.bulk import BulkProtocol
 from modelyard.wire.framing import bad_request
 
@@ -45,6 +46,7 @@ class _Transport:
 class Http1Protocol(BulkProtocol):
     """One client connection."""
 
+    _running: RequestResponseCycle | None = None  # the request that is answered; `cycle` is the last that was read
     _last_body = False  # the connection ends with the body that is being received
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -59,6 +61,14 @@ class Http1Protocol(BulkProtocol):
         super().connection_lost(exc)
         if self.cycle is not None:
             self.cycle.transport = self.transport  # or they would hold each other
+        running, self._running = self._running, None
+        if running is None:
+            return
+        if not running.response_complete:
+            running.transport, running.disconnected = self.transport, True
+            running.message_event.set()
+        client: Client = running.scope[CLIENT]  # type: ignore[literal-required]
+        client.leave()
 
     @property
     def is_new(self) -> bool:
@@ -96,6 +106,8 @@ class Http1Protocol(BulkProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if isinstance(self.server_state, Http1State) and self.server_state.stopping:
             cycle.keep_alive = False
+        self._running = cycle
+        cycle.scope[CLIENT] = Client()  # type: ignore[literal-required]
         if cycle.scope["method"] not in {"GET", "HEAD"}:
             cycle.transport = _Transport(self)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)

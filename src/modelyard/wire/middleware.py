@@ -13,7 +13,7 @@ import structlog
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard import origin
+from modelyard import departures, origin
 from modelyard.errors import InternalError, Unavailable
 from modelyard.wire.paths import normalize_path
 from modelyard.wire.send import ShortRead
@@ -65,6 +65,7 @@ class RequestLog:
         scope["request_id"] = exchange.request_id
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         origin.begin(origin.Origin(_address(scope), exchange.request_id))
+        departures.begin(scope.get(departures.CLIENT))
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:

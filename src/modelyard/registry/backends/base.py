@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 
 class TurnTaken(Exception):
@@ -18,8 +20,9 @@ class Backend(ABC):
     `reader` and `writer` are the same pool, whose transactions begin as reading or writing ones.
     """
 
-    reader_threads: int
-    long_reader_threads = 0  # of their own; 0: what may take long is read by the same
+    reader_threads: int  # for a few rows by their keys
+    file_reader_threads = 4  # for those of files that are opened at once
+    long_reader_threads = 4  # for what may take long, so that nothing else waits for it
     writer_threads: int
     attempts = 1  # at a unit of work, the first one included
 
@@ -27,6 +30,19 @@ class Backend(ABC):
         self.engine = engine
         self.reader = engine
         self.writer = engine.execution_options(writing=True)
+
+    @classmethod
+    def threads(cls) -> int:
+        """How many threads there are in all, each with a connection of its own."""
+        return cls.reader_threads + cls.file_reader_threads + cls.long_reader_threads + cls.writer_threads
+
+    @abstractmethod
+    def interrupt(self, connection: Any) -> None:  # noqa: ANN401 - the driver's own
+        """Give up the statement that another thread runs on a connection, if any. May block for a few seconds."""
+
+    @abstractmethod
+    def is_ended(self, error: DBAPIError) -> bool:
+        """Whether the database gave a statement up by itself, as it took too long."""
 
     def turn(self) -> AbstractContextManager[object]:
         """Wait until a write transaction may begin."""

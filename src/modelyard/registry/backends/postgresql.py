@@ -8,7 +8,8 @@ made true is run again and finds the other's rows. Readers get one snapshot for 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, create_engine, event, func, make_url, select
 from sqlalchemy.engine import ExceptionContext
@@ -19,8 +20,12 @@ from modelyard.registry.backends.base import Backend, TurnTaken
 from modelyard.registry.backends.sessions import Sessions, joined_options, split_options
 from modelyard.registry.locks import let_go, lock_number
 
+if TYPE_CHECKING:
+    from psycopg import Connection  # of an extra that others do without
+
 SPARE_CONNECTIONS = 4  # for probes, and for commands that work without the threads
 POOL_TIMEOUT_SECONDS = 10
+CANCEL_SECONDS = 5
 TIMEOUTS = {  # milliseconds
     "statement_timeout": "30000",
     "lock_timeout": "15000",
@@ -55,7 +60,7 @@ PASSING = {  # SQLSTATEs of appendix A of PostgreSQL's documentation
 class PostgreSQLBackend(Backend):
     """Connections are not tested before use: a lost one shows in the work itself, which is run again on a new one."""
 
-    reader_threads = 8
+    reader_threads = 4
     writer_threads = 8
     attempts = 6
 
@@ -66,7 +71,7 @@ class PostgreSQLBackend(Backend):
         engine = create_engine(
             parts.difference_update_query(["options"]),
             connect_args=_connect_options(parts) | {"options": joined_options({}, others)},
-            pool_size=self.reader_threads + self.writer_threads,
+            pool_size=self.threads(),
             max_overflow=SPARE_CONNECTIONS,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_use_lifo=True,
@@ -89,6 +94,15 @@ class PostgreSQLBackend(Backend):
             finally:
                 let_go(connection, number)
                 connection.invalidate()  # closed, not given back to the pool with the lock
+
+    def interrupt(self, connection: Connection[tuple[object, ...]]) -> None:
+        """See `Backend.interrupt`: the server is told on a connection of its own."""
+        with suppress(connection.OperationalError):  # then it does not answer the statement either
+            connection.cancel_safe(timeout=CANCEL_SECONDS)
+
+    def is_ended(self, error: DBAPIError) -> bool:
+        """See `Backend.is_ended`: by `statement_timeout` (query_canceled)."""
+        return _sqlstate(error.orig) == "57014"
 
     def close_to_others(self) -> None:
         """See `Backend.close_to_others`: its files are the server's matter."""

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from modelyard.registry.backends.base import Backend, TurnTaken
@@ -35,11 +35,14 @@ class SQLiteBackend(Backend):
     """
 
     reader_threads = 1
-    long_reader_threads = 4
     writer_threads = 1
 
     def __init__(self, url: str, *, on_full_disk: bool = False) -> None:
-        engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS})
+        engine = create_engine(
+            url,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
+            pool_size=self.threads(),
+        )
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "handle_error", self._explain, retval=True)
@@ -66,6 +69,15 @@ class SQLiteBackend(Backend):
         """See `Backend.refuse_late`. Behind a lock that is not released, each in the queue would wait as long again."""
         if waited >= BUSY_TIMEOUT_SECONDS:
             raise OperationalError("BEGIN", None, sqlite3.OperationalError("database is locked, others wait before"))
+
+    def interrupt(self, connection: sqlite3.Connection) -> None:
+        """See `Backend.interrupt`."""
+        connection.interrupt()
+
+    def is_ended(self, error: DBAPIError) -> bool:
+        """See `Backend.is_ended`: it does not."""
+        del error
+        return False
 
     def close_to_others(self) -> None:
         """See `Backend.close_to_others`."""

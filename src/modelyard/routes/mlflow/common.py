@@ -21,6 +21,7 @@ from modelyard.routes.params import stating
 from modelyard.services.authentication import enter_project
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_KEY, MAX_REGISTRY_KEY
+from modelyard.services.searching import Searches
 from modelyard.wire.filters import MAX_ORDERS
 from modelyard.wire.paths import ProjectRef, parse_project
 
@@ -106,22 +107,25 @@ def answer(body: Mapping[str, object] | None = None) -> Response:
 class ProjectCall:
     """Runs a service within the project of the path, for signed-in callers."""
 
-    def __init__(self, database: Database, credential: str, ref: ProjectRef) -> None:
+    def __init__(self, database: Database, searches: Searches, credential: str, ref: ProjectRef) -> None:
         self._database = database
+        self._searches = searches
         self._credential = credential
         self._ref = ref
 
     def elsewhere(self, ref: ProjectRef) -> ProjectCall:
         """The call of the same caller in another project."""
-        return ProjectCall(self._database, self._credential, ref)
+        return ProjectCall(self._database, self._searches, self._credential, ref)
 
     async def read(self, work: Read[T]) -> T:
         """What `work` reads, for callers who see the project."""
         return await self._database.read(lambda registry: self._seen(registry, work))
 
-    async def search(self, work: Read[T]) -> T:
-        """What `work` finds among any number of rows, as `read`."""
-        return await self._database.read_long(lambda registry: self._seen(registry, work))
+    async def search(self, work: Read[T], *, begun: bool = False) -> T:
+        """What `work` finds among any number of rows, as `read`. Raises TooDear, and TooManyRequests unless the answer
+        has `begun`.
+        """
+        return await self._searches.read(self._credential, lambda registry: self._seen(registry, work), begun=begun)
 
     async def write(self, work: Write[T]) -> T:
         """What `work` changes, for callers who may write in the project."""
@@ -149,7 +153,8 @@ def project_call(request: Request, project: str) -> ProjectCall:
     credential = read_credential(request.scope["headers"])
     if credential is None:
         raise Unauthorized  # before any parameter is looked at: nothing here is for strangers
-    return ProjectCall(request.app.state.database, credential, parse_project(project))
+    state = request.app.state
+    return ProjectCall(state.database, state.searches, credential, parse_project(project))
 
 
 async def _project_call(

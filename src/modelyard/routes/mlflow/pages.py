@@ -13,6 +13,7 @@ import structlog
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
+from modelyard.departures import ClientGone
 from modelyard.registry.repository import Registry
 from modelyard.routes import failures
 from modelyard.routes.mlflow.common import ProjectCall
@@ -47,6 +48,7 @@ class _Pieces:
         self._token = token
         self._left = limit
         self._bytes = 0
+        self._begun = False
 
     @property
     def over(self) -> bool:
@@ -55,7 +57,8 @@ class _Pieces:
 
     async def next(self) -> bytes:
         """The items that come next, without brackets; made where they are read, so that nobody else waits for it."""
-        items, self._token, count = await self._project.search(self._one)
+        items, self._token, count = await self._project.search(self._one, begun=self._begun)
+        self._begun = True
         comma = b"," if items and self._bytes else b""
         self._left -= count
         self._bytes += len(items)
@@ -71,6 +74,8 @@ class _Pieces:
         while not self.over:
             try:
                 items = await self.next()
+            except ClientGone as error:
+                raise ShortRead from error
             except failures.EXPECTED as error:
                 log.error("page cut off", error=str(error).partition("\n")[0], advice="ask for it again")
                 raise ShortRead from error
