@@ -97,6 +97,10 @@ def many(count: int, **fields: str) -> list[dict[str, str]]:
         ("runs/search", {"order_by": [f"params.p{i}" for i in range(20_000)]}, "order_by is invalid"),
         ("runs/search", {"order_by": ",".join(f"params.p{i}" for i in range(21))}, "order_by can have at most 20 keys"),
         ("runs/search", {"order_by": ["params." + "p" * 600] * 20}, "order_by has more than 10000 characters"),
+        *(
+            (f"{searched}/search", {"order_by": ["name, name"] * 11}, "order_by can have at most 20 keys")
+            for searched in ("runs", "experiments", "registered-models", "model-versions")
+        ),
         ("runs/search", {"experiment_ids": ["0"] * 10_001}, "experiment_ids is invalid"),
         ("runs/search", {"filter": "(" * 5000}, "Invalid filter"),
         ("runs/search", {"page_token": "A" * 100_000}, "Invalid page token"),

@@ -18,9 +18,9 @@ from modelyard.errors import InvalidValue
 
 MAX_LENGTH = 10_000  # characters of a filter
 MAX_CLAUSES = 100
-# Bytes of a pattern: SQLite compares 500 with a text of 65 536 characters in 0.1 s, at worst in 0.2 s, in which nothing
-# can stop it. Those that are special to it, though not to MLflow, take it ten times as long as others.
-MAX_PATTERN = 500
+# Bytes of a pattern, so that any name fits in. SQLite compares them with a text of 65 536 characters in 0.2 s, at worst
+# in 0.4 s, in which nothing can stop it. What is special to it, though not to MLflow, takes ten times as long.
+MAX_PATTERN = 1024
 DEAR, DEARNESS = "*?[", 10
 MAX_ORDERS = 20  # keys of an order; each may be a join, of which SQLite takes 64
 MAX_INT64 = 2**63 - 1
