@@ -79,21 +79,21 @@ async def _taken(free: asyncio.Semaphore, seconds: float | None) -> None:
     if not free.locked():
         await free.acquire()
         return
-    turn, client = asyncio.ensure_future(free.acquire()), departures.current()
+    turn, client, taken = asyncio.ensure_future(free.acquire()), departures.current(), False
     if client is not None:
         client.tell(turn.cancel)
     try:
         async with asyncio.timeout(seconds):
-            await turn
+            taken = await turn
     except TimeoutError as error:
         raise TooManyRequests(f"{MAX_SEARCHES} searches of this client are running", RETRY_SECONDS) from error
     except asyncio.CancelledError:
-        if turn.done() and not turn.cancelled():
-            free.release()  # it came at that very moment
         task = asyncio.current_task()
         if client is None or not client.gone or (task is not None and task.cancelling()):
             raise
         raise ClientGone from None
     finally:
+        if not taken and turn.done() and not turn.cancelled():
+            free.release()  # it came at that very moment
         if client is not None:
             client.forget(turn.cancel)
