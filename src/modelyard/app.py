@@ -56,6 +56,7 @@ from modelyard.routes.params import described
 from modelyard.routes.throttle import Gate
 from modelyard.services.files import FileService, ProxyPath
 from modelyard.services.remote import remote_of
+from modelyard.services.rows_quota import RowsQuota
 from modelyard.services.searching import Searches
 from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.services.usage import UsageWriter
@@ -161,6 +162,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
         counted.transfer,
         _proxy_path(app.state.store, settings.x_accel_redirect),
     )
+    app.state.rows = RowsQuota(settings.project_rows_quota)
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
     app.state.openapi = None
     app.state.usage = UsageWriter(app.state.database)

@@ -93,6 +93,11 @@ class Settings(BaseSettings):
     project_quota: int = Field(
         0, ge=0, description="Bytes that the files of a project may have, unless it has a limit of its own; 0 = none."
     )
+    project_rows_quota: int = Field(
+        10 * 1024**3,
+        ge=0,
+        description="Bytes that all else of a project may have: runs, metrics, tags, texts and tokens; 0 = no limit.",
+    )
     mlflow_artifact_uri: Literal["mlflow", "gitlab"] = Field("mlflow", description="Form of a run's `artifact_uri`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["text", "json"] | None = Field(None, description="Default: text on a terminal, else json.")

@@ -42,6 +42,7 @@ ENDPOINTS = [
     Endpoint("POST", "experiments/create", experiments.NewExperiment, {"name": "other", "tags": TAGS}),
     Endpoint("GET", "experiments/get", experiments.MaybeExperimentId, {"experiment_id": "{experiment}"}),
     Endpoint("GET", "experiments/get-by-name", experiments.ExperimentName, {"experiment_name": "e"}),
+    Endpoint("GET", "experiments/list", experiments.ExperimentList, {"max_results": 3}),
     Endpoint("GET", "experiments/search", experiments.ExperimentSearch, SEARCH | {"view_type": "ACTIVE_ONLY"}),
     Endpoint("POST", "experiments/search", experiments.ExperimentSearch, SEARCH | {"view_type": "DELETED_ONLY"}),
     Endpoint(

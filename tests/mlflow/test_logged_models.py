@@ -308,3 +308,37 @@ def test_twenty_keys_lead_from_page_to_page(mlflow: Mlflow) -> None:
         found += [model["info"]["name"] for model in page["models"]]
         token = page["next_page_token"]
     assert found == whole
+
+
+def test_the_last_point_of_a_metric_on_each_dataset_is_shown(mlflow: Mlflow) -> None:
+    """A model's history may be long; MLflow's client has the last of each, and the histories of runs the rest."""
+    run, model = mlflow.run("0"), mlflow.logged_model()["info"]["model_id"]
+    on: dict[str, Any] = {"dataset_name": "d", "dataset_digest": "1"}
+
+    def point(key: str, value: float | str, step: int, timestamp: int = 1, **dataset: Any) -> dict[str, Any]:
+        return {"key": key, "value": value, "step": step, "timestamp": timestamp, "model_id": model, **dataset}
+
+    points = [point("m", number / 2, number) for number in range(300)]
+    mlflow.ok("POST", "runs/log-batch", run_id=run, metrics=points)
+    others = [
+        *(point("m", 1.0, 3, **on), point("m", 2.0, 2, **on), point("m", 5.0, 0, dataset_name="d", dataset_digest="2")),
+        *(point("late", 1.0, 1, 7), point("late", 2.0, 1, 6), point("same", 1.0, 1), point("same", 3.0, 1)),
+        *(point("same", "NaN", 1), point("nan", "NaN", 9), point("nan", 1.0, 8)),
+    ]
+    mlflow.ok("POST", "runs/log-batch", run_id=run, metrics=others)
+    values: dict[tuple[str, str | None], object] = {("m", None): 149.5, ("m", "1"): 1.0, ("m", "2"): 5.0}
+    values |= {("late", None): 1.0, ("same", None): 3.0, ("nan", None): "NaN"}
+    finalized = mlflow.patch(f"logged-models/{model}", status="LOGGED_MODEL_READY").json()["model"]
+    for shown in (
+        mlflow.ok("GET", f"logged-models/{model}")["model"],
+        finalized,
+        mlflow.patch(f"logged-models/{model}/tags", tags=[]).json()["model"],
+        *mlflow.ok("POST", "logged-models/search", experiment_ids=["0"])["models"],
+    ):
+        metrics = shown["data"]["metrics"]
+        found = {(each["key"], each.get("dataset_digest")): each["value"] for each in metrics}
+        assert len(metrics) == len(found)
+        assert found == values
+        assert {each["run_id"] for each in metrics} == {run}
+    assert finalized["info"]["status"] == "LOGGED_MODEL_READY"
+    assert len(mlflow.ok("GET", "metrics/get-history", run_id=run, metric_key="m")["metrics"]) == 303

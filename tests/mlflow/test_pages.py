@@ -228,3 +228,106 @@ def test_a_history_comes_whole_unless_pages_are_asked_for(mlflow: Mlflow, monkey
     assert steps(max_results=2_500) == (list(range(2_500)), False)
     monkeypatch.setattr(pages, "MAX_PIECE", 700)
     assert steps() == (list(range(3_000)), True)
+
+
+def test_long_texts_end_a_page_sooner_than_many_items(mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is small there comes as much as is asked for."""
+    monkeypatch.setattr(pages, "TEXT_BYTES", 100_000)
+    monkeypatch.setattr(pages, "MAX_PIECE", 1)
+    mlflow.experiment("small")
+    mlflow.experiment("large")
+    for _ in range(150):
+        mlflow.run("1")
+    for _ in range(6):
+        mlflow.run("2", tags=[{"key": "k", "value": "v" * 40_000}])
+    small = mlflow.post("runs/search", experiment_ids=["1"])
+    assert len(small.content) > 70_000
+    assert (len(small.json()["runs"]), small.json()["next_page_token"]) == (150, None)
+    large = mlflow.post("runs/search", experiment_ids=["2"])
+    assert len(large.json()["runs"]) == 3
+    assert large.json()["next_page_token"]
+    monkeypatch.setattr(pages, "MAX_BYTES", 10_000)
+    assert len(mlflow.ok("POST", "runs/search", experiment_ids=["1"])["runs"]) < 30
+
+
+def test_all_experiments_are_listed_in_pages(mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow.model("m")  # which has an experiment of its own
+    for number in range(5):
+        name = mlflow.experiment(f"e{number}")
+        mlflow.ok("POST", "experiments/set-experiment-tag", experiment_id=name, key="k", value=LONG)
+    mlflow.ok("POST", "experiments/delete", experiment_id="3")
+    whole = mlflow.ok("GET", "experiments/list")
+    assert [each["name"] for each in whole["experiments"]] == ["e4", "e3", "e2", "e0", "[model]m", "Default"]
+    assert whole["next_page_token"] is None
+    monkeypatch.setattr(pages, "TEXT_BYTES", 15_000)
+    monkeypatch.setattr(pages, "MAX_PIECE", 1)
+    for options in ({}, {"max_results": 2}):
+        found: list[Any] = []
+        token, count = "", 0
+        while token or not count:
+            page = mlflow.ok("GET", "experiments/list", **options, **({"page_token": token} if token else {}))
+            found += page["experiments"]
+            token, count = page["next_page_token"], count + 1
+        assert found == whole["experiments"]
+        assert count == 3
+    for wrong in ("x", "WyJhIl0="):
+        assert code_of(mlflow.get("experiments/list", page_token=wrong), 400) == INVALID
+    assert code_of(mlflow.get("experiments/list", max_results=-1), 400) == INVALID
+
+
+PAIR = {"key": "k{number}", "value": "{text}"}
+ON_ONE: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "tags": ("POST", "runs/set-tag", {"run_id": "{run}", **PAIR}),
+    "parameters": ("POST", "runs/log-parameter", {"run_id": "{run}", **PAIR}),
+    "datasets": (
+        *("POST", "runs/log-inputs"),
+        {"run_id": "{run}", "datasets": [{"dataset": {"name": "d", "digest": "{number}", "profile": "{text}"}}]},
+    ),
+    "experiment": ("POST", "experiments/set-experiment-tag", {"experiment_id": "0", **PAIR}),
+    "model": ("POST", "registered-models/set-tag", {"name": "m", **PAIR}),
+    "version": ("POST", "model-versions/set-tag", {"name": "m", "version": "1.0.0", **PAIR}),
+    "logged model": ("PATCH", "logged-models/{logged}/tags", {"tags": [PAIR]}),
+    "logged model's parameters": ("POST", "logged-models/{logged}/params", {"params": [PAIR]}),
+    "metrics": (
+        *("POST", "runs/log-batch"),
+        {"run_id": "{run}", "metrics": [{"key": f"{{number}} {i}", "value": 1, "timestamp": 1} for i in range(200)]},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ON_ONE)
+def test_what_is_shown_with_one_thing_has_a_bound(mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(weights, "MOST_OF_ONE", 100_000)
+    monkeypatch.setattr(weights, "LOOK_BYTES", 1)  # each addition is looked at
+    mlflow.model("m")
+    mlflow.version("m", "1.0.0")
+    names = {
+        "{run}": mlflow.run("0"),
+        "{logged}": mlflow.logged_model()["info"]["model_id"],
+        "{text}": "\u00e9" * 10_000,
+    }
+    method, path, body = ON_ONE[kind]
+
+    def put_on(number: int) -> httpx.Response:
+        content, address = json.dumps(body, ensure_ascii=False), path
+        for name, value in {**names, "{number}": str(number)}.items():
+            content, address = content.replace(name, value), address.replace(name, value)
+        return mlflow.send(method, address, json=json.loads(content))
+
+    assert [put_on(number).status_code for number in range(4)] == [200] * 4
+    answers = [put_on(number) for number in range(4, 8)]
+    assert [answer.status_code for answer in answers][1:] == [400] * 3
+    assert code_of(answers[-1], 400) == INVALID
+    assert "can have at most 100000 bytes" in answers[-1].json()["message"]
+    assert put_on(0).status_code == 200  # again, or another value in its place
+
+
+def test_large_additions_are_always_looked_at_and_small_ones_seldom(
+    mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = mlflow.run("0")
+    monkeypatch.setattr(weights, "MOST_OF_ONE", 1)
+    monkeypatch.setattr(weights, "LOOK_BYTES", 10_000)
+    monkeypatch.setattr("modelyard.registry.search.weights.random", lambda: 0.5)
+    assert mlflow.post("runs/set-tag", run_id=run, key="k", value="v" * 4_000).status_code == 200
+    assert mlflow.post("runs/set-tag", run_id=run, key="k", value="v" * 6_000).status_code == 400

@@ -121,7 +121,7 @@ TAG = (
 )
 TAGS = {  # as each revision holds them
     "0001": f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')",
-    **dict.fromkeys(("0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"), TAG),
+    **dict.fromkeys(("0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"), TAG),
 }
 
 
@@ -234,7 +234,7 @@ def test_triggers_outlive_all_revisions(tmp_path: Path) -> None:
     if ON_POSTGRESQL:
         query = "SELECT DISTINCT trigger_name FROM information_schema.triggers"
     with engine.connect() as connection:
-        names = set(connection.execute(text(query)).scalars())
+        names = {name for name in connection.execute(text(query)).scalars() if "_row_" not in name}
     files = (
         {"count_added_files", "count_removed_files"} if ON_POSTGRESQL else {"count_added_file", "count_removed_file"}
     )

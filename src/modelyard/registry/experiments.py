@@ -14,7 +14,7 @@ from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.runs import View, lifecycle
 from modelyard.registry.search.subjects import EXPERIMENTS
-from modelyard.registry.search.weights import Attached
+from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import Candidate, Experiment, ExperimentTag, Model, Project
 from modelyard.wire.filters import Clause, Order
 
@@ -75,10 +75,12 @@ class ExperimentRepository(Repository):
         """The model that an experiment belongs to."""
         return self.session.scalar(select(Model).where(Model.default_experiment_id == experiment_id))
 
-    def all_active(self, project_id: int) -> list[Experiment]:
-        """Every experiment that is not deleted, newest first."""
+    def all_active(self, project_id: int, cursor: Cursor, limit: int) -> tuple[list[Experiment], Cursor | None]:
+        """A page of every experiment that is not deleted, newest first."""
         mine = (Experiment.project_id == project_id) & Experiment.deleted_at.is_(None)
-        return list(self.session.scalars(select(Experiment).where(mine).order_by(Experiment.id.desc())))
+        section = Section(select(Experiment.id).where(mine), (SortKey(Experiment.id, descending=True),))
+        page = read_page(self.session, [section], cursor, limit, ATTACHED)
+        return self.entities(Experiment, page.ids), page.following
 
     def search(
         self,
@@ -105,6 +107,8 @@ class ExperimentRepository(Repository):
         self.session.add(experiment)
         self.session.flush()
         self.session.add_all(ExperimentTag(experiment_id=experiment.id, key=k, value=v) for k, v in tags.items())
+        self.session.flush()
+        hold_one(self.session, experiment.id, ATTACHED, tags.values())
         return experiment
 
     def mark_deleted(self, experiment: Experiment, at: Milliseconds | None) -> None:
@@ -130,6 +134,7 @@ class ExperimentRepository(Repository):
         self.session.execute(
             statement.on_conflict_do_update(index_elements=["experiment_id", "key"], set_={"value": value})
         )
+        hold_one(self.session, experiment.id, ATTACHED, [value])
         experiment.updated_at = now()
 
     def delete_tag(self, experiment: Experiment, key: str) -> bool:

@@ -13,16 +13,16 @@ from modelyard.registry.search.conditions import conditions
 from modelyard.registry.search.logged_models import Dataset, ModelOrder, measured_on, model_section
 from modelyard.registry.search.pages import Cursor, read_page
 from modelyard.registry.search.subjects import LOGGED_MODELS
-from modelyard.registry.search.weights import Attached
+from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import CandidateMetric, LoggedModel, LoggedModelParam, LoggedModelTag
 from modelyard.wire.filters import Clause
 
-# What a page of logged models shows with them.
-ATTACHED = (
+# What a page of logged models shows with them; of the points of a metric that is the last alone.
+SHOWN_TEXTS = (
     Attached(LoggedModelTag.logged_model_id, (LoggedModelTag.value,)),
     Attached(LoggedModelParam.logged_model_id, (LoggedModelParam.value,)),
-    Attached(CandidateMetric.logged_model_id),
 )
+ATTACHED = (*SHOWN_TEXTS, Attached(CandidateMetric.logged_model_id))
 
 
 class LoggedModelRepository(Repository):
@@ -92,6 +92,7 @@ class LoggedModelRepository(Repository):
             new = {"value": statement.excluded.value}
             statement = statement.on_conflict_do_update(index_elements=["logged_model_id", "key"], set_=new)
             self.session.execute(statement, _rows(model, tags))
+            hold_one(self.session, model.id, SHOWN_TEXTS, tags.values())
             model.updated_at = now()
 
     def delete_tag(self, model: LoggedModel, key: str) -> bool:
@@ -103,6 +104,7 @@ class LoggedModelRepository(Repository):
         """Insert parameters that the model does not have yet."""
         if params:
             self.session.execute(insert(LoggedModelParam), _rows(model, params))
+            hold_one(self.session, model.id, SHOWN_TEXTS, params.values())
 
 
 def _rows(model: LoggedModel, values: Mapping[str, str]) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from modelyard.registry.search.conditions import conditions
 from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import MODELS
-from modelyard.registry.search.weights import Attached
+from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import Candidate, Model, ModelAlias, ModelTag, ModelVersion, Package
 from modelyard.wire.filters import Clause, Order
 
@@ -50,6 +50,8 @@ class ModelRepository(Repository):
         self.session.add(model)
         self.session.flush()
         self.session.add_all(ModelTag(model_id=model.id, key=key, value=value) for key, value in tags.items())
+        self.session.flush()
+        hold_one(self.session, model.id, ATTACHED, tags.values())
         return model
 
     def rename(self, model: Model, name: str) -> None:
@@ -85,6 +87,7 @@ class ModelRepository(Repository):
         """Set a tag, whether or not there is one of that key."""
         statement = upsert(self.dialect, ModelTag).values(model_id=model.id, key=key, value=value)
         self.session.execute(statement.on_conflict_do_update(index_elements=["model_id", "key"], set_={"value": value}))
+        hold_one(self.session, model.id, ATTACHED, [value])
         model.updated_at = now()
 
     def delete_tag(self, model: Model, key: str) -> bool:
@@ -104,6 +107,7 @@ class ModelRepository(Repository):
         statement = upsert(self.dialect, ModelAlias).values(row)
         new = {"model_version_id": version.id}
         self.session.execute(statement.on_conflict_do_update(index_elements=["model_id", "alias"], set_=new))
+        hold_one(self.session, model.id, ATTACHED, [alias])
 
     def delete_alias(self, model: Model, alias: str) -> bool:
         """Remove an alias; whether there was one."""

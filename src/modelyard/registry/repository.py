@@ -19,6 +19,7 @@ from modelyard.registry.members import MemberRepository
 from modelyard.registry.models import ModelRepository
 from modelyard.registry.packages import PackageRepository
 from modelyard.registry.projects import ProjectRepository
+from modelyard.registry.rows import RowRepository
 from modelyard.registry.run_data import RunDataRepository
 from modelyard.registry.runs import RunRepository
 from modelyard.registry.shown_names import ShownNameRepository
@@ -125,6 +126,11 @@ class Registry:
     def storage(self) -> StorageRepository:
         """Bytes by project."""
         return StorageRepository(self.session)
+
+    @cached_property
+    def rows(self) -> RowRepository:
+        """Bytes of rows by project."""
+        return RowRepository(self.session)
 
     @cached_property
     def blobs(self) -> BlobRepository:

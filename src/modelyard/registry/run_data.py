@@ -14,7 +14,10 @@ from sqlalchemy import ColumnElement, Insert, bindparam, case, delete, func, ins
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
+from modelyard.registry.rows import RowRepository
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
+from modelyard.registry.search.runs import RUN_ATTACHED
+from modelyard.registry.search.weights import hold_one
 from modelyard.registry.tables import (
     METRIC_VALUE,
     Candidate,
@@ -144,20 +147,15 @@ class RunDataRepository(Repository):
         mine = statement.where(Candidate.experiment_id.in_(experiment_ids)).distinct().order_by(*shown).limit(limit)
         return [DatasetSummary(*row) for row in self.tuples(mine)]
 
-    def model_points(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:
-        """The points that were measured of logged models, each once, with the id of its run."""
+    def latest_of_models(self, logged_model_ids: Sequence[int]) -> dict[int, list[tuple[Point, str]]]:
+        """The last point of each metric of logged models on each dataset, with the id of its run, in the order in which
+        they were logged; MLflow's client knows no other way to a model's metrics.
+        """
         found: dict[int, list[tuple[Point, str]]] = defaultdict(list)
-        seen: set[tuple[object, ...]] = set()
-        statement = _VALUES.add_columns(*_MEASURED, Candidate.eid)
-        statement = statement.join(Candidate, Candidate.id == CandidateMetric.candidate_id)
-        mine = CandidateMetric.logged_model_id.in_(logged_model_ids)
-        rows = self.tuples(statement.where(mine).order_by(CandidateMetric.id))
-        for row in rows:
-            if row not in seen:
-                seen.add(row)
-                name, value, timestamp, step, model_id, dataset, digest, run_id = row
-                number = math.nan if value is None else value
-                found[model_id].append((Point(name, number, timestamp, step, model_id, dataset, digest), run_id))
+        for row in self.tuples(_LATEST_OF_MODELS, {"ids": logged_model_ids}):
+            name, value, timestamp, step, model_id, dataset, digest, run_id = row
+            number = math.nan if value is None else value
+            found[model_id].append((Point(name, number, timestamp, step, model_id, dataset, digest), run_id))
         return found
 
     def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
@@ -178,6 +176,7 @@ class RunDataRepository(Repository):
         """Set tags, whether or not there are any of these keys."""
         if tags:
             self.write_rows(_set_tags(self.dialect), _rows(candidate, tags))
+            hold_one(self.session, candidate.id, RUN_ATTACHED, tags.values())
 
     def delete_tag(self, candidate: Candidate, key: str) -> bool:
         """Remove a tag; whether there was one."""
@@ -194,6 +193,7 @@ class RunDataRepository(Repository):
         """Insert parameters that the run does not have yet."""
         if params:
             self.write_rows(insert(CandidateParam), _rows(candidate, params))
+            hold_one(self.session, candidate.id, RUN_ATTACHED, params.values())
 
     def add_points(self, candidate: Candidate, points: Sequence[Point]) -> None:
         """Add points to a run's metrics, unless they are there already, and keep the latest of each at hand.
@@ -212,17 +212,20 @@ class RunDataRepository(Repository):
         if not added:
             return
         self.write_rows(_ADD_POINTS, added)
+        RowRepository(self.session).add_points(candidate.project_id, len(added))
         latest: dict[str, Point] = {}
         for point in points:
             if point.name not in latest or point.age >= latest[point.name].age:
                 latest[point.name] = point
         rows = [_latest_row(candidate, point) for point in latest.values()]
         self.write_rows(_keep_latest(self.dialect), rows)
+        hold_one(self.session, candidate.id, RUN_ATTACHED, latest)
 
     def add_datasets(self, candidate: Candidate, datasets: Sequence[CandidateDataset]) -> None:
         """Note datasets after those that a run has; one of these stays as it was first logged, as in MLflow."""
         columns = (CandidateDataset.name, CandidateDataset.digest, CandidateDataset.place)
         rows = self.tuples(select(*columns).where(CandidateDataset.candidate_id == candidate.id))
+        texts: list[str] = []
         known, last = {row[:2] for row in rows}, max((row[2] for row in rows), default=0)
         for dataset in datasets:
             key = (dataset.name, dataset.digest)
@@ -231,7 +234,9 @@ class RunDataRepository(Repository):
                 last += 1
                 dataset.place = last
                 self.session.add(dataset)
+                texts += [dataset.source, dataset.schema or "", dataset.profile or "", dataset.tags]
         self.session.flush()
+        hold_one(self.session, candidate.id, RUN_ATTACHED, texts)
 
     def _marks(self, candidate: Candidate, points: Sequence[Point]) -> set[object]:
         """The marks of those of the points that the run has already. None is looked for that is later than all."""
@@ -297,6 +302,25 @@ _LIKE = _VALUES.add_columns(*_MEASURED).where(
 _BY_AGE = (
     *(SortKey(CandidateMetric.step), SortKey(CandidateMetric.timestamp)),
     *(SortKey(case((CandidateMetric.is_nan, 0), else_=1)), SortKey(CandidateMetric.value)),  # as the latest is chosen
+)
+_AGE_AMONG_LIKE = (
+    func.row_number()
+    .over(
+        partition_by=(CandidateMetric.logged_model_id, CandidateMetric.name, *_MEASURED[1:]),
+        order_by=[*(each.expression.desc() for each in _BY_AGE), CandidateMetric.id.desc()],
+    )
+    .label("age")
+)
+_OF_MODELS = (
+    select(CandidateMetric.id, _AGE_AMONG_LIKE)
+    .where(CandidateMetric.logged_model_id.in_(bindparam("ids", expanding=True)))
+    .subquery()
+)
+_LATEST_OF_MODELS = (
+    _VALUES.add_columns(*_MEASURED, Candidate.eid)
+    .join(Candidate, Candidate.id == CandidateMetric.candidate_id)
+    .where(CandidateMetric.id.in_(select(_OF_MODELS.c.id).where(_OF_MODELS.c.age == 1)))
+    .order_by(CandidateMetric.id)
 )
 _ALL_VALUES = (
     _VALUES.where(CandidateMetric.candidate_id == bindparam("candidate_id"))

@@ -14,7 +14,7 @@ from modelyard.registry.search.conditions import conditions
 from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import VERSIONS
-from modelyard.registry.search.weights import Attached
+from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import Model, ModelAlias, ModelVersion, ModelVersionTag
 from modelyard.wire.filters import Clause, Order
 
@@ -107,6 +107,7 @@ class VersionRepository(Repository):
         ]
         if rows:
             self.write_rows(insert(ModelVersionTag), rows)
+            hold_one(self.session, version.id, ATTACHED, tags.values())
         return version
 
     def delete(self, version: ModelVersion) -> None:
@@ -135,6 +136,7 @@ class VersionRepository(Repository):
         self.session.execute(
             statement.on_conflict_do_update(index_elements=["model_version_id", "key"], set_={"value": value})
         )
+        hold_one(self.session, version.id, ATTACHED, [value])
         version.updated_at = now()
 
     def delete_tag(self, version: ModelVersion, key: str) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from fastapi import Request
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field, field_validator
 from starlette.types import Message
 
 from modelyard.errors import ParameterError
 from modelyard.routes.bodies import SMALL_BODY_BYTES, Values, bodies_of, has_body
+from modelyard.routes.params import Parameters
 from modelyard.routes.transfers import OFFER_HEADER
 
 _CLAIM_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})
@@ -18,7 +19,7 @@ _JSON_OR_BLANK = b"{ \t\r\n"
 HINT = "a file named authorize is taken as a form or with Content-Type: application/octet-stream"
 
 
-class Claim(BaseModel):
+class Claim(Parameters):
     """What a client may declare of a file before it sends it."""
 
     size: int | None = Field(None, ge=0, description="Bytes that the file has.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.clock import iso
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import listing
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import Parameters, documented, parameters, query_documented
 from modelyard.routes.tokens import TokenQuery, token_fields, token_ref
 from modelyard.services import job_tokens
 from modelyard.services.job_tokens import JobToken
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v4/projects/{project}/job_tokens", tags=["tokens
 HOUR = 3600
 
 
-class CreateJobToken(BaseModel):
+class CreateJobToken(Parameters):
     """Parameters of a job token."""
 
     expires_in: int = Field(HOUR, ge=1, le=24 * HOUR, description="Seconds; never longer than what it is made with.")
@@ -37,11 +37,13 @@ def job_token_fields(found: JobToken) -> dict[str, object]:
 
 
 @router.post("", status_code=201, summary="Create a job token", openapi_extra=documented(CreateJobToken))
-async def create(call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)) -> dict[str, object]:
+async def create(
+    request: Request, call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)
+) -> dict[str, object]:
     """A short-lived token that acts for the caller in this project alone. It ends with the token that made it."""
-    ref = parse_project(project)
+    ref, rows = parse_project(project), request.app.state.rows
     made, secret = await call.write(
-        lambda registry, caller: job_tokens.create(registry, caller, ref, new.expires_in * 1000)
+        lambda registry, caller: job_tokens.create(registry, caller, ref, new.expires_in * 1000, rows)
     )
     return job_token_fields(made) | {"token": secret}
 

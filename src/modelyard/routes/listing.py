@@ -8,11 +8,11 @@ from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from modelyard.clock import Milliseconds
-from modelyard.registry.base import Ends
-from modelyard.routes.params import empty_is_none
+from modelyard.registry.base import MAX_NEEDLE, Ends
+from modelyard.routes.params import Parameters, empty_is_none, stating
 from modelyard.routes.urls import own_url
 from modelyard.wire.paging import Page, PageRequest, keyset_headers, paging_headers
 
@@ -35,9 +35,10 @@ Moment = Annotated[
     _or_empty({"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}),
 ]
 Id = Annotated[int | None, BeforeValidator(empty_is_none), _or_empty({"type": "integer"})]
+Needle = Annotated[str, stating(maxLength=MAX_NEEDLE)]  # what is looked for within texts
 
 
-class PageQuery(BaseModel):
+class PageQuery(Parameters):
     """Parameters of every listing."""
 
     page: int = Field(1, description="Page, counted from 1.")

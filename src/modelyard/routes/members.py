@@ -6,14 +6,14 @@ from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from modelyard.access.policy import Role
 from modelyard.clock import iso, iso_date
 from modelyard.registry.members import MemberFilter, Membership
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import PageQuery, listing
-from modelyard.routes.params import comma_separated, documented, empty_is_none, parameters, query_documented
+from modelyard.routes.listing import Needle, PageQuery, listing
+from modelyard.routes.params import Parameters, comma_separated, documented, empty_is_none, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.routes.users import public_fields
 from modelyard.services import members
@@ -31,7 +31,7 @@ UserIds = Annotated[list[int], Field(max_length=MAX_IDS, fail_fast=True), Before
 class MemberQuery(PageQuery):
     """How a listing of members is narrowed."""
 
-    query: str | None = Field(None, description="Found in user name or name.")
+    query: Needle | None = Field(None, description="Found in user name or name.")
     user_ids: UserIds = Field([], description="Only these users.")
     skip_users: UserIds = Field([], description="None of these users.")
 
@@ -47,7 +47,7 @@ class AllMembersQuery(MemberQuery):
     state: Literal["active", "awaiting"] | None = Field(None, description="All are active here.")
 
 
-class UpdateMember(BaseModel):
+class UpdateMember(Parameters):
     """Parameters of a changed membership; without `expires_at` it ends when it did before."""
 
     access_level: Role

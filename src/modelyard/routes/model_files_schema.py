@@ -32,7 +32,7 @@ OFFER = {
             "required": False,
             "description": "`RemoteObject.ID` of an upload to the bucket that is complete: the request carries no "
             "bytes, and answers when they have been read back and verified.",
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "maxLength": 4096},
         }
     ]
 }

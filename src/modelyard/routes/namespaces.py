@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.errors import NotFound
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import Id, PageQuery, listing
-from modelyard.routes.params import parameters, query_documented
+from modelyard.routes.listing import Id, Needle, PageQuery, listing
+from modelyard.routes.params import Parameters, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.services import namespaces
 from modelyard.services.namespaces import Namespace, NamespaceFilter
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/v4/namespaces", tags=["namespaces"])
 class NamespaceQuery(PageQuery):
     """How a listing of namespaces is narrowed."""
 
-    search: str = Field("", description="Found in the last part of the path.")
+    search: Needle = Field("", description="Found in the last part of the path.")
     full_path_search: bool = Field(False, description="Look for `search` in the whole path.")
     owned_only: bool = Field(False, description="Only one's own, and those with projects that one owns.")
     top_level_only: bool = Field(False, description="Only those that lie in no other.")
@@ -31,7 +31,7 @@ class NamespaceQuery(PageQuery):
         return NamespaceFilter(self.search, self.full_path_search, self.owned_only, self.top_level_only)
 
 
-class ExistenceQuery(BaseModel):
+class ExistenceQuery(Parameters):
     """Where a namespace is looked for."""
 
     parent_id: Id = Field(None, description="Id of the namespace that it would lie in; default: in none.")

@@ -90,7 +90,7 @@ def _complete_operation(key: str, operation: dict[str, Any], shared: dict[str, A
         operation["security"] = ANYBODY if key in PUBLIC else SIGNED_IN
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
-            parameter["schema"] = PARAMETERS.get(parameter["name"], TEXT)
+            parameter["schema"] = PARAMETERS[parameter["name"]]
     (status,) = (status for status in operation["responses"] if status.startswith("2"))
     operation["responses"] = {} if key in NOT_OFFERED else _successes(key, status)
     for refusal in _refusals(key, operation):

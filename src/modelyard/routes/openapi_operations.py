@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelyard.routes.mlflow.common import PREFIX, ROOT
 from modelyard.routes.openapi_shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, also, maybe, record, ref, several
+from modelyard.wire.paths import MAX_NAME_BYTES, MAX_SEGMENT_BYTES
 
 API = "/api/v4"
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
@@ -121,7 +122,7 @@ ANSWERS: dict[str, Schema] = {
             ("POST", "experiments/create", record(experiment_id=TEXT)),
             ("GET", "experiments/get", record(experiment=ref("Experiment"))),
             ("GET", "experiments/get-by-name", record(experiment=ref("Experiment"))),
-            ("GET", "experiments/list", record(experiments=several(ref("Experiment")))),
+            ("GET", "experiments/list", _found("experiments", "Experiment")),
             ("GET", "experiments/search", _found("experiments", "Experiment")),
             ("POST", "experiments/search", _found("experiments", "Experiment")),
             ("POST", "runs/create", record(run=ref("Run"))),
@@ -214,16 +215,19 @@ HEADERS = {
     503: {"Retry-After": _NUMBER_HEADER},
 }
 _ID: Schema = {"type": "integer", "minimum": 1}
+_PATH: Schema = {"type": "string", "maxLength": 3 * MAX_NAME_BYTES}  # percent-encoded
 _NO_STEP = r"(?!(\.|%(25)*2[eE]){1,2}$)(?!.*%(25)*(2[fF]|5[cC]))"  # nor one that is encoded once more
+_SEGMENT: Schema = {"type": "string", "maxLength": MAX_SEGMENT_BYTES}
 _NAME: Schema = {  # of one segment of a path; names may have several
     "type": "string",
+    "maxLength": MAX_NAME_BYTES,
     "pattern": "^" + _NO_STEP + r"[^/\\\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+$",
 }
 PARAMETERS: dict[str, Schema] = {
-    "project": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)+$"}]},
-    "namespace": {"anyOf": [_ID, {"type": "string", "pattern": "^[^/]+(/[^/]+)*$"}]},
+    "project": {"anyOf": [_ID, _PATH | {"pattern": "^[^/]+(/[^/]+)+$"}]},
+    "namespace": {"anyOf": [_ID, _PATH | {"pattern": "^[^/]+(/[^/]+)*$"}]},
     "user_id": _ID,
-    "user": {"anyOf": [_ID, {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"}]},
+    "user": {"anyOf": [_ID, _SEGMENT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"}]},
     "event_id": _ID,
     "token_id": {"anyOf": [_ID, {"const": "self"}]},
     "package_id": _ID,
@@ -231,6 +235,9 @@ PARAMETERS: dict[str, Schema] = {
     "model_version_id": {"anyOf": [_ID, {"type": "string", "pattern": "^candidate:[1-9][0-9]{0,8}$"}]},
     "name": _NAME,
     "path": _NAME,
+    "model_id": _SEGMENT,
+    "key": _SEGMENT,
+    "operation": _SEGMENT,
 }
 
 # Where an answer leads: the parameter that names what was made or found, where its value is, and who takes it.

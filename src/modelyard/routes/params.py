@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar, get_origin
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -13,12 +13,19 @@ from modelyard.errors import ParameterError
 from modelyard.routes.bodies import FORM_TYPES, SMALL_BODY_BYTES, Values, bodies_of, has_body, read_query
 from modelyard.routes.known import known_first
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound="Parameters")
 
 LONG_BODY_BYTES = 2 * 1024 * 1024  # of a request with a long text: 100 000 characters may be a megabyte of escapes
 LISTS_BODY_BYTES = 8 * 1024 * 1024  # of a request with lists
 MAX_SENTENCES = 10  # that one refusal has
+MAX_TEXT = 10_000  # characters of a text that has no bound of its own
 BODY, QUERY = "x-body", "x-query"  # models in the place of their descriptions
+
+
+class Parameters(BaseModel):
+    """What all parameters of requests are read into: there is no text without a bound in them."""
+
+    model_config = ConfigDict(str_max_length=MAX_TEXT)
 
 
 def parameters(model: type[M], *, public: bool = False, most: int | None = None) -> Any:  # noqa: ANN401 - stands as a default value, as FastAPI's own Depends does
@@ -44,19 +51,19 @@ def parameters(model: type[M], *, public: bool = False, most: int | None = None)
     return Depends(read)
 
 
-def documented(model: type[BaseModel]) -> dict[str, Any]:
+def documented(model: type[Parameters]) -> dict[str, Any]:
     """Stands for the OpenAPI description of a route that takes `parameters(model)` in its body; see `described`."""
     return {BODY: model}
 
 
-def query_documented(model: type[BaseModel]) -> dict[str, Any]:
+def query_documented(model: type[Parameters]) -> dict[str, Any]:
     """Stands for the OpenAPI description of a route that takes `parameters(model)` in its query; see `described`."""
     return {QUERY: model}
 
 
 def stating(**rules: Any) -> Any:  # noqa: ANN401 - stands in an annotation, as pydantic's own Field does
     """A field of which the schema tells rules that a service holds, so that it refuses in its own words."""
-    return Field(json_schema_extra=rules)
+    return Field(max_length=LISTS_BODY_BYTES if "maxLength" in rules else None, json_schema_extra=rules)
 
 
 def described(extra: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +87,7 @@ def described(extra: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+def _schema_of(model: type[Parameters]) -> dict[str, Any]:
     """The schema of a model; those that it refers to are in its `$defs`, to be taken into the document's components."""
     return model.model_json_schema(ref_template="#/components/schemas/{model}")
 
@@ -116,12 +123,12 @@ def validate(model: type[M], values: dict[str, Any]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)
         sentences = dict.fromkeys(map(_sentence, details))  # a field that may be of several kinds fails once for each
         raise ParameterError(", ".join(list(sentences)[:MAX_SENTENCES])) from error
 
 
-def list_fields(model: type[BaseModel]) -> frozenset[str]:
+def list_fields(model: type[Parameters]) -> frozenset[str]:
     """The fields of a model that are lists, and so may be repeated in a query; in MLflow's API also as protobuf's JSON
     spells them.
     """
@@ -133,6 +140,8 @@ def _sentence(detail: ErrorDetails) -> str:
     name = str(detail["loc"][0]) if detail["loc"] else "request"
     if detail["type"] == "missing":
         return f"{name} is missing"
+    if detail["type"] == "string_too_long":
+        return f"{name} is too long (maximum is {detail['ctx']['max_length']} characters)"
     return (
         f"{name} does not have a valid value" if detail["type"] in {"enum", "literal_error"} else f"{name} is invalid"
     )

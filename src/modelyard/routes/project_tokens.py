@@ -50,12 +50,17 @@ async def list_of_project(
     openapi_extra=documented(CreateProjectToken),
 )
 async def create_for_project(
-    call: ApiCall, project: str, new: CreateProjectToken = parameters(CreateProjectToken, most=SMALL_BODY_BYTES)
+    request: Request,
+    call: ApiCall,
+    project: str,
+    new: CreateProjectToken = parameters(CreateProjectToken, most=SMALL_BODY_BYTES),
 ) -> dict[str, object]:
     """For maintainers who are no bots: a token for a bot that has the given role. The secret is shown this once."""
-    ref = parse_project(project)
+    ref, rows = parse_project(project), request.app.state.rows
     made = await call.write(
-        lambda registry, caller: credentials.create_for_project(registry, caller, ref, new.wanted, new.access_level)
+        lambda registry, caller: credentials.create_for_project(
+            registry, caller, ref, new.wanted, new.access_level, rows
+        )
     )
     return with_secret(made) | {"access_level": int(new.access_level)}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
@@ -14,9 +14,9 @@ from modelyard.registry.base import MAX_INT64
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import Id, KeysetQuery, Moment, listing
+from modelyard.routes.listing import Id, KeysetQuery, Moment, Needle, listing
 from modelyard.routes.namespaces import namespace_fields
-from modelyard.routes.params import documented, parameters, query_documented
+from modelyard.routes.params import Parameters, documented, parameters, query_documented, stating
 from modelyard.routes.urls import base_url
 from modelyard.services import projects
 from modelyard.services.authentication import Seen
@@ -27,6 +27,9 @@ from modelyard.wire.paths import parse_id, parse_project
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
 
 
+Name = Annotated[str, stating(maxLength=projects.MAX_NAME)]
+Description = Annotated[str, stating(maxLength=projects.MAX_DESCRIPTION)]
+
 NONE = "No project here"
 STATISTICS = "Show how many bytes the files have, to whom is a reporter or more."
 
@@ -34,7 +37,7 @@ STATISTICS = "Show how many bytes the files have, to whom is a reporter or more.
 class ProjectQuery(KeysetQuery):
     """How a listing of projects is narrowed, ordered and shown."""
 
-    search: str | None = Field(None, description="Found in name, path or description.")
+    search: Needle | None = Field(None, description="Found in name, path or description.")
     visibility: Visibility | None = None
     membership: bool = Field(False, description="Only projects that one is a member of.")
     owned: bool = Field(False, description="Only projects that one owns.")
@@ -98,21 +101,21 @@ def _given(*moments: Milliseconds | None) -> list[Milliseconds]:
     return [moment for moment in moments if moment is not None]
 
 
-class ShowProject(BaseModel):
+class ShowProject(Parameters):
     """How a project is shown."""
 
     statistics: bool = Field(False, description=STATISTICS)
 
 
-class CreateProject(BaseModel):
+class CreateProject(Parameters):
     """Parameters of a new project: a name, a path, or both."""
 
-    name: str | None = None
-    path: str | None = None
+    name: Name | None = None
+    path: Name | None = None
     namespace_path: str | None = Field(None, description="Where it lies; default: one's own user name.")
     namespace_id: Id = Field(None, description="Where it lies, in place of `namespace_path`.")
     visibility: Visibility = Visibility.PRIVATE
-    description: str | None = None
+    description: Description | None = None
 
     @property
     def wanted(self) -> projects.NewProject:
@@ -122,13 +125,13 @@ class CreateProject(BaseModel):
         )
 
 
-class UpdateProject(BaseModel):
+class UpdateProject(Parameters):
     """Parameters of a changed project."""
 
-    name: str | None = None
-    path: str | None = None
+    name: Name | None = None
+    path: Name | None = None
     visibility: Visibility | None = None
-    description: str | None = None
+    description: Description | None = None
     storage_limit: int | None = Field(
         None,
         ge=projects.DEFAULT_LIMIT,

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from modelyard.access.tokens import Scope
 from modelyard.clock import iso, iso_date
@@ -14,8 +14,8 @@ from modelyard.registry.tables import Token
 from modelyard.registry.tokens import TokenFilter
 from modelyard.routes.bodies import SMALL_BODY_BYTES
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import Moment, PageQuery, listing
-from modelyard.routes.params import comma_separated, documented, parameters, query_documented, stating
+from modelyard.routes.listing import Moment, Needle, PageQuery, listing
+from modelyard.routes.params import Parameters, comma_separated, documented, parameters, query_documented, stating
 from modelyard.services import credentials
 from modelyard.wire.paths import parse_id
 
@@ -26,7 +26,7 @@ MAX_SCOPES = 100
 SELF = "self"
 
 
-class CreateToken(BaseModel):
+class CreateToken(Parameters):
     """Parameters of a token to be made."""
 
     name: Annotated[str, stating(minLength=1, maxLength=credentials.MAX_NAME, pattern=r"\S")]
@@ -37,7 +37,7 @@ class CreateToken(BaseModel):
         stating(minItems=1, items={"enum": list(Scope)}),
     ]
     expires_at: date | None = Field(None, description="Day on which it stops working, at midnight UTC.")
-    description: str = ""
+    description: str = Field("", max_length=credentials.MAX_DESCRIPTION)
 
     @property
     def wanted(self) -> credentials.NewToken:
@@ -45,7 +45,7 @@ class CreateToken(BaseModel):
         return credentials.NewToken(self.name, tuple(self.scopes), self.expires_at, self.description)
 
 
-class RotateToken(BaseModel):
+class RotateToken(Parameters):
     """Parameters of a rotation."""
 
     expires_at: date | None = Field(None, description="Default: a week from now.")
@@ -56,7 +56,7 @@ class TokenQuery(PageQuery):
 
     state: Literal["active", "inactive"] | None = None
     revoked: bool | None = None
-    search: str | None = Field(None, description="Found in the name.")
+    search: Needle | None = Field(None, description="Found in the name.")
     created_after: Moment = None
     created_before: Moment = None
     expires_after: Moment = Field(None, description="Only tokens that expire, at this time or later.")

@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import Literal
 
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
 from modelyard.registry.locations import StoredFile
 from modelyard.routes.bodies import read_query
-from modelyard.routes.params import validate
+from modelyard.routes.params import Parameters, validate
 from modelyard.services.files import FileService
 from modelyard.services.ingest import Expectations
 from modelyard.services.locating import Address, Precondition
@@ -36,7 +36,7 @@ PROXY_HEADER = "x-sendfile-type"
 CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"})
 
 
-class UploadOptions(BaseModel):
+class UploadOptions(Parameters):
     """Parameters in the query of an upload."""
 
     status: Literal["default", "hidden"] | None = Field(None, description="Status that the whole package gets.")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from modelyard.access.identity import Identity
 from modelyard.clock import iso, iso_date
@@ -15,8 +15,8 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Member, Project, User
 from modelyard.registry.users import UserFilter
 from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import KeysetQuery, Moment, PageQuery, listing
-from modelyard.routes.params import documented, parameters, query_documented, stating
+from modelyard.routes.listing import KeysetQuery, Moment, Needle, PageQuery, listing
+from modelyard.routes.params import Parameters, documented, parameters, query_documented, stating
 from modelyard.routes.projects import ProjectQuery, project_listing
 from modelyard.routes.urls import base_url
 from modelyard.services import accounts, members, projects
@@ -25,6 +25,8 @@ from modelyard.wire.paths import parse_id, parse_key
 router = APIRouter(prefix="/api/v4", tags=["users"])
 
 
+Name = Annotated[str, stating(maxLength=accounts.MAX_NAME)]
+
 NONE = "Nobody here"
 
 
@@ -32,7 +34,7 @@ class UserQuery(KeysetQuery):
     """How a listing of users is narrowed and ordered."""
 
     username: str | None = Field(None, description="Exactly this user name, whatever the case.")
-    search: str | None = Field(None, description="Found in user name, name or e-mail.")
+    search: Needle | None = Field(None, description="Found in user name, name or e-mail.")
     active: bool = False
     exclude_active: bool = False
     blocked: bool = False
@@ -76,20 +78,20 @@ class MembershipQuery(PageQuery):
     type: Literal["Project", "Namespace"] | None = Field(None, description="All are in projects.")
 
 
-class CreateUser(BaseModel):
+class CreateUser(Parameters):
     """Parameters of a new account. There are no passwords: people use tokens."""
 
     username: Annotated[str, stating(pattern="^(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_-]{0,254}$")]
-    name: str | None = None
-    email: str = ""
+    name: Name | None = None
+    email: str = Field("", max_length=accounts.MAX_NAME)
     admin: bool = False
 
 
-class UpdateUser(BaseModel):
+class UpdateUser(Parameters):
     """Parameters of a changed account."""
 
-    name: str | None = None
-    email: str | None = None
+    name: Name | None = None
+    email: Annotated[str, Field(max_length=accounts.MAX_NAME)] | None = None
     admin: bool | None = None
     username: str | None = Field(None, description="The one that the user has: it does not change.")
 

@@ -16,10 +16,11 @@ from modelyard.registry.tables import Project, Token, User
 from modelyard.registry.tokens import TokenFilter
 from modelyard.services import members
 from modelyard.services.authentication import open_project, refuse_job, require_admin
+from modelyard.services.rows_quota import RowsQuota
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
 
-MAX_NAME = 255  # characters
+MAX_NAME = MAX_DESCRIPTION = 255  # characters, as in GitLab
 ROTATED_FOR = 7 * DAY  # how long a rotated token lives when nobody says, as in GitLab
 EVENTS: dict[str, str] = {  # what the audit trail calls them
     TokenKind.PERSONAL: "personal_access_token",
@@ -90,7 +91,9 @@ def rotate_personal(registry: Registry, caller: Identity, token_id: int | None, 
     return _rotate(registry, find_personal(registry, caller, token_id), expires_on)
 
 
-def create_for_project(registry: Registry, caller: Identity, ref: ProjectRef, new: NewToken, level: int) -> Made:
+def create_for_project(
+    registry: Registry, caller: Identity, ref: ProjectRef, new: NewToken, level: int, rows: RowsQuota
+) -> Made:
     """Make a project access token, which is a bot with that role.
 
     Raises Forbidden for a role above the caller's, and for callers who are such a bot.
@@ -98,6 +101,7 @@ def create_for_project(registry: Registry, caller: Identity, ref: ProjectRef, ne
     project, facts = open_project(registry, caller, ref, Action.GRANT)
     if level > effective_role(caller, facts):
         raise Forbidden("The access level is above your own")
+    rows.hold(registry, project.id)
     bot = registry.users.add(f"project_{project.id}_bot_{secrets.token_hex(16)}", name=new.name, bot=True)
     members.note_added(registry, registry.members.add(project.id, bot.id, Role(level)), bot)
     return _add(registry, bot.id, TokenKind.PROJECT, new, project_id=project.id)

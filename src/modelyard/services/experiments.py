@@ -129,9 +129,13 @@ def get_by_name(registry: Registry, project_id: int, name: str) -> ExperimentVie
     return _view(registry, experiment)
 
 
-def list_experiments(registry: Registry, project_id: int) -> list[ExperimentView]:
-    """Every experiment that is not deleted."""
-    return _views(registry, registry.experiments.all_active(project_id))
+def list_experiments(
+    registry: Registry, project_id: int, page_token: str | None, limit: int
+) -> tuple[list[ExperimentView], str | None]:
+    """A page of every experiment that is not deleted, and the token of the next. Raises InvalidValue."""
+    cursor = decode_token(page_token, "all experiments", project_id)
+    found, following = registry.experiments.all_active(project_id, cursor, limit)
+    return _views(registry, found), encode_token(following, "all experiments", project_id)
 
 
 def search_experiments(registry: Registry, project_id: int, search: Search) -> tuple[list[ExperimentView], str | None]:

@@ -14,6 +14,7 @@ from modelyard.registry.tables import Token
 from modelyard.registry.tokens import TokenFilter
 from modelyard.services.authentication import open_project, refuse_job
 from modelyard.services.credentials import hold, is_active, revoke, store
+from modelyard.services.rows_quota import RowsQuota
 from modelyard.wire.paging import Page, PageRequest
 from modelyard.wire.paths import ProjectRef
 
@@ -45,9 +46,12 @@ class JobToken:
         return [self.token] if self.maker is None else [self.token, self.maker]
 
 
-def create(registry: Registry, caller: Identity, ref: ProjectRef, lifetime: Milliseconds) -> tuple[JobToken, str]:
+def create(
+    registry: Registry, caller: Identity, ref: ProjectRef, lifetime: Milliseconds, rows: RowsQuota
+) -> tuple[JobToken, str]:
     """Make a token that acts for the caller in that one project, for a while; with its secret."""
     project, _facts = open_project(registry, caller, ref, Action.MAKE_JOB_TOKEN)
+    rows.hold(registry, project.id)
     token, secret = store(
         registry,
         Token(

@@ -19,7 +19,13 @@ MAX_KEY = 250  # of tags, parameters and metrics
 MAX_REGISTRY_KEY = 255  # of tags of models and versions
 MAX_PARAM_VALUE = MAX_TAG_VALUE = 65_536
 MAX_REGISTRY_TAG_VALUE = 100_000
-MAX_SOURCE = 2_000
+MAX_SOURCE = 2_000  # of a version, as of its `run_link`
+MAX_DATASET_NAME = 500
+MAX_DATASET_DIGEST = MAX_DATASET_SOURCE_TYPE = 255  # MLflow's columns have 36
+MAX_DATASET_SOURCE = 65_536
+MAX_DATASET_SCHEMA = 1024 * 1024
+MAX_DATASET_PROFILE = 1024 * 1024  # MLflow takes sixteen times as much, which no run could be shown with
+MAX_INPUT_TAG_VALUE = 500  # of a dataset's tags, which listings of datasets repeat
 
 
 def check_tags(tags: Mapping[str, str], max_key: int = MAX_KEY, max_value: int = MAX_TAG_VALUE) -> None:

@@ -59,7 +59,7 @@ class LoggedModelView:
     experiment_iid: int
     tags: Mapping[str, str]
     params: Mapping[str, str]
-    metrics: Sequence[tuple[Point, str]]  # each with the id of the run that measured it
+    metrics: Sequence[tuple[Point, str]]  # the last of each on each dataset, with the id of the run that measured it
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,9 @@ def get_logged_model(registry: Registry, project_id: int, model_id: str) -> Logg
     return _views(registry, [_find(registry, project_id, model_id)])[0]
 
 
-def finalize(registry: Registry, project_id: int, model_id: str, status: LoggedModelStatus) -> LoggedModelView:
+def finalize(registry: Registry, project_id: int, model_id: str, status: LoggedModelStatus) -> None:
     """Say that a model's files are complete, or never will be. Raises DoesNotExist."""
-    model = _find(registry, project_id, model_id)
-    model.status = status
-    registry.session.flush()
-    return _views(registry, [model])[0]
+    _find(registry, project_id, model_id).status = status
 
 
 def delete_logged_model(registry: Registry, project_id: int, model_id: str) -> None:
@@ -117,13 +114,10 @@ def delete_logged_model(registry: Registry, project_id: int, model_id: str) -> N
     registry.logged_models.delete(model)
 
 
-def set_tags(registry: Registry, project_id: int, model_id: str, tags: Mapping[str, str]) -> LoggedModelView:
+def set_tags(registry: Registry, project_id: int, model_id: str, tags: Mapping[str, str]) -> None:
     """Set tags of a logged model. Raises DoesNotExist, InvalidValue."""
     check_tags(tags)
-    model = _find(registry, project_id, model_id)
-    registry.logged_models.set_tags(model, tags)
-    registry.session.flush()
-    return _views(registry, [model])[0]
+    registry.logged_models.set_tags(_find(registry, project_id, model_id), tags)
 
 
 def note_version(registry: Registry, project_id: int, logged_model_id: int, name: str, version_id: int) -> None:
@@ -191,7 +185,7 @@ def _find(registry: Registry, project_id: int, model_id: str) -> LoggedModel:
 def _views(registry: Registry, models: Sequence[LoggedModel]) -> list[LoggedModelView]:
     ids, logged = [model.id for model in models], registry.logged_models
     iids = registry.experiments.iids([model.experiment_id for model in models])
-    tags, params, metrics = logged.tags(ids), logged.params(ids), registry.run_data.model_points(ids)
+    tags, params, metrics = logged.tags(ids), logged.params(ids), registry.run_data.latest_of_models(ids)
 
     def view(model: LoggedModel) -> LoggedModelView:
         return LoggedModelView(

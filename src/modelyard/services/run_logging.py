@@ -13,7 +13,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.run_data import Point, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, CandidateDataset
-from modelyard.services.limits import check_key, check_params, check_tags
+from modelyard.services.limits import MAX_DATASET_NAME, check_key, check_params, check_tags
 from modelyard.services.runs import RUN_NAME_TAG, active_run, find_run, rename_run
 
 MAX_METRICS = 1000  # MLflow's limits of one batch
@@ -202,7 +202,7 @@ def _logged_model(registry: Registry, project_id: int, model_id: str) -> int:
 
 
 def _dataset_row(candidate: Candidate, dataset: Dataset) -> CandidateDataset:
-    check_key("Dataset", dataset.name, limit=500)
+    check_key("Dataset", dataset.name, MAX_DATASET_NAME)
     return CandidateDataset(
         candidate_id=candidate.id,
         name=dataset.name,

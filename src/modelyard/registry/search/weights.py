@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import add
+from random import random
 from typing import Any
 
 from sqlalchemy import BindParameter, CompoundSelect, SQLColumnExpression, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
+from modelyard.errors import InvalidValue
 from modelyard.registry.dialects import byte_length
 
-MOST_BYTES = 4 * 1024 * 1024  # as JSON; it takes ten times as much while it is made
+MOST_BYTES = 2 * 1024 * 1024  # as JSON; it takes ten times as much while it is made
 ROW_BYTES, ATTACHED_BYTES = 500, 100  # of a row, and of each that hangs on it, beside its texts
+MOST_OF_ONE = 8 * 1024 * 1024  # what hangs on one row, which is read and shown at once
+LOOK_BYTES = 256 * 1024  # that are added between two looks at that, on average
 FIRST_LOOK, GROWTH = 32, 8  # rows; each look takes in so many times as many as the last, while all of them fit
 
 
@@ -45,6 +49,19 @@ def how_many_fit(session: Session, ids: Sequence[int], attached: tuple[Attached,
             fitting += 1
         look *= GROWTH
     return fitting
+
+
+def hold_one(session: Session, id_: int, attached: tuple[Attached, ...], texts: Collection[str]) -> None:
+    """Raise InvalidValue where what hangs on one row has come to more than MOST_OF_ONE with the texts that were added.
+
+    Each addition is looked at as likely as it is large: to look at all of a run for each of its tags would be felt.
+    """
+    added = sum(map(len, texts)) + ATTACHED_BYTES * len(texts)
+    if random() * LOOK_BYTES >= added:  # noqa: S311 - it hides nothing
+        return
+    rows: Iterable[Any] = session.connection().execute(_weights(attached), {"ids": [id_]})
+    if sum(int(size) for _owner, size in rows) > MOST_OF_ONE:
+        raise InvalidValue(f"All that is logged to one thing can have at most {MOST_OF_ONE} bytes; log files instead")
 
 
 @cache

@@ -4,7 +4,7 @@ Ids follow GitLab: version ids are global, the iids of experiments and candidate
 used twice, so that a link to something deleted never comes to mean something else.
 """
 
-from modelyard.registry.tables.accounts import Member, Project, ProjectStorage, Token, User
+from modelyard.registry.tables.accounts import Member, Project, ProjectRows, ProjectStorage, Token, User
 from modelyard.registry.tables.base import Base
 from modelyard.registry.tables.experiments import (
     HEAD_LENGTH,
@@ -60,6 +60,7 @@ __all__ = [
     "Package",
     "PackageFile",
     "Project",
+    "ProjectRows",
     "ProjectStorage",
     "Token",
     "UpkeepRun",

@@ -83,6 +83,16 @@ class ProjectStorage(Base):
     size: Mapped[int]
 
 
+class ProjectRows(Base):
+    """The bytes of a project's rows, beside its files, are the sum of these; see `registry.rows`."""
+
+    __tablename__ = "project_rows"
+
+    project_id: Mapped[int] = parent("projects.id", primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True)  # several, as above
+    size: Mapped[int]
+
+
 class Member(Base):
     """A user's role in a project, for good or until a date."""
 

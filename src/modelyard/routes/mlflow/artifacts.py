@@ -102,7 +102,9 @@ async def delete(project: InProject, path: str) -> Response:
     place, owner, name = _split(project, path)
     if not name:
         raise InvalidValue("A file or a directory must be named")
-    await place.write(lambda registry, caller, pid: artifacts.delete_tree(registry, caller, pid, owner, name))
+    await place.write(
+        lambda registry, caller, pid: artifacts.delete_tree(registry, caller, pid, owner, name), adds=False
+    )
     return answer()
 
 

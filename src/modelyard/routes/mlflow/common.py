@@ -20,9 +20,10 @@ from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
 from modelyard.routes.params import stating
 from modelyard.services.authentication import enter_project
 from modelyard.services.experiments import Search
-from modelyard.services.limits import MAX_KEY, MAX_REGISTRY_KEY
+from modelyard.services.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE
+from modelyard.services.rows_quota import RowsQuota
 from modelyard.services.searching import Searches
-from modelyard.wire.filters import MAX_ORDERS
+from modelyard.wire.filters import MAX_LENGTH, MAX_ORDERS
 from modelyard.wire.paths import ProjectRef, parse_project
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ ROOT = "/api/v4/projects/{project}/ml/mlflow"
 PREFIX = f"{ROOT}/api/2.0/mlflow"
 
 MAX_LISTED = 1000  # tags, parameters, datasets or models that one request names
+MAX_PAGE_TOKEN = 512 * 1024  # characters
 MAX_IDS = 10_000  # experiments that one search goes through
 
 Read = Callable[[Registry, int], T]  # with the project's id
@@ -42,11 +44,15 @@ def one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Texts = Annotated[list[str], Field(max_length=MAX_ORDERS, fail_fast=True), BeforeValidator(one_or_many)]
+Asked = Annotated[str, stating(maxLength=MAX_LENGTH)]  # in the search language
+Texts = Annotated[list[Asked], Field(max_length=MAX_ORDERS, fail_fast=True), BeforeValidator(one_or_many)]
 Ids = Annotated[list[Id], Field(max_length=MAX_IDS, fail_fast=True), BeforeValidator(one_or_many)]
 # What the services hold them to, in their own words; the schema says it to whoever reads it.
 Key = Annotated[str, stating(minLength=1, maxLength=MAX_KEY)]
 RegistryKey = Annotated[str, stating(minLength=1, maxLength=MAX_REGISTRY_KEY)]
+Value = Annotated[str, stating(maxLength=MAX_REGISTRY_TAG_VALUE)]  # less of what has less room
+Description = Annotated[str, stating(maxLength=MAX_DESCRIPTION)]
+PageToken = Annotated[str, Field(max_length=MAX_PAGE_TOKEN)]  # which holds the values that a page is ordered by
 ViewType = Annotated[View, NUMBERED]
 
 
@@ -54,7 +60,7 @@ class Tag(Message):
     """A key with a value."""
 
     key: Key
-    value: str = ""
+    value: Value = ""
 
 
 class Param(Tag):
@@ -64,10 +70,10 @@ class Param(Tag):
 class SearchQuery(Message):
     """Parameters of every search."""
 
-    filter: str | None = None
+    filter: Asked | None = None
     order_by: Texts = Field(default_factory=list, description="One order or several, such as `name DESC`.")
     max_results: Count = 200
-    page_token: str | None = None
+    page_token: PageToken | None = None
 
     most: ClassVar[int] = 1_000  # results; like the default, the larger of GitLab's and MLflow's number
 
@@ -107,15 +113,18 @@ def answer(body: Mapping[str, object] | None = None) -> Response:
 class ProjectCall:
     """Runs a service within the project of the path, for signed-in callers."""
 
-    def __init__(self, database: Database, searches: Searches, credential: str, ref: ProjectRef) -> None:
+    def __init__(
+        self, database: Database, searches: Searches, rows: RowsQuota, credential: str, ref: ProjectRef
+    ) -> None:
         self._database = database
         self._searches = searches
+        self._rows = rows
         self._credential = credential
         self._ref = ref
 
     def elsewhere(self, ref: ProjectRef) -> ProjectCall:
         """The call of the same caller in another project."""
-        return ProjectCall(self._database, self._searches, self._credential, ref)
+        return ProjectCall(self._database, self._searches, self._rows, self._credential, ref)
 
     async def read(self, work: Read[T]) -> T:
         """What `work` reads, for callers who see the project."""
@@ -127,22 +136,23 @@ class ProjectCall:
         """
         return await self._searches.read(self._credential, lambda registry: self._seen(registry, work), begun=begun)
 
-    async def write(self, work: Write[T]) -> T:
-        """What `work` changes, for callers who may write in the project."""
+    async def write(self, work: Write[T], *, adds: bool = True) -> T:
+        """What `work` changes, for callers who may write in the project; what `adds` to it needs room for rows."""
+        return await self._write(work, None, adds)
 
-        return await self._write(work, None)
-
-    async def write_run(self, run_id: str, work: Write[T]) -> T:
+    async def write_run(self, run_id: str, work: Write[T], *, adds: bool = True) -> T:
         """What `work` changes of one run's own data, as `write`; it need not wait for what is logged to other runs."""
-        return await self._write(work, f"run {run_id}")
+        return await self._write(work, f"run {run_id}", adds)
 
     def _seen(self, registry: Registry, work: Read[T]) -> T:
         _caller, project_id = enter_project(registry, self._credential, self._ref, Action.READ)
         return work(registry, project_id)
 
-    async def _write(self, work: Write[T], part: str | None) -> T:
+    async def _write(self, work: Write[T], part: str | None, adds: bool) -> T:
         def within(registry: Registry) -> T:
             caller, project_id = enter_project(registry, self._credential, self._ref, Action.WRITE, part=part)
+            if adds:
+                self._rows.hold(registry, project_id)
             return work(registry, caller, project_id)
 
         return await self._database.write(within)
@@ -154,7 +164,7 @@ def project_call(request: Request, project: str) -> ProjectCall:
     if credential is None:
         raise Unauthorized  # before any parameter is looked at: nothing here is for strangers
     state = request.app.state
-    return ProjectCall(state.database, state.searches, credential, parse_project(project))
+    return ProjectCall(state.database, state.searches, state.rows, credential, parse_project(project))
 
 
 async def _project_call(

@@ -15,8 +15,10 @@ from modelyard.routes.mlflow.common import (
     MAX_LISTED,
     InProject,
     Key,
+    PageToken,
     SearchQuery,
     Tag,
+    Value,
     ViewType,
     answer,
     mlflow_router,
@@ -30,6 +32,7 @@ from modelyard.services.limits import MAX_EXPERIMENT_NAME
 
 router = mlflow_router("experiments")
 
+MAX_EXPERIMENTS = 50_000  # on a page
 Name = Annotated[str, stating(minLength=1, maxLength=MAX_EXPERIMENT_NAME)]
 
 
@@ -73,7 +76,7 @@ class TagKey(ExperimentId):
 class SetTag(TagKey):
     """A tag to be set."""
 
-    value: str = ""
+    value: Value = ""
 
 
 class ExperimentSearch(SearchQuery):
@@ -82,7 +85,19 @@ class ExperimentSearch(SearchQuery):
     max_results: Count = 1_000
     view_type: ViewType | Literal["", "ACTIVE"] = View.ACTIVE_ONLY
 
-    most: ClassVar[int] = 50_000
+    most: ClassVar[int] = MAX_EXPERIMENTS
+
+
+class ExperimentList(Message):
+    """Which page of all experiments is shown."""
+
+    max_results: Count = Field(MAX_EXPERIMENTS, description=f"{MAX_EXPERIMENTS} at most, and by itself.")
+    page_token: PageToken | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many are asked for; 0 is the default."""
+        return min(self.max_results or MAX_EXPERIMENTS, MAX_EXPERIMENTS)
 
 
 @router.post("/create", summary="Create an experiment", openapi_extra=documented(NewExperiment))
@@ -111,11 +126,15 @@ async def get_by_name(project: InProject, wanted: ExperimentName = parameters(Ex
     return answer({"experiment": shapes.experiment(view)})
 
 
-@router.get("/list", summary="List experiments")
-async def list_all(project: InProject) -> Response:
-    """All that are not deleted, newest first."""
-    views = await project.search(experiments.list_experiments)
-    return answer({"experiments": [shapes.experiment(view) for view in views]})
+@router.get("/list", summary="List experiments", openapi_extra=query_documented(ExperimentList))
+async def list_all(project: InProject, query: ExperimentList = parameters(ExperimentList)) -> Response:
+    """All that are not deleted, those of models among them, newest first; in pages, as MLflow 1 had them."""
+
+    def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
+        views, following = experiments.list_experiments(registry, pid, token, limit)
+        return [shapes.experiment(view) for view in views], following
+
+    return await page(project, "experiments", read, query.page_token, query.limit)
 
 
 @router.get("/search", summary="Search experiments by query", openapi_extra=query_documented(ExperimentSearch))
@@ -139,7 +158,8 @@ async def update(project: InProject, change: RenameExperiment = parameters(Renam
     await project.write(
         lambda registry, _caller, pid: experiments.rename_experiment(
             registry, pid, change.experiment_id, change.new_name
-        )
+        ),
+        adds=False,
     )
     return answer()
 
@@ -148,7 +168,7 @@ async def update(project: InProject, change: RenameExperiment = parameters(Renam
 async def delete(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Response:
     """With its runs; all of it can be restored."""
     await project.write(
-        lambda registry, _caller, pid: experiments.delete_experiment(registry, pid, wanted.experiment_id)
+        lambda registry, _caller, pid: experiments.delete_experiment(registry, pid, wanted.experiment_id), adds=False
     )
     return answer()
 
@@ -157,7 +177,7 @@ async def delete(project: InProject, wanted: ExperimentId = parameters(Experimen
 async def restore(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Response:
     """With the runs that were deleted along with it."""
     await project.write(
-        lambda registry, _caller, pid: experiments.restore_experiment(registry, pid, wanted.experiment_id)
+        lambda registry, _caller, pid: experiments.restore_experiment(registry, pid, wanted.experiment_id), adds=False
     )
     return answer()
 
@@ -175,7 +195,7 @@ async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG
 async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
     """By its key."""
     await project.write(
-        lambda registry, _caller, pid: experiments.delete_tag(registry, pid, tag.experiment_id, tag.key)
+        lambda registry, _caller, pid: experiments.delete_tag(registry, pid, tag.experiment_id, tag.key), adds=False
     )
     return answer()
 

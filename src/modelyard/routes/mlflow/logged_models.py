@@ -14,6 +14,7 @@ from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import directory_of, file_list
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    Asked,
     Ids,
     InProject,
     Param,
@@ -25,9 +26,10 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services import artifacts, logged_models
 from modelyard.services.experiments import Search
+from modelyard.services.limits import MAX_MODEL_NAME, MAX_RUN_ID
 from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, check_keys, parse_orders
 from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment
 
@@ -38,9 +40,9 @@ class NewLoggedModel(Message):
     """Parameters of a model that is going to be logged."""
 
     experiment_id: Id
-    name: str | None = None
-    model_type: str | None = None
-    source_run_id: str | None = None
+    name: Annotated[str, stating(maxLength=MAX_MODEL_NAME)] | None = None
+    model_type: Annotated[str, Field(max_length=MAX_MODEL_NAME)] | None = None
+    source_run_id: Annotated[str, stating(maxLength=MAX_RUN_ID)] | None = None
     params: list[Param] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
@@ -73,7 +75,7 @@ class DatasetFilter(Message):
 class FieldOrder(Message):
     """A key to sort by."""
 
-    field_name: str
+    field_name: Asked
     ascending: bool = True
     dataset_name: str | None = None  # the one whose values of the metric count
     dataset_digest: str | None = None
@@ -89,7 +91,7 @@ class LoggedModelSearch(SearchQuery):
 
     experiment_ids: Ids
     datasets: list[DatasetFilter] = Field(default_factory=list, max_length=MAX_CLAUSES, fail_fast=True)
-    order_by: list[str | FieldOrder] = Field(default_factory=list, max_length=MAX_ORDERS, fail_fast=True)  # type: ignore[assignment] # this search has its own
+    order_by: list[Asked | FieldOrder] = Field(default_factory=list, max_length=MAX_ORDERS, fail_fast=True)  # type: ignore[assignment] # this search has its own
 
     most: ClassVar[int] = 50_000
 
@@ -139,23 +141,24 @@ async def search(
 @router.get("/{model_id}", summary="Show a logged model")
 async def get(project: InProject, model_id: str) -> Response:
     """With everything that was logged of it."""
-    view = await project.read(lambda registry, pid: logged_models.get_logged_model(registry, pid, model_id))
-    return answer({"model": shapes.logged_model(view)})
+    return await _shown(project, model_id)
 
 
 @router.patch("/{model_id}", summary="Say that a model's files are complete", openapi_extra=documented(Finalize))
 async def finalize(project: InProject, model_id: str, change: Finalize = parameters(Finalize)) -> Response:
     """Or that they never will be."""
-    view = await project.write(
-        lambda registry, _caller, pid: logged_models.finalize(registry, pid, model_id, change.status)
+    await project.write(
+        lambda registry, _caller, pid: logged_models.finalize(registry, pid, model_id, change.status), adds=False
     )
-    return answer({"model": shapes.logged_model(view)})
+    return await _shown(project, model_id)
 
 
 @router.delete("/{model_id}", summary="Delete a logged model")
 async def delete(project: InProject, model_id: str) -> Response:
     """With its files; versions that were made from it keep theirs."""
-    await project.write(lambda registry, _caller, pid: logged_models.delete_logged_model(registry, pid, model_id))
+    await project.write(
+        lambda registry, _caller, pid: logged_models.delete_logged_model(registry, pid, model_id), adds=False
+    )
     return answer()
 
 
@@ -163,8 +166,8 @@ async def delete(project: InProject, model_id: str) -> Response:
 async def set_tags(project: InProject, model_id: str, change: SetTags = parameters(SetTags)) -> Response:
     """Whether or not there are any of these keys."""
     tags = {tag.key: tag.value for tag in change.tags}
-    view = await project.write(lambda registry, _caller, pid: logged_models.set_tags(registry, pid, model_id, tags))
-    return answer({"model": shapes.logged_model(view)})
+    await project.write(lambda registry, _caller, pid: logged_models.set_tags(registry, pid, model_id, tags))
+    return await _shown(project, model_id)
 
 
 @router.delete("/{model_id}/tags/{key}", summary="Delete a tag of a logged model")
@@ -174,7 +177,9 @@ async def delete_tag(project: InProject, model_id: str, key: str) -> Response:
         name = decode_segment(key)
     except ValueError as error:
         raise ParameterError("key is invalid") from error
-    await project.write(lambda registry, _caller, pid: logged_models.delete_tag(registry, pid, model_id, name))
+    await project.write(
+        lambda registry, _caller, pid: logged_models.delete_tag(registry, pid, model_id, name), adds=False
+    )
     return answer()
 
 
@@ -197,3 +202,9 @@ async def list_files(project: InProject, model_id: str, wanted: Directory = para
     owner = OwnerRef(OwnerKind.LOGGED_MODEL, model_id)
     children = await project.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
     return answer(file_list(children))
+
+
+async def _shown(project: InProject, model_id: str) -> Response:
+    """A logged model; the last points of its metrics are looked for among all, where nobody waits for it."""
+    view = await project.search(lambda registry, pid: logged_models.get_logged_model(registry, pid, model_id))
+    return answer({"model": shapes.logged_model(view)})

@@ -12,19 +12,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
 from modelyard.errors import ParameterError
+from modelyard.routes.params import Parameters
 
 Schema = dict[str, Any]
 
 MAX_INT64 = 2**63 - 1
+MAX_ID = 256  # characters of what names an experiment or a version
+MAX_NUMBER = 400  # characters of a number that comes as a text; a double has 310 before its point at most
 _DIGITS = re.compile(r"-?[0-9]+")
 
 
-class Message(BaseModel):
+class Message(Parameters):
     """Parameters of a request, or a part of them. A field that is null is absent, and unknown ones are ignored."""
 
     _json_names: ClassVar[dict[str, str]] = {}  # the fields that have another name in JSON, by that one
@@ -82,7 +85,8 @@ class _Spelled:
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> Schema:  # noqa: ANN401
-        return {"anyOf": [handler(schema["choices"][0]), {"type": "string", "pattern": self.text}]}
+        spelled = {"type": "string", "maxLength": MAX_NUMBER, "pattern": self.text}
+        return {"anyOf": [handler(schema["choices"][0]), spelled]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ class _Numbered:
 
 def _integer(value: object) -> object:
     if isinstance(value, str):
+        _check_spelling(value)
         value = int(value) if _DIGITS.fullmatch(value) else float(value)
     if isinstance(value, float):
         # What is beyond 64 bits has become a float on its way, and the least integer of 64 bits may be a rounded one.
@@ -122,7 +127,14 @@ def _integer(value: object) -> object:
 def _double(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("no number")
+    if isinstance(value, str):
+        _check_spelling(value)
     return value
+
+
+def _check_spelling(text: str) -> None:
+    if len(text) > MAX_NUMBER:
+        raise ValueError("no number is as long")
 
 
 def _text(value: object) -> object:
@@ -134,7 +146,8 @@ _INTEGER = _Spelled(_integer, "^-?[0-9]+$")
 Count = Annotated[int, Field(ge=0, le=MAX_INT64), _INTEGER]
 Int64 = Annotated[int, Field(ge=-MAX_INT64 - 1, le=MAX_INT64), _INTEGER]
 Double = Annotated[float, _Spelled(_double, r"^(NaN|-?Infinity|-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)$")]
-Id = Annotated[str, BeforeValidator(_text)]
+NumberOrText = Annotated[str, BeforeValidator(_text)]
+Id = Annotated[str, Field(max_length=MAX_ID), BeforeValidator(_text)]
 NUMBERED = _Numbered()  # in an enum's annotation
 
 

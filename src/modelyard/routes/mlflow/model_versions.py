@@ -13,10 +13,12 @@ from modelyard.routes import urls
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    Description,
     InProject,
     RegistryKey,
     SearchQuery,
     Tag,
+    Value,
     answer,
     mlflow_router,
     tags_by_key,
@@ -26,19 +28,23 @@ from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
+from modelyard.services.limits import MAX_RUN_ID, MAX_SOURCE
 from modelyard.services.stages import Stage
 
 router = mlflow_router("model-versions")
+
+Source = Annotated[str, stating(maxLength=MAX_SOURCE)]
+RunId = Annotated[str, Field(max_length=MAX_RUN_ID)]
 
 
 class CreateVersion(Message):
     """Parameters of a version to be made; the tag `gitlab.version` names its semantic version."""
 
     name: str
-    description: str | None = None
-    source: str | None = Field(None, description="A run, logged model or version whose files it is to have.")
-    run_id: str | None = Field(None, description="A run to promote, or the one that `source` came from.")
-    run_link: str | None = None
+    description: Description | None = None
+    source: Source | None = Field(None, description="A run, logged model or version whose files it is to have.")
+    run_id: RunId | None = Field(None, description="A run to promote, or the one that `source` came from.")
+    run_link: Annotated[str, Field(max_length=MAX_SOURCE)] | None = None
     model_id: str | None = Field(None, description="A logged model whose files it is to have.")
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
@@ -55,7 +61,7 @@ class UpdateVersion(Message):
 
     name: str | None = None
     version: Id | None = None
-    description: str | None = None
+    description: Description | None = None
 
 
 class Transition(Version):
@@ -74,7 +80,7 @@ class TagKey(Version):
 class SetTag(TagKey):
     """A tag to be set."""
 
-    value: str = ""
+    value: Value = ""
 
 
 class VersionSearch(SearchQuery):
@@ -129,7 +135,7 @@ async def update(
 async def delete(project: InProject, wanted: Version = parameters(Version)) -> Response:
     """With its candidate and its files; a run that was promoted keeps its own."""
     await project.write(
-        lambda registry, _caller, pid: versions.delete_version(registry, pid, wanted.name, wanted.version)
+        lambda registry, _caller, pid: versions.delete_version(registry, pid, wanted.name, wanted.version), adds=False
     )
     return answer()
 
@@ -163,7 +169,8 @@ async def transition(project: InProject, wanted: Transition = parameters(Transit
     view = await project.write(
         lambda registry, _caller, pid: versions.transition(
             registry, pid, wanted.name, wanted.version, wanted.stage, archive_others=wanted.archive_existing_versions
-        )
+        ),
+        adds=False,
     )
     return answer({"model_version": shapes.model_version(view)})
 
@@ -181,6 +188,6 @@ async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG
 async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
     """By its key."""
     await project.write(
-        lambda registry, _caller, pid: versions.delete_tag(registry, pid, tag.name, tag.version, tag.key)
+        lambda registry, _caller, pid: versions.delete_tag(registry, pid, tag.name, tag.version, tag.key), adds=False
     )
     return answer()

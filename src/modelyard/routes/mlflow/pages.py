@@ -23,7 +23,10 @@ from modelyard.wire.send import ShortRead
 log = structlog.get_logger()
 
 MAX_PIECE = 2_000  # items that are read at once; fewer when they are large
-MAX_BYTES = 256 * 1024 * 1024  # of a page; one that has more ends early, with a token for the rest
+# Of a page; one that has more ends early, with a token for the rest. Runs as they usually are come all at once, however
+# many are asked for: what makes a page too large is long texts.
+MAX_BYTES = 128 * 1024 * 1024
+TEXT_BYTES, ITEM_BYTES = 16 * 1024 * 1024, 2048  # beside those of as many items
 JSON = "application/json"
 
 Piece = tuple[list[Shape], str | None]  # items, and the token of what follows
@@ -47,13 +50,14 @@ class _Pieces:
         self._read = read
         self._token = token
         self._left = limit
-        self._bytes = 0
+        self._bytes = self._count = 0
         self._begun = False
 
     @property
     def over(self) -> bool:
         """Whether the page is complete, as far as it may be."""
-        return self._token is None or self._left <= 0 or self._bytes >= MAX_BYTES
+        most = min(MAX_BYTES, TEXT_BYTES + self._count * ITEM_BYTES)
+        return self._token is None or self._left <= 0 or self._bytes >= most
 
     async def next(self) -> bytes:
         """The items that come next, without brackets; made where they are read, so that nobody else waits for it."""
@@ -61,6 +65,7 @@ class _Pieces:
         self._begun = True
         comma = b"," if items and self._bytes else b""
         self._left -= count
+        self._count += count
         self._bytes += len(items)
         return comma + items
 

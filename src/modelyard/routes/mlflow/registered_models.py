@@ -12,11 +12,13 @@ from modelyard.registry.repository import Registry
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    Description,
     InProject,
     RegistryKey,
     SearchQuery,
     Tag,
     Texts,
+    Value,
     answer,
     mlflow_router,
     tags_by_key,
@@ -37,7 +39,7 @@ class NewModel(Message):
     """Parameters of a model to be registered."""
 
     name: Name
-    description: str | None = None
+    description: Description | None = None
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
@@ -57,7 +59,7 @@ class ModelName(Message):
 class UpdateModel(ModelName):
     """What is to change of a model."""
 
-    description: str | None = None
+    description: Description | None = None
 
 
 class RenameModel(ModelName):
@@ -81,7 +83,7 @@ class TagKey(ModelName):
 class SetTag(TagKey):
     """A tag to be set."""
 
-    value: str = ""
+    value: Value = ""
 
 
 class Alias(ModelName):
@@ -126,7 +128,7 @@ async def update(project: InProject, change: UpdateModel = parameters(UpdateMode
 async def rename(project: InProject, change: RenameModel = parameters(RenameModel)) -> Response:
     """With its experiment and its packages."""
     view = await project.write(
-        lambda registry, _caller, pid: models.rename_model(registry, pid, change.known, change.new_name)
+        lambda registry, _caller, pid: models.rename_model(registry, pid, change.known, change.new_name), adds=False
     )
     return answer({"registered_model": shapes.registered_model(view)})
 
@@ -134,7 +136,7 @@ async def rename(project: InProject, change: RenameModel = parameters(RenameMode
 @router.delete("/delete", summary="Delete a model", openapi_extra=documented(ModelName))
 async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) -> Response:
     """With all its versions and their files."""
-    await project.write(lambda registry, _caller, pid: models.delete_model(registry, pid, wanted.known))
+    await project.write(lambda registry, _caller, pid: models.delete_model(registry, pid, wanted.known), adds=False)
     return answer()
 
 
@@ -183,7 +185,9 @@ async def set_alias(project: InProject, alias: SetAlias = parameters(SetAlias)) 
 @router.delete("/alias", summary="Delete an alias", openapi_extra=documented(Alias))
 async def delete_alias(project: InProject, alias: Alias = parameters(Alias)) -> Response:
     """The version stays."""
-    await project.write(lambda registry, _caller, pid: models.delete_alias(registry, pid, alias.known, alias.alias))
+    await project.write(
+        lambda registry, _caller, pid: models.delete_alias(registry, pid, alias.known, alias.alias), adds=False
+    )
     return answer()
 
 
@@ -197,5 +201,5 @@ async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG
 @router.delete("/delete-tag", summary="Delete a tag of a model", openapi_extra=documented(TagKey))
 async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
     """By its key."""
-    await project.write(lambda registry, _caller, pid: models.delete_tag(registry, pid, tag.known, tag.key))
+    await project.write(lambda registry, _caller, pid: models.delete_tag(registry, pid, tag.known, tag.key), adds=False)
     return answer()

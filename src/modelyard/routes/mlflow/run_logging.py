@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Response
 from pydantic import Field
 
@@ -12,17 +14,31 @@ from modelyard.routes.mlflow.common import (
     PREFIX,
     InProject,
     Key,
+    PageToken,
     Param,
     Tag,
     answer,
 )
 from modelyard.routes.mlflow.messages import MAX_INT64, Count, Double, Int64, Message, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services import run_logging
+from modelyard.services.limits import (
+    MAX_DATASET_DIGEST,
+    MAX_DATASET_NAME,
+    MAX_DATASET_PROFILE,
+    MAX_DATASET_SCHEMA,
+    MAX_DATASET_SOURCE,
+    MAX_DATASET_SOURCE_TYPE,
+    MAX_INPUT_TAG_VALUE,
+    MAX_REGISTRY_KEY,
+)
 
 router = APIRouter(prefix=PREFIX, tags=["mlflow"])
 
+MAX_MODEL_JSON = 1024 * 1024  # of which what is kept must fit into a tag
+DatasetName = Annotated[str, Field(max_length=MAX_DATASET_NAME)]
+DatasetDigest = Annotated[str, Field(max_length=MAX_DATASET_DIGEST)]
 MAX_BATCH = 10_000  # of a kind; to more than MLflow takes, which is less, the service has MLflow's words
 
 
@@ -34,8 +50,8 @@ class MetricFields(Message):
     timestamp: Int64
     step: Int64 = 0
     model_id: str | None = None
-    dataset_name: str | None = None
-    dataset_digest: str | None = None
+    dataset_name: DatasetName | None = None
+    dataset_digest: DatasetDigest | None = None
 
     def metric(self) -> run_logging.Metric:
         """The metric for the service."""
@@ -68,19 +84,26 @@ class LogBatch(OfRun):
 class DatasetFields(Message):
     """A dataset."""
 
-    name: str
-    digest: str
-    source_type: str = ""
-    source: str = ""
-    schema_: str | None = Field(None, alias="schema")
-    profile: str | None = None
+    name: Annotated[str, stating(minLength=1, maxLength=MAX_DATASET_NAME)]
+    digest: DatasetDigest
+    source_type: str = Field("", max_length=MAX_DATASET_SOURCE_TYPE)
+    source: str = Field("", max_length=MAX_DATASET_SOURCE)
+    schema_: str | None = Field(None, alias="schema", max_length=MAX_DATASET_SCHEMA)
+    profile: str | None = Field(None, max_length=MAX_DATASET_PROFILE)
+
+
+class InputTag(Message):
+    """A tag of a dataset for one run."""
+
+    key: Annotated[str, Field(max_length=MAX_REGISTRY_KEY)]
+    value: Annotated[str, Field(max_length=MAX_INPUT_TAG_VALUE)] = ""
 
 
 class DatasetInput(Message):
     """A dataset and what it is used for."""
 
     dataset: DatasetFields
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
+    tags: list[InputTag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
     def described(self) -> run_logging.Dataset:
         """The dataset for the service."""
@@ -112,7 +135,7 @@ class LogOutputs(OfRun):
 class LogModel(OfRun):
     """A model that a run has logged."""
 
-    model_json: str = Field(description="Its MLmodel file, as JSON.")
+    model_json: str = Field(max_length=MAX_MODEL_JSON, description="Its MLmodel file, as JSON.")
 
 
 class History(OfRun):
@@ -120,7 +143,7 @@ class History(OfRun):
 
     metric_key: str
     max_results: Count = Field(0, description="0 for all of them.")
-    page_token: str | None = None
+    page_token: PageToken | None = None
 
 
 async def _log(project: InProject, run_id: str, batch: run_logging.Batch) -> Response:
@@ -159,7 +182,9 @@ async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch))
 async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag)) -> Response:
     """By its key."""
     await project.write_run(
-        tag.run_id, lambda registry, _caller, pid: run_logging.delete_tag(registry, pid, tag.run_id, tag.key)
+        tag.run_id,
+        lambda registry, _caller, pid: run_logging.delete_tag(registry, pid, tag.run_id, tag.key),
+        adds=False,
     )
     return answer()
 

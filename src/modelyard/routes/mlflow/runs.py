@@ -21,21 +21,25 @@ from modelyard.routes.mlflow.common import (
     mlflow_router,
     tags_by_key,
 )
-from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, OfRun
+from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, NumberOrText, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
+from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services import runs
+from modelyard.services.limits import MAX_RUN_NAME, MAX_USER
 
 router = mlflow_router("runs")
+
+RunName = Annotated[str, stating(maxLength=MAX_RUN_NAME)]
+User = Annotated[NumberOrText, stating(maxLength=MAX_USER)]
 
 
 class CreateRun(Message):
     """Parameters of a run that begins."""
 
     experiment_id: Id
-    run_name: str | None = None
+    run_name: RunName | None = None
     start_time: Int64 = Field(0, description="Milliseconds since 1970.")
-    user_id: Id | None = Field(None, description="Found by searches; what is shown is the token's owner.")
+    user_id: User | None = Field(None, description="Found by searches; what is shown is the token's owner.")
     tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
@@ -44,7 +48,7 @@ class UpdateRun(OfRun):
 
     status: Annotated[runs.RunStatus, NUMBERED] | None = None
     end_time: Int64 | None = None
-    run_name: str | None = None
+    run_name: RunName | None = None
 
 
 class RunSearch(SearchQuery):
@@ -91,7 +95,7 @@ async def update(request: Request, project: InProject, change: UpdateRun = param
     """Its status, its end or its name."""
     wanted = runs.RunChange(change.status, change.end_time, change.run_name)
     view = await project.write_run(
-        change.run_id, lambda registry, _caller, pid: runs.update_run(registry, pid, change.run_id, wanted)
+        change.run_id, lambda registry, _caller, pid: runs.update_run(registry, pid, change.run_id, wanted), adds=False
     )
     return answer({"run_info": shapes.run_info(request, view)})
 
@@ -99,12 +103,12 @@ async def update(request: Request, project: InProject, change: UpdateRun = param
 @router.post("/delete", summary="Delete a run", openapi_extra=documented(OfRun))
 async def delete(project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
     """It can be restored."""
-    await project.write(lambda registry, _caller, pid: runs.delete_run(registry, pid, wanted.run_id))
+    await project.write(lambda registry, _caller, pid: runs.delete_run(registry, pid, wanted.run_id), adds=False)
     return answer()
 
 
 @router.post("/restore", summary="Restore a deleted run", openapi_extra=documented(OfRun))
 async def restore(project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
     """With everything that was logged to it."""
-    await project.write(lambda registry, _caller, pid: runs.restore_run(registry, pid, wanted.run_id))
+    await project.write(lambda registry, _caller, pid: runs.restore_run(registry, pid, wanted.run_id), adds=False)
     return answer()
