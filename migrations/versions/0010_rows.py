@@ -10,8 +10,6 @@ Revision: 0010
 
 # ruff: noqa: S608 - what is joined are constants of this file
 
-# ruff: noqa: S608 - what is joined are constants of this file
-
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import MAX_IDS, PREFIX, ROOT, Ids, InProject, answer, one_or_many
-from modelyard.routes.mlflow.messages import Count, Int64, Message
+from modelyard.routes.mlflow.common import PREFIX, ROOT, Ids, InProject, answer, one_or_many
+from modelyard.routes.mlflow.messages import Count, Id, Int64, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.services import comparing
@@ -20,10 +20,9 @@ from modelyard.services import comparing
 router = APIRouter(tags=["mlflow"])
 
 PAGES_PREFIX = f"{ROOT}/ajax-api/2.0/mlflow"  # where MLflow's server has two of them alone
-# Counted in MLflow's own words.
-Runs = Annotated[list[str], Field(fail_fast=True, max_length=MAX_IDS), BeforeValidator(one_or_many)]
-
 MAX_RUNS = 100
+# Counted in MLflow's own words, but for what no URL has room for.
+Runs = Annotated[list[Id], Field(fail_fast=True, max_length=10 * MAX_RUNS), BeforeValidator(one_or_many)]
 MAX_POINTS = 25_000
 MAX_SAMPLES = 2_500
 MAX_EXPERIMENTS = 20
