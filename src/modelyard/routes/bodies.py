@@ -65,10 +65,10 @@ class Bodies:
             if len(body) <= SMALL_BODY_BYTES:
                 return use(read_json(body))
             context = copy_context()
-            work = asyncio.get_running_loop().run_in_executor(
+            # Not by a name: a refusal would hold the frame, this the future, that the refusal, and all three the body.
+            return await asyncio.get_running_loop().run_in_executor(
                 self._thread, lambda: context.run(lambda: use(read_json(body)))
             )
-            return await work
 
     def close(self) -> None:
         """Let the thread end."""
