@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -331,3 +331,25 @@ def test_large_additions_are_always_looked_at_and_small_ones_seldom(
     monkeypatch.setattr("modelyard.registry.search.weights.random", lambda: 0.5)
     assert mlflow.post("runs/set-tag", run_id=run, key="k", value="v" * 4_000).status_code == 200
     assert mlflow.post("runs/set-tag", run_id=run, key="k", value="v" * 6_000).status_code == 400
+
+
+def _asked(number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Searches that are spelled in a way of their own for each number, by many keys or many conditions."""
+    order = [f"metrics.m{key} {'DESC' if number >> key & 1 else 'ASC'}" for key in range(19)]
+    tags = " AND ".join(f"tags.t{key} {'!=' if number >> key % 8 & 1 else '='} 'x'" for key in range(20))
+    yield "runs/search", {"experiment_ids": ["0"], "order_by": order}
+    yield "runs/search", {"experiment_ids": ["0"], "filter": tags}
+    yield "logged-models/search", {"experiment_ids": ["0"], "order_by": order}
+    yield "logged-models/search", {"experiment_ids": ["0"], "filter": tags}
+    yield "experiments/search", {"filter": tags}
+
+
+def test_statements_of_a_kind_that_has_no_end_are_not_remembered(server: LiveServer, mlflow: Mlflow) -> None:
+    """SQLAlchemy keeps some hundred of those that it has compiled: at 2 MB each, more than a small machine has."""
+    compiled = server.app.state.database.engine._compiled_cache
+    sizes = []
+    for number in range(12):
+        for path, body in _asked(number):
+            mlflow.ok("POST", path, max_results=1, **body)
+        sizes.append(len(compiled))
+    assert sizes[-1] - sizes[0] < 12
