@@ -27,6 +27,7 @@ MAX_PIECE = 2_000  # items that are read at once; fewer when they are large
 # many are asked for: what makes a page too large is long texts.
 MAX_BYTES = 128 * 1024 * 1024
 TEXT_BYTES, ITEM_BYTES = 16 * 1024 * 1024, 2048  # beside those of as many items
+SLICE_BYTES = 256 * 1024
 JSON = "application/json"
 
 Piece = tuple[list[Shape], str | None]  # items, and the token of what follows
@@ -36,10 +37,14 @@ ReadPiece = Callable[[Registry, int, str | None, int], Piece]  # with the projec
 async def page(project: ProjectCall, key: str, read: ReadPiece, token: str | None, limit: int) -> Response:
     """200 with up to `limit` items under `key`, and the `next_page_token`, null when nothing follows."""
     pieces = _Pieces(project, read, token, limit)
-    head = b'{"%b":[%b' % (key.encode(), await pieces.next())
-    if pieces.over:
-        return Response(head + pieces.tail(), media_type=JSON)
-    return StreamingResponse(pieces.rest(head), media_type=JSON)
+    opening, items = b'{"%b":[' % key.encode(), await pieces.next()
+    if not pieces.over:
+        return StreamingResponse(pieces.rest(opening, items), media_type=JSON)
+    whole = (opening, items, pieces.tail())
+    if len(items) <= SLICE_BYTES:
+        return Response(b"".join(whole), media_type=JSON)
+    length = {"Content-Length": str(sum(map(len, whole)))}
+    return StreamingResponse(_sliced(*whole), media_type=JSON, headers=length)
 
 
 class _Pieces:
@@ -59,24 +64,26 @@ class _Pieces:
         most = min(MAX_BYTES, TEXT_BYTES + self._count * ITEM_BYTES)
         return self._token is None or self._left <= 0 or self._bytes >= most
 
-    async def next(self) -> bytes:
+    async def next(self) -> memoryview:
         """The items that come next, without brackets; made where they are read, so that nobody else waits for it."""
         items, self._token, count = await self._project.search(self._one, begun=self._begun)
         self._begun = True
-        comma = b"," if items and self._bytes else b""
         self._left -= count
         self._count += count
         self._bytes += len(items)
-        return comma + items
+        return items
 
     def tail(self) -> bytes:
         """What closes the page."""
         return b'],"next_page_token":%b}' % orjson.dumps(self._token)
 
-    async def rest(self, head: bytes) -> AsyncIterator[bytes]:
-        """The page from its head on. Raises ShortRead, which cuts the answer off, when the items cannot be read."""
-        yield head
+    async def rest(self, opening: bytes, items: memoryview) -> AsyncIterator[bytes]:
+        """The page, which begins with these. Raises ShortRead, which cuts the answer off, when items cannot be read."""
+        async for part in _sliced(opening, items):
+            yield part
         while not self.over:
+            comma = b"," if self._bytes else b""
+            del items  # before there are more
             try:
                 items = await self.next()
             except ClientGone as error:
@@ -84,9 +91,17 @@ class _Pieces:
             except failures.EXPECTED as error:
                 log.error("page cut off", error=str(error).partition("\n")[0], advice="ask for it again")
                 raise ShortRead from error
-            yield items
+            async for part in _sliced(comma if items else b"", items):
+                yield part
         yield self.tail()
 
-    def _one(self, registry: Registry, project_id: int) -> tuple[bytes, str | None, int]:
+    def _one(self, registry: Registry, project_id: int) -> tuple[memoryview, str | None, int]:
         shapes, token = self._read(registry, project_id, self._token, min(self._left, MAX_PIECE))
-        return orjson.dumps(shapes)[1:-1], token, len(shapes)
+        return memoryview(orjson.dumps(shapes))[1:-1], token, len(shapes)
+
+
+async def _sliced(*parts: bytes | memoryview) -> AsyncIterator[bytes]:
+    """The parts in slices: what is sent is copied on its way, and eight megabytes would be there several times."""
+    for part in parts:
+        for start in range(0, len(part), SLICE_BYTES):
+            yield bytes(part[start : start + SLICE_BYTES])
