@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 CLIENT = "waiting_client"  # the key in a request's scope
+CLIENT_CLOSED_REQUEST = 499  # what nginx logs when nobody waits for the answer any more
 
 
 class ClientGone(Exception):

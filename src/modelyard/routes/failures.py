@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from modelyard.blobs.store import BlobMissing, StoreFull, StoreUnavailable
-from modelyard.departures import ClientGone
+from modelyard.departures import CLIENT_CLOSED_REQUEST, ClientGone
 from modelyard.errors import (
     BASIC_CHALLENGE,
     ApiError,
@@ -31,7 +31,6 @@ from modelyard.errors import (
 )
 from modelyard.registry.dialects import is_beyond_limits, is_damaged, is_out_of_space, is_too_long
 from modelyard.wire.browsers import is_browser
-from modelyard.wire.middleware import CLIENT_CLOSED_REQUEST
 
 log = structlog.get_logger()
 

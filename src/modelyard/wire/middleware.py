@@ -23,7 +23,6 @@ log = structlog.get_logger()
 # Told of each request that is over: its scope, the answer's status, bytes received and sent, and seconds.
 Observe = Callable[[Scope, int, int, int, float], None]
 
-CLIENT_CLOSED_REQUEST = 499  # what nginx logs when nobody waits for the answer any more
 PRIVATE = (  # GitLab's own headers
     (b"cache-control", b"max-age=0, private, must-revalidate"),
     (b"x-content-type-options", b"nosniff"),
@@ -107,7 +106,7 @@ class _Exchange:
     def __init__(self, request_id: str, receive: Receive, send: Send) -> None:
         self.request_id = request_id
         self.received = 0
-        self.status = CLIENT_CLOSED_REQUEST
+        self.status = departures.CLIENT_CLOSED_REQUEST
         self.begun_sending = False
         self.sent = 0
         self.begun = time.perf_counter()
