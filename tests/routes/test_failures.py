@@ -126,6 +126,7 @@ def test_a_statement_that_is_wrong_is_a_bug_and_no_outage(
     assert (answer.status_code, answer.json()) == (500, {"message": "500 Internal Server Error"})
 
 
+@pytest.mark.usefixtures("readiness_at_once")
 def test_a_read_only_folder_turns_readiness_red(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         (live.settings.blob_root / "incoming").rename(live.settings.blob_root / "elsewhere")
