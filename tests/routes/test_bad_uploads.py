@@ -365,6 +365,7 @@ def test_a_full_disk_is_507_and_loses_nothing_else(tmp_path: Path) -> None:
         assert root.put(f"{url}/f", content=bytes(1_000_000)).status_code == 201
 
 
+@pytest.mark.usefixtures("readiness_at_once")
 def test_a_broken_store_is_503_and_readiness_turns_red(tmp_path: Path) -> None:
     store = MemoryBlobStore()
     with running(tmp_path, store) as live, live.client(live.root_token) as root:
