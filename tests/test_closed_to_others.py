@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.private import tighten
+from modelyard.disk.private import tighten
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests.commands import COMMAND, environment_of, run

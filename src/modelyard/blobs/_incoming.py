@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from modelyard.naming import add_path
-from modelyard.private import create_private
+from modelyard.disk.naming import add_path
+from modelyard.disk.private import create_private
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 

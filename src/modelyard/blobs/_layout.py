@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from modelyard.blobs.store import Digest, check_digest
-from modelyard.durable import fsync_directory, make_directory
+from modelyard.disk.durable import fsync_directory, make_directory
 
 
 class Layout:

@@ -12,7 +12,7 @@ from modelyard.blobs._layout import Layout
 from modelyard.blobs._posix import blob_errors, copy_all, start_writeback, write_all
 from modelyard.blobs._writer import HashingWriter
 from modelyard.blobs.store import Digest
-from modelyard.durable import fsync_directory
+from modelyard.disk.durable import fsync_directory
 
 WRITEBACK_STEP = 32 << 20
 

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 from modelyard.blobs.store import BlobError, BlobMissing, BlobUnreadable, Digest, StoreFull, StoreUnavailable
-from modelyard.durable import NO_ROOM
-from modelyard.naming import add_path
+from modelyard.disk.durable import NO_ROOM
+from modelyard.disk.naming import add_path
 
 COPY_STEP = 1 << 20
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from modelyard.blobs._posix import blob_errors
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobStore, Digest
-from modelyard.durable import CANNOT_LINK, fsync_directory
-from modelyard.private import can_share
+from modelyard.disk.durable import CANNOT_LINK, fsync_directory
+from modelyard.disk.private import can_share
 
 
 class Linker:

@@ -16,7 +16,7 @@ from modelyard.blobs._layout import Layout
 from modelyard.blobs._local_writer import LocalBlobWriter
 from modelyard.blobs._posix import blob_errors, read_at
 from modelyard.blobs.store import BlobStat, Digest, Leftover, check_range, is_digest
-from modelyard.durable import make_directories
+from modelyard.disk.durable import make_directories
 
 DIRECT_THREADS = 12  # that write past the page cache, for all uploads together
 

@@ -15,7 +15,7 @@ from modelyard import logs
 from modelyard.access.identity import OPERATOR
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
-from modelyard.naming import naming
+from modelyard.disk.naming import naming
 from modelyard.registry.backends import TurnTaken
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelyard.durable import NO_ROOM
-from modelyard.naming import naming
-from modelyard.private import open_private
+from modelyard.disk.durable import NO_ROOM
+from modelyard.disk.naming import naming
+from modelyard.disk.private import open_private
 
 
 class LockFile:

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Self
 
 from modelyard.blobs.local import LocalBlobStore
-from modelyard.durable import fsync_directory, fsync_file, make_directories, replace_file
+from modelyard.disk.durable import fsync_directory, fsync_file, make_directories, replace_file
+from modelyard.disk.naming import naming
+from modelyard.disk.private import create_private, open_private, tighten
 from modelyard.errors import CommandError
-from modelyard.naming import naming
-from modelyard.private import create_private, open_private, tighten
 from modelyard.registry.lock_files import LockFile
 from modelyard.services.blob_lists import read_list
 from modelyard.services.manifest import File, Manifest, decoded

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelyard.blobs.store import BlobStat
+from modelyard.disk.naming import naming
 from modelyard.errors import CommandError
-from modelyard.naming import naming
 
 _LINE = re.compile(r"([0-9a-f]{64}) ([0-9]{1,19})\n")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from modelyard.access.identity import OPERATOR
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
-from modelyard.durable import make_directories, replace_file
-from modelyard.private import tighten
+from modelyard.disk.durable import make_directories, replace_file
+from modelyard.disk.private import tighten
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.revisions import is_current

@@ -12,8 +12,8 @@ from tempfile import TemporaryFile
 
 from sqlalchemy import URL
 
-from modelyard.durable import NO_ROOM
-from modelyard.private import create_private, tighten
+from modelyard.disk.durable import NO_ROOM
+from modelyard.disk.private import create_private, tighten
 from modelyard.registry.dialects import teach_case
 
 COMPANIONS = ("", "-wal", "-shm", "-journal")

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from modelyard.durable import fsync_file, make_directories, rename_to_new
+from modelyard.disk.durable import fsync_file, make_directories, rename_to_new
 from modelyard.errors import CommandError
 from modelyard.registry.backends.sqlite import BUSY_TIMEOUT_SECONDS
 from modelyard.registry.backends.sqlite_files import COMPANIONS, create_database, explained

@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from modelyard.naming import add_path, naming
-from modelyard.private import create_private, make_private_directory
+from modelyard.disk.naming import add_path, naming
+from modelyard.disk.private import create_private, make_private_directory
 
 # From file systems on which a folder cannot be synced: shares of Windows, and some in user space. Their list is that of
 # restic (`fsyncDir`, restic#3752); borg (`sync_dir`) has the first. Never what tells of a loss, as EIO and ENOSPC do.
