@@ -9,8 +9,8 @@ from contextlib import ExitStack, closing, contextmanager
 import pytest
 
 from modelyard import listening
-from modelyard.addresses import in_url, plain, plain_network
 from modelyard.errors import CommandError
+from modelyard.terms.addresses import in_url, plain, plain_network
 from tests.ports import free_port
 from tests.sockets import IPV6
 

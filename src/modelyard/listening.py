@@ -6,8 +6,8 @@ import errno
 import socket
 from collections.abc import Sequence
 
-from modelyard.addresses import in_url
 from modelyard.errors import CommandError
+from modelyard.terms.addresses import in_url
 
 _ANY_IPV6 = "::"
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}

@@ -14,8 +14,8 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from modelyard.addresses import plain, plain_network
 from modelyard.environment import trimmed
+from modelyard.terms.addresses import plain, plain_network
 from modelyard.token_format import PREFIX as TOKEN_PREFIX
 from modelyard.token_format import is_well_formed
 

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.locations import lookup_statement
 from modelyard.registry.schema import migrate
-from modelyard.wire.paths import OwnerKind
+from modelyard.terms.paths import OwnerKind
 from tests.databases import ON_POSTGRESQL, database_url
 
 

@@ -19,7 +19,7 @@ from modelyard.registry.search.logged_models import ModelOrder, model_section
 from modelyard.registry.search.pages import Cursor, Section, _statement, read_page
 from modelyard.registry.search.runs import ArtifactUris, View, run_sections
 from modelyard.registry.tables import Candidate, CandidateMetric, Experiment, LatestMetric, LoggedModel, Project
-from modelyard.wire.filters import MAX_ORDERS, parse_orders
+from modelyard.terms.filters import MAX_ORDERS, parse_orders
 from tests.databases import ON_POSTGRESQL, database_url
 
 ROWS = 5_000

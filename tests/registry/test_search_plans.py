@@ -13,7 +13,7 @@ from modelyard.registry.schema import migrate
 from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.pages import Section
 from modelyard.registry.search.runs import ArtifactUris, View, run_sections
-from modelyard.wire.filters import parse_filter, parse_orders
+from modelyard.terms.filters import parse_filter, parse_orders
 
 pytestmark = pytest.mark.sqlite
 

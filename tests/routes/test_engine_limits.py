@@ -20,7 +20,7 @@ from modelyard.registry.search.runs import RUNS
 from modelyard.registry.tables import Candidate, Experiment
 from modelyard.routes import failures
 from modelyard.services import experiments
-from modelyard.wire.filters import parse_filter
+from modelyard.terms.filters import parse_filter
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelyard.wire.paging import Page, PageRequest, keyset_headers, paging_headers
+from modelyard.terms.paging import Page, PageRequest, keyset_headers, paging_headers
 
 URL = "http://host/api/v4/things"
 

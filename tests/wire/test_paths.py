@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.errors import ParameterError
-from modelyard.wire.paths import (
+from modelyard.terms.paths import (
     NOBODY,
     OwnerKind,
     OwnerRef,

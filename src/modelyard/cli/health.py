@@ -6,9 +6,9 @@ from http.client import HTTPConnection, HTTPException
 
 import click
 
-from modelyard.addresses import in_url, reachable
 from modelyard.errors import CommandError
 from modelyard.settings import load_settings
+from modelyard.terms.addresses import in_url, reachable
 
 PATH = "/-/health"
 TIMEOUT_SECONDS = 4.0

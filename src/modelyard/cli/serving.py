@@ -8,10 +8,10 @@ from contextlib import suppress
 import click
 
 from modelyard import __version__, listening, logs
-from modelyard.addresses import in_url
 from modelyard.blobs.open import open_store
 from modelyard.services.setup import prepare
 from modelyard.settings import load_settings
+from modelyard.terms.addresses import in_url
 
 
 @click.command()

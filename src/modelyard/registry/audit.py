@@ -32,7 +32,7 @@ from modelyard.registry.tables import (
     Token,
     User,
 )
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 PROJECT = "Project"
 NOBODY = -1  # GitLab's author id where no account is behind a change

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session, make_transient_to_detached
 
 from modelyard.errors import ParameterError
 from modelyard.registry.tables import Base
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 T = TypeVar("T")
 Entity = TypeVar("Entity", bound=Base)

@@ -16,7 +16,7 @@ from modelyard.registry.search.runs import View, lifecycle
 from modelyard.registry.search.subjects import EXPERIMENTS
 from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import Candidate, Experiment, ExperimentTag, Model, Project
-from modelyard.wire.filters import Clause, Order
+from modelyard.terms.filters import Clause, Order
 
 DEFAULT_NAME = "Default"  # of the default experiment, until somebody renames it
 

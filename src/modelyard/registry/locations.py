@@ -44,7 +44,7 @@ from modelyard.registry.tables import (
     User,
 )
 from modelyard.registry.tokens import MADE_WITH, MAKER, TOKEN_COLUMNS
-from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
+from modelyard.terms.paths import OwnerKind, OwnerRef, ProjectRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from modelyard.registry.search.pages import Cursor, read_page
 from modelyard.registry.search.subjects import LOGGED_MODELS
 from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import CandidateMetric, LoggedModel, LoggedModelParam, LoggedModelTag
-from modelyard.wire.filters import Clause
+from modelyard.terms.filters import Clause
 
 # What a page of logged models shows with them; of the points of a metric that is the last alone.
 SHOWN_TEXTS = (

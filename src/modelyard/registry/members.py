@@ -11,7 +11,7 @@ from modelyard.access.policy import Role
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, contains, storable
 from modelyard.registry.tables import Member, Project, User
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 Membership = tuple[Member, User]
 

@@ -16,7 +16,7 @@ from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import MODELS
 from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import Candidate, Model, ModelAlias, ModelTag, ModelVersion, Package
-from modelyard.wire.filters import Clause, Order
+from modelyard.terms.filters import Clause, Order
 
 # Built once: building a statement takes several times as long as running it.
 _BY_NAME = select(Model).where(Model.project_id == bindparam("project_id"), Model.name == bindparam("name"))

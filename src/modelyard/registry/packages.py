@@ -28,7 +28,7 @@ from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, contains, storable
 from modelyard.registry.dialects import position
 from modelyard.registry.tables import Candidate, Experiment, Model, ModelVersion, Package, PackageFile
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 ORDERS = {
     "created_at": Package.created_at,

@@ -12,8 +12,8 @@ from modelyard.access.policy import ProjectFacts, Role, Visibility
 from modelyard.registry.base import Ends, Repository, between, contains, storable
 from modelyard.registry.members import in_time
 from modelyard.registry.tables import Member, Project
-from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import ProjectRef
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.terms.paths import ProjectRef
 
 ORDERS = {
     "id": Project.id,

@@ -13,7 +13,7 @@ from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.pages import Cursor, read_page
 from modelyard.registry.search.runs import RUN_ATTACHED, ArtifactUris, View, run_sections
 from modelyard.registry.tables import Candidate
-from modelyard.wire.filters import Clause, Order
+from modelyard.terms.filters import Clause, Order
 
 # Built once: building a statement takes several times as long as running it.
 _BY_EID = select(Candidate).where(Candidate.project_id == bindparam("project_id"), Candidate.eid == bindparam("eid"))

@@ -9,7 +9,7 @@ from sqlalchemy import CompoundSelect, Select, bindparam, select, union_all
 
 from modelyard.registry.base import Repository
 from modelyard.registry.tables import PackageFile
-from modelyard.wire.paths import shown_by_mlflow
+from modelyard.terms.paths import shown_by_mlflow
 
 BEGINNINGS = 20  # of a name, which one statement looks for
 MAX_NAMES = 100  # that are looked at for each of them

@@ -14,7 +14,7 @@ from modelyard.access.tokens import TokenKind
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Ends, Repository, between, contains, storable
 from modelyard.registry.tables import Token, User
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 # What a job token was made with, as far as a token is one; whoever selects the columns below joins it.
 MAKER = aliased(Token, name="maker")

@@ -11,7 +11,7 @@ from modelyard.access.identity import UserState
 from modelyard.registry.base import Ends, Repository, between, contains, storable
 from modelyard.registry.members import in_time
 from modelyard.registry.tables import Member, User
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 NAMES_AT_ONCE = 500  # in one statement
 ORDERS = {"id": User.id, "name": User.name, "username": User.username_key, "created_at": User.created_at}

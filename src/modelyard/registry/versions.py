@@ -16,7 +16,7 @@ from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import VERSIONS
 from modelyard.registry.search.weights import Attached, hold_one
 from modelyard.registry.tables import Model, ModelAlias, ModelVersion, ModelVersionTag
-from modelyard.wire.filters import Clause, Order
+from modelyard.terms.filters import Clause, Order
 
 # Highest first, pre-releases aside as in GitLab; of equal ones the last made.
 _HIGHEST = (ModelVersion.major.desc(), ModelVersion.minor.desc(), ModelVersion.patch.desc(), ModelVersion.id.desc())

@@ -16,7 +16,7 @@ from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Moment, PageQuery, listing
 from modelyard.routes.params import parameters, query_documented
 from modelyard.services import audit
-from modelyard.wire.paths import parse_id, parse_project
+from modelyard.terms.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4", tags=["audit events"])
 

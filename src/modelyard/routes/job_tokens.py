@@ -12,7 +12,7 @@ from modelyard.routes.params import Parameters, documented, parameters, query_do
 from modelyard.routes.tokens import TokenQuery, token_fields, token_ref
 from modelyard.services import job_tokens
 from modelyard.services.job_tokens import JobToken
-from modelyard.wire.paths import parse_project
+from modelyard.terms.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/job_tokens", tags=["tokens"])
 

@@ -14,7 +14,7 @@ from modelyard.clock import Milliseconds
 from modelyard.registry.base import MAX_NEEDLE, Ends
 from modelyard.routes.params import Parameters, empty_is_none, stating
 from modelyard.routes.urls import own_url
-from modelyard.wire.paging import Page, PageRequest, keyset_headers, paging_headers
+from modelyard.terms.paging import Page, PageRequest, keyset_headers, paging_headers
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from modelyard.routes.params import Parameters, comma_separated, documented, emp
 from modelyard.routes.urls import base_url
 from modelyard.routes.users import public_fields
 from modelyard.services import members
-from modelyard.wire.paths import parse_id, parse_project
+from modelyard.terms.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"])
 

@@ -12,7 +12,7 @@ from modelyard.routes.params import Parameters, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.services import namespaces
 from modelyard.services.namespaces import Namespace, NamespaceFilter
-from modelyard.wire.paths import decode_segment, parse_key
+from modelyard.terms.paths import decode_segment, parse_key
 
 router = APIRouter(prefix="/api/v4/namespaces", tags=["namespaces"])
 

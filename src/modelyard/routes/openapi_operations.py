@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelyard.routes.mlflow.common import PREFIX, ROOT
 from modelyard.routes.openapi_shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, also, maybe, record, ref, several
-from modelyard.wire.paths import MAX_NAME_BYTES, MAX_SEGMENT_BYTES
+from modelyard.terms.paths import MAX_NAME_BYTES, MAX_SEGMENT_BYTES
 
 API = "/api/v4"
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"

@@ -14,7 +14,7 @@ from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
 from modelyard.routes.params import parameters, query_documented
 from modelyard.services import packages
-from modelyard.wire.paths import parse_id, parse_project, stored_form
+from modelyard.terms.paths import parse_id, parse_project, stored_form
 
 router = APIRouter(prefix="/api/v4/projects/{project}/packages", tags=["packages"])
 

@@ -21,8 +21,8 @@ from modelyard.routes.urls import base_url
 from modelyard.services import projects
 from modelyard.services.authentication import Seen
 from modelyard.services.projects import Shown
-from modelyard.wire.paging import Page
-from modelyard.wire.paths import parse_id, parse_project
+from modelyard.terms.paging import Page
+from modelyard.terms.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
 

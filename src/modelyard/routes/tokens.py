@@ -17,7 +17,7 @@ from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Moment, Needle, PageQuery, listing
 from modelyard.routes.params import Parameters, comma_separated, documented, parameters, query_documented, stating
 from modelyard.services import credentials
-from modelyard.wire.paths import parse_id
+from modelyard.terms.paths import parse_id
 
 router = APIRouter(prefix="/api/v4", tags=["tokens"])
 

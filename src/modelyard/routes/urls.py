@@ -6,9 +6,9 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 
-from modelyard.addresses import in_url
 from modelyard.services.uris import Here
 from modelyard.settings import Settings
+from modelyard.terms.addresses import in_url
 
 
 def base_url(request: Request) -> str:

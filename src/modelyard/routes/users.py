@@ -20,7 +20,7 @@ from modelyard.routes.params import Parameters, documented, parameters, query_do
 from modelyard.routes.projects import ProjectQuery, project_listing
 from modelyard.routes.urls import base_url
 from modelyard.services import accounts, members, projects
-from modelyard.wire.paths import parse_id, parse_key
+from modelyard.terms.paths import parse_id, parse_key
 
 router = APIRouter(prefix="/api/v4", tags=["users"])
 

@@ -14,7 +14,7 @@ from modelyard.registry.tables import User
 from modelyard.registry.users import UserFilter
 from modelyard.services.authentication import require_admin
 from modelyard.services.names import is_path_segment
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 MAX_NAME = 255  # characters
 DORMANT_DAYS = 90  # since the last use of a token, after which a user can be deactivated, as in GitLab

@@ -13,8 +13,8 @@ from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import AuditEvent
 from modelyard.services.authentication import open_project, require_admin
-from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import ProjectRef
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.terms.paths import ProjectRef
 
 
 def page(registry: Registry, caller: Identity, narrowed: AuditFilter, request: PageRequest) -> Page[AuditEvent]:

@@ -9,7 +9,7 @@ from modelyard.clock import now
 from modelyard.errors import Forbidden, ProjectNotFound
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
-from modelyard.wire.paths import ProjectRef
+from modelyard.terms.paths import ProjectRef
 
 Seen = tuple[Project, ProjectFacts]  # a project, and what its viewer is to it
 

@@ -17,8 +17,8 @@ from modelyard.registry.tokens import TokenFilter
 from modelyard.services import members
 from modelyard.services.authentication import open_project, refuse_job, require_admin
 from modelyard.services.rows_quota import RowsQuota
-from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import ProjectRef
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.terms.paths import ProjectRef
 
 MAX_NAME = MAX_DESCRIPTION = 255  # characters, as in GitLab
 ROTATED_FOR = 7 * DAY  # how long a rotated token lives when nobody says, as in GitLab

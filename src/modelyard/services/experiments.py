@@ -14,8 +14,8 @@ from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import View
 from modelyard.registry.tables import Experiment
 from modelyard.services.limits import MAX_EXPERIMENT_NAME, check_tags
-from modelyard.wire.filters import Clause, parse_filter, parse_orders
-from modelyard.wire.paths import NOBODY, parse_id
+from modelyard.terms.filters import Clause, parse_filter, parse_orders
+from modelyard.terms.paths import NOBODY, parse_id
 
 # MLflow's clients start runs in experiment 0 when nobody named one. GitLab has none, and fails.
 DEFAULT_ID = 0

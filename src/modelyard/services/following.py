@@ -15,7 +15,7 @@ from modelyard.registry.following import Followed, Follower
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.services.owners import Owner
-from modelyard.wire.paths import OwnerKind, OwnerRef
+from modelyard.terms.paths import OwnerKind, OwnerRef
 
 MAX_FOLLOWERS = 200  # of one directory: each upload there writes a row for each of them
 TOO_MANY = f"{MAX_FOLLOWERS} versions follow the source already: what is logged there later does not reach this one"

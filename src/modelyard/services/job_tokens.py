@@ -15,8 +15,8 @@ from modelyard.registry.tokens import TokenFilter
 from modelyard.services.authentication import open_project, refuse_job
 from modelyard.services.credentials import hold, is_active, revoke, store
 from modelyard.services.rows_quota import RowsQuota
-from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import ProjectRef
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.terms.paths import ProjectRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
 from modelyard.services import packages
-from modelyard.wire.paths import OwnerRef, ProjectRef
+from modelyard.terms.paths import OwnerRef, ProjectRef
 
 Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
 

@@ -26,7 +26,7 @@ from modelyard.services.limits import (
     check_params,
     check_tags,
 )
-from modelyard.wire.filters import parse_filter
+from modelyard.terms.filters import parse_filter
 
 VERSIONS_TAG = "mlflow.modelVersions"
 

@@ -14,8 +14,8 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Member, Project, User
 from modelyard.services import accounts
 from modelyard.services.authentication import open_project, require_admin
-from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import ProjectRef
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.terms.paths import ProjectRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import re
 
 from modelyard.errors import InvalidValue
 from modelyard.services.limits import MAX_MODEL_NAME
-from modelyard.wire.paths import is_printable
+from modelyard.terms.paths import is_printable
 
 LATEST = "latest"  # an alias that nobody sets
 MAX_ALIAS = 255  # characters

@@ -23,8 +23,8 @@ from modelyard.services.versions import (
     find_version,
     version_views,
 )
-from modelyard.wire.filters import parse_filter, parse_orders
-from modelyard.wire.paths import NOBODY, parse_id
+from modelyard.terms.filters import parse_filter, parse_orders
+from modelyard.terms.paths import NOBODY, parse_id
 
 
 @dataclass(frozen=True, slots=True)

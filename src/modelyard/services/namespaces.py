@@ -13,7 +13,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.users import UserFilter
 from modelyard.services.authentication import refuse_job
 from modelyard.services.names import is_path_segment
-from modelyard.wire.paging import Page, PageRequest
+from modelyard.terms.paging import Page, PageRequest
 
 # Ids of groups lie beyond those of users, and are exact in JavaScript's numbers, whose whole part has 53 bits.
 FIRST_GROUP = 2**32

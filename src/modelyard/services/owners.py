@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package
-from modelyard.wire.paths import OwnerKind, OwnerRef
+from modelyard.terms.paths import OwnerKind, OwnerRef
 
 
 @dataclass(frozen=True, slots=True)

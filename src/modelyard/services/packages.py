@@ -11,8 +11,8 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package, PackageFile
 from modelyard.services import following
 from modelyard.services.authentication import open_project
-from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import OwnerKind, OwnerRef, ProjectRef
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.terms.paths import OwnerKind, OwnerRef, ProjectRef
 
 
 def make(registry: Registry, location: Location, owner: OwnerRef, caller: Identity) -> Package:

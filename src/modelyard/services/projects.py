@@ -15,8 +15,8 @@ from modelyard.services import accounts, experiments, members, namespaces
 from modelyard.services.authentication import Seen, open_project, require_admin
 from modelyard.services.names import is_path_segment, slug
 from modelyard.services.namespaces import Namespace
-from modelyard.wire.paging import Page, PageRequest
-from modelyard.wire.paths import ProjectRef
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.terms.paths import ProjectRef
 
 DEFAULT_LIMIT = -1
 MAX_NAME = 255  # characters

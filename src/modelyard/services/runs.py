@@ -18,7 +18,7 @@ from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import Candidate, CandidateDataset
 from modelyard.services.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
-from modelyard.wire.filters import parse_filter, parse_orders
+from modelyard.terms.filters import parse_filter, parse_orders
 
 RUN_NAME_TAG = "mlflow.runName"
 MAX_POINTS_SHOWN = 200  # a run with more shows the latest of each metric, as MLflow does; the history has them all

@@ -20,7 +20,7 @@ from modelyard.services.owners import Owner, find_owner, of_candidate, of_logged
 from modelyard.services.semver import SemanticVersion
 from modelyard.services.stages import Stage
 from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, SourceUri, is_elsewhere, parse_source
-from modelyard.wire.paths import CANDIDATE, LOGGED_MODELS_ROOT, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
+from modelyard.terms.paths import CANDIDATE, LOGGED_MODELS_ROOT, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, quote, urlsplit
 
 from modelyard.errors import InvalidValue, ParameterError
-from modelyard.wire.paths import (
+from modelyard.terms.paths import (
     OwnerKind,
     OwnerRef,
     ProjectRef,

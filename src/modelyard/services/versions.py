@@ -21,8 +21,8 @@ from modelyard.services.runs import active_run, add_candidate, new_run_id, rando
 from modelyard.services.semver import SemanticVersion
 from modelyard.services.stages import Stage
 from modelyard.services.uris import Here
-from modelyard.wire.filters import parse_filter, parse_orders
-from modelyard.wire.paths import NOBODY, parse_id
+from modelyard.terms.filters import parse_filter, parse_orders
+from modelyard.terms.paths import NOBODY, parse_id
 
 VERSION_TAG = "gitlab.version"
 UPDATED = "ml_model_version_updated"  # in the audit trail

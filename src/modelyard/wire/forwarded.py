@@ -7,7 +7,7 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHosts
 
-from modelyard.addresses import plain
+from modelyard.terms.addresses import plain
 
 FROM_PROXY = "modelyard.from_proxy"  # the scope's key of whether a trusted proxy sent the request
 

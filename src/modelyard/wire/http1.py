@@ -12,8 +12,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from modelyard.addresses import plain
 from modelyard.departures import CLIENT, Client
+from modelyard.terms.addresses import plain
 from modelyard.wire.bulk import BulkProtocol
 from modelyard.wire.framing import bad_request
 

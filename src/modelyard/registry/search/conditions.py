@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, exists,
 from modelyard.errors import InvalidValue
 from modelyard.registry.dialects import ilike, like
 from modelyard.registry.tables import HEAD_LENGTH, head_of
-from modelyard.wire.filters import Clause, Entity, Key, Operator, Value
+from modelyard.terms.filters import Clause, Entity, Key, Operator, Value
 
 Column = SQLColumnExpression[Any]
 Condition = ColumnElement[bool]

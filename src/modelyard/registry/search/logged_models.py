@@ -12,7 +12,7 @@ from modelyard.registry.search.orders import attribute_keys, nullable_keys
 from modelyard.registry.search.pages import Section, SortKey
 from modelyard.registry.search.subjects import LOGGED_MODELS
 from modelyard.registry.tables import METRIC_VALUE, CandidateMetric, LoggedModel
-from modelyard.wire.filters import Entity, Order
+from modelyard.terms.filters import Entity, Order
 
 Dataset = tuple[str, str | None]  # its name, and its digest where only one of that name is meant
 

@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from modelyard.errors import InvalidValue
 from modelyard.registry.search.conditions import Column, Subject
 from modelyard.registry.search.pages import SortKey
-from modelyard.wire.filters import Entity, Order
+from modelyard.terms.filters import Entity, Order
 
 
 def attribute_keys(subject: Subject, orders: Iterable[Order]) -> list[SortKey]:

@@ -27,8 +27,8 @@ from modelyard.registry.search.orders import attribute_key, nullable_keys
 from modelyard.registry.search.pages import Section, SortKey
 from modelyard.registry.search.weights import Attached
 from modelyard.registry.tables import Candidate, CandidateDataset, CandidateParam, CandidateTag, LatestMetric, User
-from modelyard.wire.filters import Clause, Entity, Order
-from modelyard.wire.paths import CANDIDATE
+from modelyard.terms.filters import Clause, Entity, Order
+from modelyard.terms.paths import CANDIDATE
 
 
 class View(StrEnum):

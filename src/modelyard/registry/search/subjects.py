@@ -21,7 +21,7 @@ from modelyard.registry.tables import (
     ModelVersion,
     ModelVersionTag,
 )
-from modelyard.wire.filters import Entity
+from modelyard.terms.filters import Entity
 
 
 def _times(created: Attribute, updated: Attribute) -> dict[str, Attribute]:

@@ -21,7 +21,7 @@ from modelyard.routes.params import parameters, query_documented
 from modelyard.routes.transfers import files_of, serve, store
 from modelyard.services import artifacts
 from modelyard.services.locating import Address
-from modelyard.wire.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project, split_project
+from modelyard.terms.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project, split_project
 
 router = APIRouter(prefix=f"{ROOT}/api/2.0/mlflow-artifacts", tags=["mlflow artifacts"])
 

@@ -23,8 +23,8 @@ from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE
 from modelyard.services.rows_quota import RowsQuota
 from modelyard.services.searching import Searches
-from modelyard.wire.filters import MAX_LENGTH, MAX_ORDERS
-from modelyard.wire.paths import ProjectRef, parse_project
+from modelyard.terms.filters import MAX_LENGTH, MAX_ORDERS
+from modelyard.terms.paths import ProjectRef, parse_project
 
 T = TypeVar("T")
 

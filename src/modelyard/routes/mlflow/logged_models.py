@@ -30,8 +30,8 @@ from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, que
 from modelyard.services import artifacts, logged_models
 from modelyard.services.experiments import Search
 from modelyard.services.limits import MAX_MODEL_NAME, MAX_RUN_ID
-from modelyard.wire.filters import MAX_CLAUSES, MAX_ORDERS, Order, check_keys, parse_orders
-from modelyard.wire.paths import OwnerKind, OwnerRef, decode_segment
+from modelyard.terms.filters import MAX_CLAUSES, MAX_ORDERS, Order, check_keys, parse_orders
+from modelyard.terms.paths import OwnerKind, OwnerRef, decode_segment
 
 router = mlflow_router("logged-models")
 

@@ -18,7 +18,7 @@ from modelyard.services.models import ModelView
 from modelyard.services.runs import RunView
 from modelyard.services.versions import VersionView
 from modelyard.settings import Settings
-from modelyard.wire import paths
+from modelyard.terms import paths
 
 Shape = dict[str, object]
 
