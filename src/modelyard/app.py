@@ -17,6 +17,7 @@ from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
 from modelyard.blobs.timed import TimedStore
+from modelyard.connection.slow_clients import WATCH, Patience, Watch
 from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
 from modelyard.routes import (
@@ -64,7 +65,6 @@ from modelyard.settings import Settings
 from modelyard.shared_counts import SharedCounts
 from modelyard.wire.forwarded import Forwarded
 from modelyard.wire.middleware import RawPath, RequestLog
-from modelyard.wire.slow_clients import WATCH, Patience, Watch
 
 # Routes that match any depth of path come last.
 ROUTERS = (

@@ -19,11 +19,11 @@ from uvicorn.config import STARTUP_FAILURE
 
 from modelyard import listening, logs
 from modelyard.app import create_app
+from modelyard.connection.slow_clients import WatchedProtocol
 from modelyard.settings import Settings, load_settings
 from modelyard.shared_counts import SharedCounts
 from modelyard.stopping import StoppingServer
 from modelyard.supervisor import Supervisor
-from modelyard.wire.slow_clients import WatchedProtocol
 
 log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ import structlog
 from uvicorn.config import Config
 from uvicorn.server import Server
 
-from modelyard.wire.http1 import Http1Protocol, Http1State
+from modelyard.connection.http1 import Http1Protocol, Http1State
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from modelyard.wire.framing import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, MAX_TARGET_BYTES
+from modelyard.connection.framing import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, MAX_TARGET_BYTES
 from tests.e2e.processes import serving
 from tests.hostile.wires import MARK, converse
 from tests.live import LiveServer

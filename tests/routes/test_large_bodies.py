@@ -20,9 +20,9 @@ import httpx
 import pytest
 
 from modelyard.blobs import _direct
+from modelyard.connection import bulk
 from modelyard.pages import PAGE_BYTES, Blocks
 from modelyard.server import server_options
-from modelyard.wire import bulk
 from tests.live import LiveServer, running
 from tests.raw import put_head, read_answer
 

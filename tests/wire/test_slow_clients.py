@@ -15,8 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from modelyard.blobs.memory import MemoryBlobStore, MemoryBlobWriter
-from modelyard.wire import slow_clients
-from modelyard.wire.slow_clients import Patience, WatchedProtocol
+from modelyard.connection import slow_clients
+from modelyard.connection.slow_clients import Patience, WatchedProtocol
 from tests.live import LiveServer, running
 from tests.raw import Answer, put_head, read_answer
 from tests.waiting import eventually

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from pydantic import Field
 
 from modelyard.access.tokens import read_credential
+from modelyard.connection.bulk import FILE_BEGINS
 from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
 from modelyard.registry.locations import StoredFile
 from modelyard.routes.bodies import read_query
@@ -20,7 +21,6 @@ from modelyard.services.ingest import Expectations
 from modelyard.services.locating import Address, Precondition
 from modelyard.services.opening import Download
 from modelyard.services.throttling import UploadSlots
-from modelyard.wire.bulk import FILE_BEGINS
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united
 from modelyard.wire.encodings import refuse_encoded

@@ -20,8 +20,8 @@ from typing import Any, cast
 import structlog
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from modelyard.wire.framing import LINGER_SECONDS, Refusal
-from modelyard.wire.http1 import Http1Protocol
+from modelyard.connection.framing import LINGER_SECONDS, Refusal
+from modelyard.connection.http1 import Http1Protocol
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from modelyard.connection.bulk import BulkProtocol
+from modelyard.connection.framing import bad_request
 from modelyard.departures import CLIENT, Client
 from modelyard.terms.addresses import plain
-from modelyard.wire.bulk import BulkProtocol
-from modelyard.wire.framing import bad_request
 
 
 class Http1State(ServerState):
