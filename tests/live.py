@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from modelyard.app import create_app
 from modelyard.blobs.store import BlobStore
-from modelyard.server import server_options
+from modelyard.process.server import server_options
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests.databases import database_url

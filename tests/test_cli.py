@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from modelyard.amounts import BYTES
+from modelyard.cli.amounts import BYTES
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 from tests import postgres

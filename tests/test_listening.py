@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from modelyard import listening
 from modelyard.errors import CommandError
+from modelyard.process import listening
 from modelyard.terms.addresses import in_url, plain, plain_network
 from tests.ports import free_port
 from tests.sockets import IPV6

@@ -18,9 +18,9 @@ from structlog.testing import capture_logs
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 
-from modelyard import listening, supervisor
-from modelyard.supervisor import Supervisor
-from modelyard.workers import HUNG_SECONDS, START_SECONDS, Worker
+from modelyard.process import listening, supervisor
+from modelyard.process.supervisor import Supervisor
+from modelyard.process.workers import HUNG_SECONDS, START_SECONDS, Worker
 from tests.commands import environment_of
 from tests.e2e.processes import ServerProcess, wait_until_ready
 from tests.ports import free_port
@@ -31,9 +31,10 @@ SECONDS = 90
 SERVE = """
 import sys
 from uvicorn import Config
-from modelyard import listening, logs
+from modelyard import logs
+from modelyard.process import listening
 from modelyard.errors import CommandError
-from modelyard.supervisor import Supervisor
+from modelyard.process.supervisor import Supervisor
 
 def application():
     {application}
@@ -139,7 +140,7 @@ def test_where_the_system_lets_no_worker_be_made_the_server_ends(monkeypatch: py
 
 TOGETHER = """
 import sys
-from modelyard import supervisor
+from modelyard.process import supervisor
 from modelyard.cli import main
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 # Forks of a process that has imported everything start in a tenth of the time.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.crash.dying", "modelyard.server"])
+FORKS.set_forkserver_preload(["tests.crash.dying", "modelyard.process.server"])
 
 WHO_DIES = {False: "process", True: "machine"}
 BY_POWER = pytest.mark.parametrize("power", WHO_DIES, ids=WHO_DIES.values())

@@ -15,10 +15,10 @@ import pytest
 from uvicorn import Config
 
 from modelyard.app import create_app
-from modelyard.server import server_options
+from modelyard.process.server import server_options
+from modelyard.process.stopping import StoppingServer
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
-from modelyard.stopping import StoppingServer
 from tests.databases import database_url
 from tests.e2e.processes import MIB, new_version, serving, slowly
 from tests.waiting import eventually

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.app import create_app
-from modelyard.server import server_options
+from modelyard.process.server import server_options
 from modelyard.services.setup import prepare
 from modelyard.settings import Settings
 

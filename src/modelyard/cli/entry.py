@@ -54,7 +54,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except Exception as error:
-        from modelyard.mistakes import told  # noqa: PLC0415 - it knows the errors of all libraries
+        from modelyard.process.mistakes import told  # noqa: PLC0415 - it knows the errors of all libraries
 
         mistake = told(error)
         if mistake is None:

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import click
 
-from modelyard import __version__, listening, logs
+from modelyard import __version__, logs
 from modelyard.blobs.open import open_store
+from modelyard.process import listening
 from modelyard.services.setup import prepare
 from modelyard.settings import load_settings
 from modelyard.terms.addresses import in_url
@@ -21,7 +22,7 @@ from modelyard.terms.addresses import in_url
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Migrate the database, then serve; the first start makes the administrator `root`."""
     gc.disable()  # a start makes no garbage, and looking for it took a sixth of the time; the server enables it
-    from modelyard.server import serve as run  # noqa: PLC0415 - no other command needs the web stack
+    from modelyard.process.server import serve as run  # noqa: PLC0415 - no other command needs the web stack
 
     settings = load_settings(host=host, port=port, workers=workers)
     logs.configure(settings.log_level, settings.log_format)

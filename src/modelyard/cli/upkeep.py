@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import structlog
 
-from modelyard.amounts import BYTES, SECONDS
+from modelyard.cli.amounts import BYTES, SECONDS
 from modelyard.cli.common import FOLDER, alone, opened, print_items
 from modelyard.clock import now
 from modelyard.services import audit, results, upkeep

@@ -17,9 +17,9 @@ from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.server import Server
 
 from modelyard import logs
-from modelyard.mistakes import told
+from modelyard.process.mistakes import told
+from modelyard.process.stopping import StoppingServer
 from modelyard.settings import load_settings
-from modelyard.stopping import StoppingServer
 
 log = structlog.get_logger()
 

@@ -24,9 +24,9 @@ from multiprocessing.connection import wait
 import structlog
 from uvicorn.config import STARTUP_FAILURE, Config
 
-from modelyard import listening
-from modelyard.stopping import RETIRE
-from modelyard.workers import Worker
+from modelyard.process import listening
+from modelyard.process.stopping import RETIRE
+from modelyard.process.workers import Worker
 
 log = structlog.get_logger()
 

@@ -17,13 +17,14 @@ from fastapi import FastAPI
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 
-from modelyard import listening, logs
+from modelyard import logs
 from modelyard.app import create_app
 from modelyard.connection.slow_clients import WatchedProtocol
+from modelyard.process import listening
+from modelyard.process.stopping import StoppingServer
+from modelyard.process.supervisor import Supervisor
 from modelyard.settings import Settings, load_settings
 from modelyard.shared_counts import SharedCounts
-from modelyard.stopping import StoppingServer
-from modelyard.supervisor import Supervisor
 
 log = structlog.get_logger()
 

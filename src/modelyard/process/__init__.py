@@ -1,0 +1,1 @@
+"""Serving: the address, uvicorn, one process or several, and a stop that nobody notices."""
