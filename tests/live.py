@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from modelyard.app import create_app
 from modelyard.blobs.store import BlobStore
 from modelyard.process.server import server_options
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests.databases import database_url
 

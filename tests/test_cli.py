@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from modelyard.cli.amounts import BYTES
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests import postgres
 from tests.commands import run

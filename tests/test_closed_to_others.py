@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelyard.disk.private import tighten
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests.commands import COMMAND, environment_of, run
 from tests.databases import ON_POSTGRESQL, database_url

@@ -24,7 +24,7 @@ from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base, Project, User
 from modelyard.services import results, upkeep
 from modelyard.services.database_copy import copy_database
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests import postgres
 from tests.commands import run

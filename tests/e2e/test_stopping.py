@@ -17,7 +17,7 @@ from uvicorn import Config
 from modelyard.app import create_app
 from modelyard.process.server import server_options
 from modelyard.process.stopping import StoppingServer
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests.databases import database_url
 from tests.e2e.processes import MIB, new_version, serving, slowly

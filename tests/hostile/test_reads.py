@@ -68,7 +68,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Endless:
     """Makes two searches endless, one of each API; others are as they are."""
     made = Endless()
     monkeypatch.setattr("modelyard.services.experiments.search_experiments", made.search)
-    monkeypatch.setattr("modelyard.services.projects.page", made.search)
+    monkeypatch.setattr("modelyard.services.people.projects.page", made.search)
     return made
 
 
@@ -140,7 +140,7 @@ def test_a_search_of_many_short_statements_ends_too(yard: LiveServer, monkeypatc
         while True:
             registry.session.execute(text("SELECT 1")).all()
 
-    monkeypatch.setattr("modelyard.services.projects.page", search)
+    monkeypatch.setattr("modelyard.services.people.projects.page", search)
     with yard.client(yard.root_token) as root:
         assert root.get("/projects").status_code == 400
     eventually(lambda: not len(yard.app.state.searches))

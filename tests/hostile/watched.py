@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.app import create_app
 from modelyard.process.server import server_options
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 
 TICK_SECONDS = 0.005

@@ -14,7 +14,7 @@ from modelyard.departures import Client, ClientGone, begin
 from modelyard.errors import ApiError, TooDear, Unavailable
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests.databases import database_url
 from tests.waiting import eventually

@@ -17,7 +17,7 @@ from modelyard.app import ROUTERS
 from modelyard.clock import DAY, now
 from modelyard.registry.audit import PRUNED_AT_ONCE
 from modelyard.registry.tables import AuditEvent
-from modelyard.services import audit
+from modelyard.services.people import audit
 from tests.conftest import MLFLOW, Account
 from tests.live import LiveServer, running
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from modelyard.services import namespaces
+from modelyard.services.people import namespaces
 from tests.conftest import Account
 from tests.live import LiveServer
 

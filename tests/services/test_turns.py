@@ -14,7 +14,7 @@ import pytest
 from modelyard.cli.common import Busy
 from modelyard.registry.backends import TurnTaken
 from modelyard.registry.engine import Database
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests.commands import run
 from tests.databases import database_url

@@ -8,7 +8,7 @@ import click
 
 from modelyard.access.identity import OPERATOR
 from modelyard.cli.common import change, say
-from modelyard.services import accounts, credentials, projects
+from modelyard.services.people import accounts, credentials, projects
 
 
 @click.group()

@@ -10,7 +10,7 @@ import click
 from modelyard import __version__, logs
 from modelyard.blobs.open import open_store
 from modelyard.process import listening
-from modelyard.services.setup import prepare
+from modelyard.services.people.setup import prepare
 from modelyard.settings import load_settings
 from modelyard.terms.addresses import in_url
 

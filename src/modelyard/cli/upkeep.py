@@ -12,9 +12,10 @@ import structlog
 from modelyard.cli.amounts import BYTES, SECONDS
 from modelyard.cli.common import FOLDER, alone, opened, print_items
 from modelyard.clock import now
-from modelyard.services import audit, results, upkeep
+from modelyard.services import results, upkeep
 from modelyard.services.backup_folder import kept_by
 from modelyard.services.pace import Pace
+from modelyard.services.people import audit
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from modelyard.registry.tables import AuditEvent
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Moment, PageQuery, listing
 from modelyard.routes.params import parameters, query_documented
-from modelyard.services import audit
+from modelyard.services.people import audit
 from modelyard.terms.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4", tags=["audit events"])

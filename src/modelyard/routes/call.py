@@ -13,7 +13,7 @@ from modelyard.access.tokens import read_credential
 from modelyard.errors import InsufficientScope, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.services.authentication import authenticate
+from modelyard.services.people.authentication import authenticate
 from modelyard.services.searching import Searches
 
 T = TypeVar("T")

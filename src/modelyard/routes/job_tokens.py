@@ -10,8 +10,8 @@ from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import listing
 from modelyard.routes.params import Parameters, documented, parameters, query_documented
 from modelyard.routes.tokens import TokenQuery, token_fields, token_ref
-from modelyard.services import job_tokens
-from modelyard.services.job_tokens import JobToken
+from modelyard.services.people import job_tokens
+from modelyard.services.people.job_tokens import JobToken
 from modelyard.terms.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/job_tokens", tags=["tokens"])

@@ -16,7 +16,7 @@ from modelyard.routes.listing import Needle, PageQuery, listing
 from modelyard.routes.params import Parameters, comma_separated, documented, empty_is_none, parameters, query_documented
 from modelyard.routes.urls import base_url
 from modelyard.routes.users import public_fields
-from modelyard.services import members
+from modelyard.services.people import members
 from modelyard.terms.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"])

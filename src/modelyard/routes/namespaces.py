@@ -10,8 +10,8 @@ from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Id, Needle, PageQuery, listing
 from modelyard.routes.params import Parameters, parameters, query_documented
 from modelyard.routes.urls import base_url
-from modelyard.services import namespaces
-from modelyard.services.namespaces import Namespace, NamespaceFilter
+from modelyard.services.people import namespaces
+from modelyard.services.people.namespaces import Namespace, NamespaceFilter
 from modelyard.terms.paths import decode_segment, parse_key
 
 router = APIRouter(prefix="/api/v4/namespaces", tags=["namespaces"])

@@ -10,7 +10,7 @@ from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import listing
 from modelyard.routes.params import documented, parameters, query_documented
 from modelyard.routes.tokens import CreateToken, RotateToken, TokenQuery, token_fields, token_ref, with_secret
-from modelyard.services import credentials
+from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id, parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}", tags=["tokens"])

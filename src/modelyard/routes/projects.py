@@ -18,9 +18,9 @@ from modelyard.routes.listing import Id, KeysetQuery, Moment, Needle, listing
 from modelyard.routes.namespaces import namespace_fields
 from modelyard.routes.params import Parameters, documented, parameters, query_documented, stating
 from modelyard.routes.urls import base_url
-from modelyard.services import projects
-from modelyard.services.authentication import Seen
-from modelyard.services.projects import Shown
+from modelyard.services.people import projects
+from modelyard.services.people.authentication import Seen
+from modelyard.services.people.projects import Shown
 from modelyard.terms.paging import Page
 from modelyard.terms.paths import parse_id, parse_project
 

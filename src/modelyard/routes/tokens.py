@@ -16,7 +16,7 @@ from modelyard.routes.bodies import SMALL_BODY_BYTES
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import Moment, Needle, PageQuery, listing
 from modelyard.routes.params import Parameters, comma_separated, documented, parameters, query_documented, stating
-from modelyard.services import credentials
+from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id
 
 router = APIRouter(prefix="/api/v4", tags=["tokens"])

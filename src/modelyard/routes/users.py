@@ -19,7 +19,7 @@ from modelyard.routes.listing import KeysetQuery, Moment, Needle, PageQuery, lis
 from modelyard.routes.params import Parameters, documented, parameters, query_documented, stating
 from modelyard.routes.projects import ProjectQuery, project_listing
 from modelyard.routes.urls import base_url
-from modelyard.services import accounts, members, projects
+from modelyard.services.people import accounts, members, projects
 from modelyard.terms.paths import parse_id, parse_key
 
 router = APIRouter(prefix="/api/v4", tags=["users"])

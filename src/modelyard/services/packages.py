@@ -10,7 +10,7 @@ from modelyard.registry.packages import PackageFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package, PackageFile
 from modelyard.services import following
-from modelyard.services.authentication import open_project
+from modelyard.services.people.authentication import open_project
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import OwnerKind, OwnerRef, ProjectRef
 

@@ -11,8 +11,8 @@ from modelyard.access.policy import Role
 from modelyard.errors import NotFound
 from modelyard.registry.repository import Registry
 from modelyard.registry.users import UserFilter
-from modelyard.services.authentication import refuse_job
-from modelyard.services.names import is_path_segment
+from modelyard.services.people.authentication import refuse_job
+from modelyard.services.people.names import is_path_segment
 from modelyard.terms.paging import Page, PageRequest
 
 # Ids of groups lie beyond those of users, and are exact in JavaScript's numbers, whose whole part has 53 bits.

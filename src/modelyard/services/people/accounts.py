@@ -12,8 +12,8 @@ from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, Not
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
 from modelyard.registry.users import UserFilter
-from modelyard.services.authentication import require_admin
-from modelyard.services.names import is_path_segment
+from modelyard.services.people.authentication import require_admin
+from modelyard.services.people.names import is_path_segment
 from modelyard.terms.paging import Page, PageRequest
 
 MAX_NAME = 255  # characters

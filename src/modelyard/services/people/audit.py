@@ -12,7 +12,7 @@ from modelyard.registry.audit import PROJECT, AuditFilter
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import AuditEvent
-from modelyard.services.authentication import open_project, require_admin
+from modelyard.services.people.authentication import open_project, require_admin
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 

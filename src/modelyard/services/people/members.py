@@ -12,8 +12,8 @@ from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, Not
 from modelyard.registry.members import MemberFilter, Membership
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Member, Project, User
-from modelyard.services import accounts
-from modelyard.services.authentication import open_project, require_admin
+from modelyard.services.people import accounts
+from modelyard.services.people.authentication import open_project, require_admin
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 

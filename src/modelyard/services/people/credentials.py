@@ -14,8 +14,8 @@ from modelyard.errors import Forbidden, InvalidFields, NotAllowed, NotFound, Par
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project, Token, User
 from modelyard.registry.tokens import TokenFilter
-from modelyard.services import members
-from modelyard.services.authentication import open_project, refuse_job, require_admin
+from modelyard.services.people import members
+from modelyard.services.people.authentication import open_project, refuse_job, require_admin
 from modelyard.services.rows_quota import RowsQuota
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
