@@ -57,9 +57,9 @@ from modelyard.routes.params import described
 from modelyard.routes.throttle import Gate
 from modelyard.services.files import FileService, ProxyPath
 from modelyard.services.remote import remote_of
-from modelyard.services.rows_quota import RowsQuota
 from modelyard.services.searching import Searches
 from modelyard.services.throttling import Throttle, UploadSlots
+from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.usage import UsageWriter
 from modelyard.settings import Settings
 from modelyard.shared_counts import SharedCounts

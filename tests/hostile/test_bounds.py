@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from modelyard.services import limits
+from modelyard.services.tracking import limits
 from tests.live import LiveServer
 
 Schema = dict[str, Any]

@@ -67,7 +67,7 @@ def _all_end(yard: LiveServer) -> Iterator[None]:
 def endless(monkeypatch: pytest.MonkeyPatch) -> Endless:
     """Makes two searches endless, one of each API; others are as they are."""
     made = Endless()
-    monkeypatch.setattr("modelyard.services.experiments.search_experiments", made.search)
+    monkeypatch.setattr("modelyard.services.tracking.experiments.search_experiments", made.search)
     monkeypatch.setattr("modelyard.services.people.projects.page", made.search)
     return made
 

@@ -15,7 +15,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search import weights
 from modelyard.registry.tables import Candidate, Experiment
 from modelyard.routes.mlflow import pages
-from modelyard.services import runs
+from modelyard.services.tracking import runs
 from tests.live import LiveServer
 from tests.mlflow.conftest import Mlflow, code_of
 

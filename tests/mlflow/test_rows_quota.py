@@ -36,7 +36,7 @@ from modelyard.registry.tables import (
     Project,
     Token,
 )
-from modelyard.services import rows_quota
+from modelyard.services.tracking import rows_quota
 from tests.live import LiveServer, running
 from tests.mlflow.conftest import Mlflow
 

@@ -9,7 +9,7 @@ from modelyard.registry.search.pages import Cursor, check_cursor, decode_token, 
 from modelyard.registry.tables import Candidate
 from modelyard.services import following
 from modelyard.services.owners import find_owner, of_candidate
-from modelyard.services.runs import find_run
+from modelyard.services.tracking.runs import find_run
 from modelyard.terms.paths import OwnerRef
 
 MAX_CHILDREN = 10_000  # of a directory on one page; most clients never ask for the next

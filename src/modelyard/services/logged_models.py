@@ -16,8 +16,8 @@ from modelyard.registry.run_data import Point
 from modelyard.registry.search.logged_models import Dataset, ModelOrder
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import LoggedModel
-from modelyard.services.experiments import Search, active_experiment, check_extent, searched_experiments
-from modelyard.services.limits import (
+from modelyard.services.tracking.experiments import Search, active_experiment, check_extent, searched_experiments
+from modelyard.services.tracking.limits import (
     MAX_MODEL_NAME,
     MAX_RUN_ID,
     MAX_TAG_VALUE,

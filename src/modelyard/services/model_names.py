@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from modelyard.errors import InvalidValue
-from modelyard.services.limits import MAX_MODEL_NAME
+from modelyard.services.tracking.limits import MAX_MODEL_NAME
 from modelyard.terms.paths import is_printable
 
 LATEST = "latest"  # an alias that nobody sets

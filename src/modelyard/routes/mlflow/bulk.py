@@ -15,7 +15,7 @@ from modelyard.routes.mlflow.common import PREFIX, ROOT, Ids, InProject, answer,
 from modelyard.routes.mlflow.messages import Count, Id, Int64, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
-from modelyard.services import comparing
+from modelyard.services.tracking import comparing
 
 router = APIRouter(tags=["mlflow"])
 

@@ -18,11 +18,11 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
 from modelyard.routes.params import stating
-from modelyard.services.experiments import Search
-from modelyard.services.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE
 from modelyard.services.people.authentication import enter_project
-from modelyard.services.rows_quota import RowsQuota
 from modelyard.services.searching import Searches
+from modelyard.services.tracking.experiments import Search
+from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE
+from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.terms.filters import MAX_LENGTH, MAX_ORDERS
 from modelyard.terms.paths import ProjectRef, parse_project
 

@@ -27,8 +27,8 @@ from modelyard.routes.mlflow.common import (
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
-from modelyard.services import experiments
-from modelyard.services.limits import MAX_EXPERIMENT_NAME
+from modelyard.services.tracking import experiments
+from modelyard.services.tracking.limits import MAX_EXPERIMENT_NAME
 
 router = mlflow_router("experiments")
 

@@ -28,8 +28,8 @@ from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
 from modelyard.services import versions
-from modelyard.services.limits import MAX_RUN_ID, MAX_SOURCE
 from modelyard.services.stages import Stage
+from modelyard.services.tracking.limits import MAX_RUN_ID, MAX_SOURCE
 
 router = mlflow_router("model-versions")
 

@@ -22,8 +22,8 @@ from modelyard.routes.mlflow.common import (
 from modelyard.routes.mlflow.messages import MAX_INT64, Count, Double, Int64, Message, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
-from modelyard.services import run_logging
-from modelyard.services.limits import (
+from modelyard.services.tracking import run_logging
+from modelyard.services.tracking.limits import (
     MAX_DATASET_DIGEST,
     MAX_DATASET_NAME,
     MAX_DATASET_PROFILE,

@@ -24,8 +24,8 @@ from modelyard.routes.mlflow.common import (
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, NumberOrText, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
-from modelyard.services import runs
-from modelyard.services.limits import MAX_RUN_NAME, MAX_USER
+from modelyard.services.tracking import runs
+from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER
 
 router = mlflow_router("runs")
 

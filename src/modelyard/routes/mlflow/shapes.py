@@ -12,10 +12,10 @@ from modelyard.registry.run_data import DatasetSummary, Point, Value
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import CandidateDataset, ModelVersion
 from modelyard.routes.urls import base_url
-from modelyard.services.experiments import ExperimentView
 from modelyard.services.logged_models import LoggedModelView
 from modelyard.services.models import ModelView
-from modelyard.services.runs import RunView
+from modelyard.services.tracking.experiments import ExperimentView
+from modelyard.services.tracking.runs import RunView
 from modelyard.services.versions import VersionView
 from modelyard.settings import Settings
 from modelyard.terms import paths

@@ -16,7 +16,7 @@ from modelyard.registry.tables import Project, Token, User
 from modelyard.registry.tokens import TokenFilter
 from modelyard.services.people import members
 from modelyard.services.people.authentication import open_project, refuse_job, require_admin
-from modelyard.services.rows_quota import RowsQuota
+from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 

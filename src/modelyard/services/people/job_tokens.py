@@ -14,7 +14,7 @@ from modelyard.registry.tables import Token
 from modelyard.registry.tokens import TokenFilter
 from modelyard.services.people.authentication import open_project, refuse_job
 from modelyard.services.people.credentials import hold, is_active, revoke, store
-from modelyard.services.rows_quota import RowsQuota
+from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 

@@ -11,11 +11,11 @@ from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
-from modelyard.services import experiments
 from modelyard.services.people import accounts, members, namespaces
 from modelyard.services.people.authentication import Seen, open_project, require_admin
 from modelyard.services.people.names import is_path_segment, slug
 from modelyard.services.people.namespaces import Namespace
+from modelyard.services.tracking import experiments
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 

@@ -16,8 +16,8 @@ from modelyard.registry.run_data import ModelLink, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import Candidate, CandidateDataset
-from modelyard.services.experiments import Search, active_experiment, check_extent, searched_experiments
-from modelyard.services.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
+from modelyard.services.tracking.experiments import Search, active_experiment, check_extent, searched_experiments
+from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
 from modelyard.terms.filters import parse_filter, parse_orders
 
 RUN_NAME_TAG = "mlflow.runName"

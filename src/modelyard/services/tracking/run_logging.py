@@ -13,8 +13,8 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.run_data import Point, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, CandidateDataset
-from modelyard.services.limits import MAX_DATASET_NAME, check_key, check_params, check_tags
-from modelyard.services.runs import RUN_NAME_TAG, active_run, find_run, rename_run
+from modelyard.services.tracking.limits import MAX_DATASET_NAME, check_key, check_params, check_tags
+from modelyard.services.tracking.runs import RUN_NAME_TAG, active_run, find_run, rename_run
 
 MAX_METRICS = 1000  # MLflow's limits of one batch
 MAX_PARAMS = 100

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modelyard.registry.repository import Registry
 from modelyard.registry.run_data import DatasetSummary, Value
-from modelyard.services.experiments import searched_experiments
+from modelyard.services.tracking.experiments import searched_experiments
 
 MAX_DATASETS = 1_000  # as MLflow has it
 

@@ -13,7 +13,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import View
 from modelyard.registry.tables import Experiment
-from modelyard.services.limits import MAX_EXPERIMENT_NAME, check_tags
+from modelyard.services.tracking.limits import MAX_EXPERIMENT_NAME, check_tags
 from modelyard.terms.filters import Clause, parse_filter, parse_orders
 from modelyard.terms.paths import NOBODY, parse_id
 
