@@ -55,8 +55,8 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.params import described
 from modelyard.routes.throttle import Gate
-from modelyard.services.files import FileService, ProxyPath
-from modelyard.services.remote import remote_of
+from modelyard.services.files.remote import remote_of
+from modelyard.services.files.transfers import FileService, ProxyPath
 from modelyard.services.searching import Searches
 from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.services.tracking.rows_quota import RowsQuota

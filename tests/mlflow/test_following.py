@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from modelyard.services import following
+from modelyard.services.files import following
 from tests.conftest import Account
 from tests.mlflow.conftest import Mlflow
 

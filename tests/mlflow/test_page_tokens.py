@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelyard.registry.search import pages
-from modelyard.services import artifacts
+from modelyard.services.files import artifacts
 from tests.mlflow.conftest import Mlflow, code_of
 
 DIGEST = "0123456789abcdef"

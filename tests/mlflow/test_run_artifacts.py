@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modelyard.services import artifacts
+from modelyard.services.files import artifacts
 from tests.mlflow.conftest import Mlflow, code_of
 
 INVALID, MISSING = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"

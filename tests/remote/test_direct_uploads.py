@@ -17,7 +17,7 @@ import pytest
 
 from modelyard.access.promises import Promises
 from modelyard.blobs.s3.bucket import Bucket
-from modelyard.services.offers import OpenOffers
+from modelyard.services.files.offers import OpenOffers
 from tests.live import LiveServer, running
 from tests.s3 import S3Server
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modelyard.blobs.local import LocalBlobStore
-from modelyard.services.ingest import BATCH_BYTES, Expectations, Ingest
+from modelyard.services.files.ingest import BATCH_BYTES, Expectations, Ingest
 
 ANYTHING = Expectations(max_size=0, representation={}, content={}, body=None)
 

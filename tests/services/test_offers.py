@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelyard.services.offers import OpenOffers
+from modelyard.services.files.offers import OpenOffers
 
 
 def test_each_user_has_as_many_as_the_limit_says() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
 from modelyard.services import upkeep
-from modelyard.services.quota import OverQuota, within
+from modelyard.services.files.quota import OverQuota, within
 from tests.live import LiveServer, running
 from tests.projects import Project
 from tests.raw import exchange, put_head, read_answer

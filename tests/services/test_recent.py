@@ -16,7 +16,7 @@ import uvloop
 
 from modelyard.registry.engine import Database
 from modelyard.registry.schema import migrate
-from modelyard.services.recent import Recent, RecentInGeneration, once_a_turn
+from modelyard.services.files.recent import Recent, RecentInGeneration, once_a_turn
 from tests.conftest import Account
 from tests.live import LiveServer
 

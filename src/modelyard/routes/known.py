@@ -15,8 +15,8 @@ from fastapi import Request
 from modelyard.access.tokens import read_credential
 from modelyard.errors import ApiError, Unauthorized
 from modelyard.routes.bodies import SMALL_BODY_BYTES
+from modelyard.services.files.recent import Recent
 from modelyard.services.people.authentication import authenticate
-from modelyard.services.recent import Recent
 from modelyard.services.throttling import mark_of
 
 MAX_KNOWN = 10_000

@@ -19,8 +19,8 @@ from modelyard.routes.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, 
 from modelyard.routes.params import query_documented, validate
 from modelyard.routes.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.urls import own_url
-from modelyard.services.locating import Address
-from modelyard.services.remote import Offer
+from modelyard.services.files.locating import Address
+from modelyard.services.files.remote import Offer
 from modelyard.terms.paths import parse_file_name, parse_owner, parse_project
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined, encoded

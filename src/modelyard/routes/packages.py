@@ -13,7 +13,7 @@ from modelyard.registry.tables import Package, PackageFile
 from modelyard.routes.call import ApiCall
 from modelyard.routes.listing import PageQuery, listing
 from modelyard.routes.params import parameters, query_documented
-from modelyard.services import packages
+from modelyard.services.files import packages
 from modelyard.terms.paths import parse_id, parse_project, stored_form
 
 router = APIRouter(prefix="/api/v4/projects/{project}/packages", tags=["packages"])

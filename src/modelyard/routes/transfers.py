@@ -16,10 +16,10 @@ from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
 from modelyard.registry.locations import StoredFile
 from modelyard.routes.bodies import read_query
 from modelyard.routes.params import Parameters, validate
-from modelyard.services.files import FileService
-from modelyard.services.ingest import Expectations
-from modelyard.services.locating import Address, Precondition
-from modelyard.services.opening import Download
+from modelyard.services.files.ingest import Expectations
+from modelyard.services.files.locating import Address, Precondition
+from modelyard.services.files.opening import Download
+from modelyard.services.files.transfers import FileService
 from modelyard.services.throttling import UploadSlots
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united

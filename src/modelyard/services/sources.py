@@ -14,8 +14,8 @@ from modelyard.access.identity import Identity
 from modelyard.errors import DoesNotExist, InvalidValue, ProjectNotFound
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, Model, ModelVersion
+from modelyard.services.files.owners import Owner, find_owner, of_candidate, of_logged_model, of_version
 from modelyard.services.model_names import LATEST
-from modelyard.services.owners import Owner, find_owner, of_candidate, of_logged_model, of_version
 from modelyard.services.people.authentication import see_project
 from modelyard.services.semver import SemanticVersion
 from modelyard.services.stages import Stage

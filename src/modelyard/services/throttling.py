@@ -18,7 +18,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from modelyard.errors import TooManyRequests
-from modelyard.services.recent import Recent
+from modelyard.services.files.recent import Recent
 from modelyard.services.windows import BoundedWindows
 
 MAX_KNOWN = 10_000  # credentials that were valid lately

@@ -12,9 +12,10 @@ from modelyard.registry.following import Followed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, Model, ModelVersion
-from modelyard.services import following, packages, sources
+from modelyard.services import sources
+from modelyard.services.files import following, packages
+from modelyard.services.files.quota import limit_of, within
 from modelyard.services.logged_models import note_version
-from modelyard.services.quota import limit_of, within
 from modelyard.services.semver import SemanticVersion
 from modelyard.services.stages import Stage
 from modelyard.services.tracking.experiments import Search
@@ -61,9 +62,9 @@ def create_version(
     The semantic version is the tag `gitlab.version`, or the next patch of the highest. With a run and no source but
     the run itself, the run is promoted: it becomes the version's candidate, and its files are the version's. Any other
     source on this server (`here` are its names) lends its files, as does a run that was promoted before: the version
-    points at the same blobs, and follows it (see `services.following`). The run of a source elsewhere may live there as
-    well. What is lent counts towards the project's limit, `project_quota` bytes unless it has one of its own. Raises as
-    `sources.resolve` does, and OverQuota.
+    points at the same blobs, and follows it (see `services.files.following`). The run of a source elsewhere may live
+    there as well. What is lent counts towards the project's limit, `project_quota` bytes unless it has one of its own.
+    Raises as `sources.resolve` does, and OverQuota.
     """
     check_length("Description", new.description, MAX_DESCRIPTION)
     check_length("Source", new.source, MAX_SOURCE)

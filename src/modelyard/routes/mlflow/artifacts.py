@@ -19,8 +19,8 @@ from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer,
 from modelyard.routes.mlflow.messages import Message
 from modelyard.routes.params import parameters, query_documented
 from modelyard.routes.transfers import files_of, serve, store
-from modelyard.services import artifacts
-from modelyard.services.locating import Address
+from modelyard.services.files import artifacts
+from modelyard.services.files.locating import Address
 from modelyard.terms.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project, split_project
 
 router = APIRouter(prefix=f"{ROOT}/api/2.0/mlflow-artifacts", tags=["mlflow artifacts"])

@@ -9,7 +9,7 @@ from modelyard.routes.mlflow.artifacts import directory_of, file_list
 from modelyard.routes.mlflow.common import PREFIX, InProject, answer
 from modelyard.routes.mlflow.messages import OfRun
 from modelyard.routes.params import parameters, query_documented
-from modelyard.services import artifacts
+from modelyard.services.files import artifacts
 
 router = APIRouter(prefix=f"{PREFIX}/artifacts", tags=["mlflow"])
 

@@ -9,7 +9,7 @@ from modelyard.registry.locations import Location
 from modelyard.registry.packages import PackageFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package, PackageFile
-from modelyard.services import following
+from modelyard.services.files import following
 from modelyard.services.people.authentication import open_project
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import OwnerKind, OwnerRef, ProjectRef

@@ -14,7 +14,7 @@ from modelyard.access.policy import sees
 from modelyard.registry.following import Followed, Follower
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
-from modelyard.services.owners import Owner
+from modelyard.services.files.owners import Owner
 from modelyard.terms.paths import OwnerKind, OwnerRef
 
 MAX_FOLLOWERS = 200  # of one directory: each upload there writes a row for each of them

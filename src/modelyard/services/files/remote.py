@@ -9,9 +9,9 @@ from modelyard.blobs.remote import DirectUpload, RemoteBlobStore, UploadedData
 from modelyard.blobs.store import BlobMissing, BlobStore
 from modelyard.clock import now
 from modelyard.errors import BadRequest
-from modelyard.services.ingest import DigestMismatch, FileTooLarge
-from modelyard.services.offers import OpenOffers
-from modelyard.services.quota import Room
+from modelyard.services.files.ingest import DigestMismatch, FileTooLarge
+from modelyard.services.files.offers import OpenOffers
+from modelyard.services.files.quota import Room
 from modelyard.settings import Settings
 from modelyard.wire.digests import DigestCheck
 

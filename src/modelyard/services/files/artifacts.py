@@ -7,8 +7,8 @@ from modelyard.registry.packages import PLACE, Child
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import Cursor, check_cursor, decode_token, encode_token
 from modelyard.registry.tables import Candidate
-from modelyard.services import following
-from modelyard.services.owners import find_owner, of_candidate
+from modelyard.services.files import following
+from modelyard.services.files.owners import find_owner, of_candidate
 from modelyard.services.tracking.runs import find_run
 from modelyard.terms.paths import OwnerRef
 

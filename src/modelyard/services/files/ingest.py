@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from modelyard.blobs.store import BlobStore, BlobWriter, WriterClosed
 from modelyard.errors import BadRequest
-from modelyard.services.quota import Room
+from modelyard.services.files.quota import Room
 from modelyard.wire.digests import DigestCheck
 from modelyard.wire.form import Piece
 

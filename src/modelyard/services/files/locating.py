@@ -13,7 +13,7 @@ from modelyard.errors import FileNotFound, NotFound
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
-from modelyard.services import packages
+from modelyard.services.files import packages
 from modelyard.terms.paths import OwnerRef, ProjectRef
 
 Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request

@@ -19,9 +19,9 @@ from modelyard.errors import BadRequest, NotFound
 from modelyard.registry.engine import Database
 from modelyard.registry.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
-from modelyard.services import following
-from modelyard.services.ingest import Expectations, FileTooLarge, Ingest
-from modelyard.services.locating import (
+from modelyard.services.files import following
+from modelyard.services.files.ingest import Expectations, FileTooLarge, Ingest
+from modelyard.services.files.locating import (
     Address,
     Content,
     Precondition,
@@ -32,10 +32,10 @@ from modelyard.services.locating import (
     readable,
     record,
 )
-from modelyard.services.opening import BlobSource, Download, blob_expected, open_file, require_whole
-from modelyard.services.quota import Room, limit_of, room_for, within
-from modelyard.services.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration, once_a_turn
-from modelyard.services.remote import Offer, Remote
+from modelyard.services.files.opening import BlobSource, Download, blob_expected, open_file, require_whole
+from modelyard.services.files.quota import Room, limit_of, room_for, within
+from modelyard.services.files.recent import MAX_CONTENT_BYTES, MAX_LOCATIONS, Recent, RecentInGeneration, once_a_turn
+from modelyard.services.files.remote import Offer, Remote
 from modelyard.wire.digests import DigestCheck
 from modelyard.wire.form import Piece
 
