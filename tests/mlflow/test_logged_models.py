@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelyard.registry.engine import Database
-from modelyard.services.logged_models import note_version
+from modelyard.services.models.logged_models import note_version
 from tests.databases import execute
 from tests.live import LiveServer
 from tests.mlflow.conftest import Mlflow, code_of

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 
-from modelyard.services.uris import Here
+from modelyard.services.models.uris import Here
 from modelyard.settings import Settings
 from modelyard.terms.addresses import in_url
 

@@ -27,8 +27,8 @@ from modelyard.routes.mlflow.common import (
 from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
-from modelyard.services import logged_models
 from modelyard.services.files import artifacts
+from modelyard.services.models import logged_models
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_MODEL_NAME, MAX_RUN_ID
 from modelyard.terms.filters import MAX_CLAUSES, MAX_ORDERS, Order, check_keys, parse_orders

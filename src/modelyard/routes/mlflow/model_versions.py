@@ -27,8 +27,8 @@ from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.transfers import files_of
-from modelyard.services import versions
-from modelyard.services.stages import Stage
+from modelyard.services.models import versions
+from modelyard.services.models.stages import Stage
 from modelyard.services.tracking.limits import MAX_RUN_ID, MAX_SOURCE
 
 router = mlflow_router("model-versions")

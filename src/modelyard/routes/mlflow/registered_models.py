@@ -26,8 +26,8 @@ from modelyard.routes.mlflow.common import (
 from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
-from modelyard.services import models
-from modelyard.services.model_names import MAX_ALIAS
+from modelyard.services.models import registered as models
+from modelyard.services.models.names import MAX_ALIAS
 from modelyard.services.tracking.limits import MAX_MODEL_NAME
 
 router = mlflow_router("registered-models")

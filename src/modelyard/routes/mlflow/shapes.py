@@ -12,11 +12,11 @@ from modelyard.registry.run_data import DatasetSummary, Point, Value
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import CandidateDataset, ModelVersion
 from modelyard.routes.urls import base_url
-from modelyard.services.logged_models import LoggedModelView
-from modelyard.services.models import ModelView
+from modelyard.services.models.logged_models import LoggedModelView
+from modelyard.services.models.registered import ModelView
+from modelyard.services.models.versions import VersionView
 from modelyard.services.tracking.experiments import ExperimentView
 from modelyard.services.tracking.runs import RunView
-from modelyard.services.versions import VersionView
 from modelyard.settings import Settings
 from modelyard.terms import paths
 

@@ -12,16 +12,16 @@ from modelyard.registry.following import Followed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, Model, ModelVersion
-from modelyard.services import sources
 from modelyard.services.files import following, packages
 from modelyard.services.files.quota import limit_of, within
-from modelyard.services.logged_models import note_version
-from modelyard.services.semver import SemanticVersion
-from modelyard.services.stages import Stage
+from modelyard.services.models import sources
+from modelyard.services.models.logged_models import note_version
+from modelyard.services.models.semver import SemanticVersion
+from modelyard.services.models.stages import Stage
+from modelyard.services.models.uris import Here
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
 from modelyard.services.tracking.runs import active_run, add_candidate, new_run_id, random_name
-from modelyard.services.uris import Here
 from modelyard.terms.filters import parse_filter, parse_orders
 from modelyard.terms.paths import NOBODY, parse_id
 

@@ -15,11 +15,20 @@ from modelyard.errors import DoesNotExist, InvalidValue, ProjectNotFound
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, Model, ModelVersion
 from modelyard.services.files.owners import Owner, find_owner, of_candidate, of_logged_model, of_version
-from modelyard.services.model_names import LATEST
+from modelyard.services.models.names import LATEST
+from modelyard.services.models.semver import SemanticVersion
+from modelyard.services.models.stages import Stage
+from modelyard.services.models.uris import (
+    Here,
+    LoggedModelUri,
+    ModelUri,
+    Place,
+    RunUri,
+    SourceUri,
+    is_elsewhere,
+    parse_source,
+)
 from modelyard.services.people.authentication import see_project
-from modelyard.services.semver import SemanticVersion
-from modelyard.services.stages import Stage
-from modelyard.services.uris import Here, LoggedModelUri, ModelUri, Place, RunUri, SourceUri, is_elsewhere, parse_source
 from modelyard.terms.paths import CANDIDATE, LOGGED_MODELS_ROOT, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
 
 

@@ -11,18 +11,18 @@ from modelyard.registry.audit import changed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Model, ModelVersion
-from modelyard.services.model_names import LATEST, check_alias, check_model_name
-from modelyard.services.semver import SemanticVersion
-from modelyard.services.stages import Stage
-from modelyard.services.tracking.experiments import Search, add_experiment
-from modelyard.services.tracking.limits import MAX_DESCRIPTION, check_length, check_registry_tags
-from modelyard.services.versions import (
+from modelyard.services.models.names import LATEST, check_alias, check_model_name
+from modelyard.services.models.semver import SemanticVersion
+from modelyard.services.models.stages import Stage
+from modelyard.services.models.versions import (
     VersionView,
     delete_version_row,
     find_model,
     find_version,
     version_views,
 )
+from modelyard.services.tracking.experiments import Search, add_experiment
+from modelyard.services.tracking.limits import MAX_DESCRIPTION, check_length, check_registry_tags
 from modelyard.terms.filters import parse_filter, parse_orders
 from modelyard.terms.paths import NOBODY, parse_id
 
