@@ -57,10 +57,10 @@ from modelyard.routes.params import described
 from modelyard.routes.throttle import Gate
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import FileService, ProxyPath
-from modelyard.services.searching import Searches
-from modelyard.services.throttling import Throttle, UploadSlots
 from modelyard.services.tracking.rows_quota import RowsQuota
-from modelyard.services.usage import UsageWriter
+from modelyard.services.traffic.searching import Searches
+from modelyard.services.traffic.throttling import Throttle, UploadSlots
+from modelyard.services.traffic.usage import UsageWriter
 from modelyard.settings import Settings
 from modelyard.shared_counts import SharedCounts
 from modelyard.wire.forwarded import Forwarded

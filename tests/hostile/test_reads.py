@@ -16,7 +16,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from modelyard.registry.repository import Registry
-from modelyard.services import searching
+from modelyard.services.traffic import searching
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.live import LiveServer, running
 from tests.raw import read_answer

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from modelyard.routes import bodies
-from modelyard.services import body_budget
-from modelyard.services.body_budget import BodyBudget
+from modelyard.services.traffic import body_budget
+from modelyard.services.traffic.body_budget import BodyBudget
 from tests.conftest import MLFLOW
 from tests.live import LiveServer, running
 from tests.raw import Answer, exchange, read_answer

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from modelyard.errors import Unavailable
-from modelyard.services import body_budget
-from modelyard.services.body_budget import BodyBudget
+from modelyard.services.traffic import body_budget
+from modelyard.services.traffic.body_budget import BodyBudget
 
 
 def test_a_sender_has_a_share_and_others_have_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

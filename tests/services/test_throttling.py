@@ -12,8 +12,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from modelyard.errors import TooManyRequests
-from modelyard.services.throttling import Throttle, UploadSlots, mark_of, network_of
-from modelyard.services.windows import BoundedWindows
+from modelyard.services.traffic.throttling import Throttle, UploadSlots, mark_of, network_of
+from modelyard.services.traffic.windows import BoundedWindows
 
 OFFICE, ELSEWHERE = "192.0.2.1", "192.0.2.2"
 GOOD, STALE = mark_of(b"good"), mark_of(b"stale")

@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from modelyard.clock import iso, now
 from modelyard.registry.engine import Database
-from modelyard.services import usage
-from modelyard.services.usage import PAUSE
+from modelyard.services.traffic import usage
+from modelyard.services.traffic.usage import PAUSE
 from tests.conftest import Account
 from tests.live import LiveServer, running
 

@@ -1,4 +1,4 @@
-"""When tokens were last used and packages last downloaded: noted in memory, written now and then by `services.usage`.
+"""When tokens were last used and packages last downloaded: noted in memory, written by `services.traffic.usage`.
 
 A write for every request would cost more than most requests do, and void all that is remembered of the database.
 """

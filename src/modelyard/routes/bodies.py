@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.formparsers import FormParser, MultiPartException
 
 from modelyard.errors import BodyTooLarge, ParameterError, RequestTimeout
-from modelyard.services.body_budget import BodyBudget, Claim
+from modelyard.services.traffic.body_budget import BodyBudget, Claim
 from modelyard.wire import json_values
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.fields import FieldParser

@@ -14,7 +14,7 @@ from modelyard.errors import InsufficientScope, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.services.people.authentication import authenticate
-from modelyard.services.searching import Searches
+from modelyard.services.traffic.searching import Searches
 
 T = TypeVar("T")
 

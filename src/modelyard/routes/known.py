@@ -17,7 +17,7 @@ from modelyard.errors import ApiError, Unauthorized
 from modelyard.routes.bodies import SMALL_BODY_BYTES
 from modelyard.services.files.recent import Recent
 from modelyard.services.people.authentication import authenticate
-from modelyard.services.throttling import mark_of
+from modelyard.services.traffic.throttling import mark_of
 
 MAX_KNOWN = 10_000
 KNOWN_SECONDS = 60.0

@@ -20,7 +20,7 @@ from modelyard.services.files.ingest import Expectations
 from modelyard.services.files.locating import Address, Precondition
 from modelyard.services.files.opening import Download
 from modelyard.services.files.transfers import FileService
-from modelyard.services.throttling import UploadSlots
+from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united
 from modelyard.wire.encodings import refuse_encoded

@@ -19,10 +19,10 @@ from modelyard.registry.search.runs import View
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
 from modelyard.routes.params import stating
 from modelyard.services.people.authentication import enter_project
-from modelyard.services.searching import Searches
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE
 from modelyard.services.tracking.rows_quota import RowsQuota
+from modelyard.services.traffic.searching import Searches
 from modelyard.terms.filters import MAX_LENGTH, MAX_ORDERS
 from modelyard.terms.paths import ProjectRef, parse_project
 

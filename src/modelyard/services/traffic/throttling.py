@@ -19,7 +19,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from modelyard.errors import TooManyRequests
 from modelyard.services.files.recent import Recent
-from modelyard.services.windows import BoundedWindows
+from modelyard.services.traffic.windows import BoundedWindows
 
 MAX_KNOWN = 10_000  # credentials that were valid lately
 RETRY_SECONDS = 5  # when another upload may have ended

@@ -12,7 +12,7 @@ from modelyard.departures import ClientGone
 from modelyard.errors import TooManyRequests
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.services.throttling import mark_of, network_of
+from modelyard.services.traffic.throttling import mark_of, network_of
 
 T = TypeVar("T")
 
