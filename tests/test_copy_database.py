@@ -22,9 +22,9 @@ from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.moving import CopiedTable, tables_in_order
 from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base, Project, User
-from modelyard.services import results, upkeep
 from modelyard.services.database_copy import copy_database
 from modelyard.services.people.setup import prepare
+from modelyard.services.upkeep import results, tasks
 from modelyard.settings import Settings
 from tests import postgres
 from tests.commands import run
@@ -133,7 +133,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     with served(folder, url) as (_live, client):
         Filling(client).fill()
     database = Database(url)
-    results.keep(database, results.CHECK, 0, 0, upkeep.Progress())
+    results.keep(database, results.CHECK, 0, 0, tasks.Progress())
     database.close()
     return url
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelyard.services import upkeep
+from modelyard.services.upkeep import tasks
 from tests.commands import COMMAND, environment_of
 from tests.live import LiveServer
 
@@ -39,8 +39,8 @@ def upkeep_within(live: LiveServer) -> Upkeep:
 
     def run(*arguments: str) -> list[dict[str, Any]]:
         if arguments[0] == "check":
-            return [asdict(each) for each in upkeep.check(database, store, read="--read" in arguments)]
-        return [asdict(each) for each in upkeep.collect(database, store, grace=0, dry_run=False)]
+            return [asdict(each) for each in tasks.check(database, store, read="--read" in arguments)]
+        return [asdict(each) for each in tasks.collect(database, store, grace=0, dry_run=False)]
 
     return run
 

@@ -28,8 +28,8 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from modelyard.services import upkeep
-from modelyard.services.upkeep import Finding
+from modelyard.services.upkeep import tasks as upkeep
+from modelyard.services.upkeep.tasks import Finding
 from tests.faults.conftest import LARGE, SMALL, Yard
 
 INTERNAL = (500, {"message": "500 Internal Server Error"})

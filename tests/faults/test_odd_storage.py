@@ -21,7 +21,7 @@ from modelyard.blobs.store import BlobError
 from modelyard.registry.snapshots import snapshots_of
 from modelyard.services.backup import back_up
 from modelyard.services.copying import copy_blobs
-from modelyard.services.upkeep import check, collect
+from modelyard.services.upkeep.tasks import check, collect
 from tests.commands import run
 from tests.e2e.processes import new_version
 from tests.faults.conftest import LARGE, SMALL, Yard

@@ -34,7 +34,7 @@ from modelyard.services.backup_folder import BackupFolder, kept_by
 from modelyard.services.copying import DAMAGED, MISSING, Copy
 from modelyard.services.restore import restore
 from modelyard.services.tally import Summary, Watch, unwatched
-from modelyard.services.upkeep import check, collect
+from modelyard.services.upkeep.tasks import check, collect
 from tests.blobs.tools import put
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.live import LiveServer, running

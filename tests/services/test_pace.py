@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelyard.services.pace import Pace
+from modelyard.services.upkeep.pace import Pace
 
 
 class Clock:

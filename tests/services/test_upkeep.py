@@ -17,9 +17,10 @@ from structlog.testing import capture_logs
 
 from modelyard.blobs.store import BlobWriter
 from modelyard.registry.blobs import BlobRepository
-from modelyard.services import results, upkeep
-from modelyard.services.pace import Pace
-from modelyard.services.upkeep import Finding, Garbage, Progress, check, collect
+from modelyard.services.upkeep import results
+from modelyard.services.upkeep import tasks as upkeep
+from modelyard.services.upkeep.pace import Pace
+from modelyard.services.upkeep.tasks import Finding, Garbage, Progress, check, collect
 from tests.live import LiveServer, running
 from tests.services.test_pace import Clock
 

@@ -28,8 +28,8 @@ from modelyard.disk.naming import naming
 from modelyard.disk.private import create_private, open_private, tighten
 from modelyard.errors import CommandError
 from modelyard.registry.lock_files import LockFile
-from modelyard.services.blob_lists import read_list
 from modelyard.services.manifest import File, Manifest, decoded
+from modelyard.services.upkeep.blob_lists import read_list
 
 MANIFEST, LOCK, BLOBS = "manifest.json", "lock", "blobs"
 _COPY = re.compile(r"(database|blobs)-[0-9A-Za-z.-]+")

@@ -19,8 +19,8 @@ from modelyard.registry.dialects import is_out_of_space
 from modelyard.registry.engine import Database
 from modelyard.registry.holding import BlobsHeld, removing_blobs
 from modelyard.registry.repository import Registry
-from modelyard.services.blob_lists import not_among
-from modelyard.services.pace import Pace
+from modelyard.services.upkeep.blob_lists import not_among
+from modelyard.services.upkeep.pace import Pace
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from modelyard.clock import Milliseconds, now
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import UpkeepRun
-from modelyard.services.upkeep import Progress
+from modelyard.services.upkeep.tasks import Progress
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""What runs beside the server by the clock: comparing database and store, removing what nothing needs."""
