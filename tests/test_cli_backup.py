@@ -148,6 +148,6 @@ def test_a_password_is_on_no_command_line(on_postgresql: str, tmp_path: Path, mo
 
 
 def test_a_start_of_the_server_does_not_wait_for_what_only_these_commands_need() -> None:
-    loaded = "import sys, modelyard.cli; print({'alembic', 'modelyard.services.backup'} & set(sys.modules))"
+    loaded = "import sys, modelyard.cli; print({'alembic', 'modelyard.services.backup.taking'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -22,7 +22,7 @@ from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.moving import CopiedTable, tables_in_order
 from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base, Project, User
-from modelyard.services.database_copy import copy_database
+from modelyard.services.backup.database_copy import copy_database
 from modelyard.services.people.setup import prepare
 from modelyard.services.upkeep import results, tasks
 from modelyard.settings import Settings
@@ -325,7 +325,7 @@ def test_more_rows_than_a_batch_holds_are_copied_as_they_were_at_one_moment(
             yield table
 
     copy_rows = moving.copy_rows
-    monkeypatch.setattr("modelyard.services.database_copy.copy_rows", later)
+    monkeypatch.setattr("modelyard.services.backup.database_copy.copy_rows", later)
     add(0, number)
     assert CopiedTable("users", number) in copy_database(source, target)
     assert len(rows(target)["users"]) == number

@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobError
 from modelyard.registry.snapshots import snapshots_of
-from modelyard.services.backup import back_up
-from modelyard.services.copying import copy_blobs
+from modelyard.services.backup.copying import copy_blobs
+from modelyard.services.backup.taking import back_up
 from modelyard.services.upkeep.tasks import check, collect
 from tests.commands import run
 from tests.e2e.processes import new_version

@@ -29,11 +29,11 @@ from modelyard.registry.holding import BlobsHeld, holding_blobs, removing_blobs
 from modelyard.registry.revisions import is_current
 from modelyard.registry.schema import alembic_config, changing
 from modelyard.registry.snapshots import snapshots_of
-from modelyard.services.backup import back_up
-from modelyard.services.backup_folder import BackupFolder, kept_by
-from modelyard.services.copying import DAMAGED, MISSING, Copy
-from modelyard.services.restore import restore
-from modelyard.services.tally import Summary, Watch, unwatched
+from modelyard.services.backup.copying import DAMAGED, MISSING, Copy
+from modelyard.services.backup.folder import BackupFolder, kept_by
+from modelyard.services.backup.restore import restore
+from modelyard.services.backup.taking import back_up
+from modelyard.services.backup.tally import Summary, Watch, unwatched
 from modelyard.services.upkeep.tasks import check, collect
 from tests.blobs.tools import put
 from tests.databases import ON_POSTGRESQL, database_url

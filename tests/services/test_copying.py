@@ -15,7 +15,7 @@ from modelyard.blobs import _posix, local
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.memory import MemoryBlobStore
 from modelyard.blobs.store import BlobStore, StoreFull
-from modelyard.services.copying import LISTED_AHEAD, Carrier, Copy, copy_blobs
+from modelyard.services.backup.copying import LISTED_AHEAD, Carrier, Copy, copy_blobs
 from tests.blobs.tools import CONTENT, DIGEST, put, sha256
 from tests.commands import run
 from tests.s3 import BUCKET, S3Server

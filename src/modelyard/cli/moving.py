@@ -12,8 +12,8 @@ from modelyard import logs
 from modelyard.blobs.open import FILE_SCHEME, open_store
 from modelyard.cli.common import print_items
 from modelyard.errors import CommandError
-from modelyard.services import copying
-from modelyard.services.copying import Copy
+from modelyard.services.backup import copying
+from modelyard.services.backup.copying import Copy
 from modelyard.settings import load_settings
 
 
@@ -59,7 +59,7 @@ def copy_database(source: str, target: str, as_json: bool) -> None:
 
     Stop the server first: what is written to FROM meanwhile is not copied. TO must be empty, or freshly migrated.
     """
-    from modelyard.services import database_copy  # noqa: PLC0415 - with Alembic, which a start does without
+    from modelyard.services.backup import database_copy  # noqa: PLC0415 - with Alembic, which a start does without
 
     urls = [load_settings(database_url=url) for url in (source, target)]
     logs.configure(urls[0].log_level, urls[0].log_format)

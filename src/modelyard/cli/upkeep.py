@@ -12,7 +12,7 @@ import structlog
 from modelyard.cli.amounts import BYTES, SECONDS
 from modelyard.cli.common import FOLDER, alone, opened, print_items
 from modelyard.clock import now
-from modelyard.services.backup_folder import kept_by
+from modelyard.services.backup.folder import kept_by
 from modelyard.services.people import audit
 from modelyard.services.upkeep import results, tasks
 from modelyard.services.upkeep.pace import Pace

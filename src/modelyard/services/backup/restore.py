@@ -13,10 +13,10 @@ from modelyard.blobs.store import BlobStore
 from modelyard.errors import CommandError
 from modelyard.registry.revisions import newest_revision
 from modelyard.registry.snapshots import Snapshots
-from modelyard.services.backup_folder import BackupFolder
-from modelyard.services.copying import DAMAGED, MISSING, PRESENT, Carrier, Copy, in_order
-from modelyard.services.manifest import Manifest
-from modelyard.services.tally import Summary, Tally, Watch, unwatched
+from modelyard.services.backup.copying import DAMAGED, MISSING, PRESENT, Carrier, Copy, in_order
+from modelyard.services.backup.folder import BackupFolder
+from modelyard.services.backup.manifest import Manifest
+from modelyard.services.backup.tally import Summary, Tally, Watch, unwatched
 from modelyard.services.upkeep.blob_lists import not_among
 
 

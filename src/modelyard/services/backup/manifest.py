@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from modelyard.errors import CommandError
-from modelyard.services.copying import Copy
+from modelyard.services.backup.copying import Copy
 
 FORMAT: Final = 1
 

@@ -28,7 +28,7 @@ from modelyard.disk.naming import naming
 from modelyard.disk.private import create_private, open_private, tighten
 from modelyard.errors import CommandError
 from modelyard.registry.lock_files import LockFile
-from modelyard.services.manifest import File, Manifest, decoded
+from modelyard.services.backup.manifest import File, Manifest, decoded
 from modelyard.services.upkeep.blob_lists import read_list
 
 MANIFEST, LOCK, BLOBS = "manifest.json", "lock", "blobs"

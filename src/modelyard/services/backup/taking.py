@@ -15,10 +15,10 @@ from modelyard.clock import iso, now
 from modelyard.registry.engine import Database
 from modelyard.registry.holding import holding_blobs
 from modelyard.registry.snapshots import Snapshots
-from modelyard.services.backup_folder import BackupFolder
-from modelyard.services.copying import Carrier, in_order
-from modelyard.services.manifest import FORMAT, Blobs, Manifest
-from modelyard.services.tally import Summary, Tally, Watch, unwatched
+from modelyard.services.backup.copying import Carrier, in_order
+from modelyard.services.backup.folder import BackupFolder
+from modelyard.services.backup.manifest import FORMAT, Blobs, Manifest
+from modelyard.services.backup.tally import Summary, Tally, Watch, unwatched
 from modelyard.services.upkeep.blob_lists import not_among, write_list
 
 

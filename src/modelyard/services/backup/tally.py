@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from modelyard.services.copying import COPIED, LINKED, PRESENT, Copy
-from modelyard.services.manifest import Manifest
+from modelyard.services.backup.copying import COPIED, LINKED, PRESENT, Copy
+from modelyard.services.backup.manifest import Manifest
 
 Watch: TypeAlias = Callable[[Iterable[Copy], int], Iterable[Copy]]
 """Passes on what becomes of blobs, of which there are so many in all, to show how far it is."""
