@@ -23,7 +23,6 @@ from modelyard.registry.engine import Database
 from modelyard.routes import (
     audit,
     documents,
-    failures,
     health,
     job_tokens,
     members,
@@ -37,10 +36,12 @@ from modelyard.routes import (
     users,
     version,
 )
-from modelyard.routes.bodies import Bodies
 from modelyard.routes.direct import DirectRoutes
 from modelyard.routes.head import HeadAsGet
-from modelyard.routes.known import Known
+from modelyard.routes.http import failures
+from modelyard.routes.http.bodies import Bodies
+from modelyard.routes.http.known import Known
+from modelyard.routes.http.params import described
 from modelyard.routes.mlflow import (
     artifacts,
     bulk,
@@ -53,7 +54,6 @@ from modelyard.routes.mlflow import (
     runs,
     server_info,
 )
-from modelyard.routes.params import described
 from modelyard.routes.throttle import Gate
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import FileService, ProxyPath

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from modelyard.routes import bodies
+from modelyard.routes.http import bodies
 from modelyard.services.traffic import body_budget
 from modelyard.services.traffic.body_budget import BodyBudget
 from tests.conftest import MLFLOW

@@ -18,7 +18,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search import conditions
 from modelyard.registry.search.runs import RUNS
 from modelyard.registry.tables import Candidate, Experiment
-from modelyard.routes import failures
+from modelyard.routes.http import failures
 from modelyard.services.tracking import experiments
 from modelyard.terms.filters import parse_filter
 from tests.databases import ON_POSTGRESQL

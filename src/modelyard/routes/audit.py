@@ -12,9 +12,9 @@ from modelyard.clock import iso
 from modelyard.errors import ParameterError
 from modelyard.registry.audit import AuditFilter
 from modelyard.registry.tables import AuditEvent
-from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import Moment, PageQuery, listing
-from modelyard.routes.params import parameters, query_documented
+from modelyard.routes.http.call import ApiCall
+from modelyard.routes.http.listing import Moment, PageQuery, listing
+from modelyard.routes.http.params import parameters, query_documented
 from modelyard.services.people import audit
 from modelyard.terms.paths import parse_id, parse_project
 

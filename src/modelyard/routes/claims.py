@@ -10,9 +10,9 @@ from pydantic import Field, field_validator
 from starlette.types import Message
 
 from modelyard.errors import ParameterError
-from modelyard.routes.bodies import SMALL_BODY_BYTES, Values, bodies_of, has_body
-from modelyard.routes.params import Parameters
-from modelyard.routes.transfers import OFFER_HEADER
+from modelyard.routes.http.bodies import SMALL_BODY_BYTES, Values, bodies_of, has_body
+from modelyard.routes.http.params import Parameters
+from modelyard.routes.http.transfers import OFFER_HEADER
 
 _CLAIM_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})
 _JSON_OR_BLANK = b"{ \t\r\n"

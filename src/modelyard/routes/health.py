@@ -11,7 +11,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from modelyard.routes.failures import DATABASE_ADVICE, STORE_ADVICE
+from modelyard.routes.http.failures import DATABASE_ADVICE, STORE_ADVICE
 
 log = structlog.get_logger()
 

@@ -11,10 +11,17 @@ from pydantic import BeforeValidator, Field
 from modelyard.access.policy import Role
 from modelyard.clock import iso, iso_date
 from modelyard.registry.members import MemberFilter, Membership
-from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import Needle, PageQuery, listing
-from modelyard.routes.params import Parameters, comma_separated, documented, empty_is_none, parameters, query_documented
-from modelyard.routes.urls import base_url
+from modelyard.routes.http.call import ApiCall
+from modelyard.routes.http.listing import Needle, PageQuery, listing
+from modelyard.routes.http.params import (
+    Parameters,
+    comma_separated,
+    documented,
+    empty_is_none,
+    parameters,
+    query_documented,
+)
+from modelyard.routes.http.urls import base_url
 from modelyard.routes.users import public_fields
 from modelyard.services.people import members
 from modelyard.terms.paths import parse_id, parse_project

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from modelyard.errors import NotFound
-from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import Id, Needle, PageQuery, listing
-from modelyard.routes.params import Parameters, parameters, query_documented
-from modelyard.routes.urls import base_url
+from modelyard.routes.http.call import ApiCall
+from modelyard.routes.http.listing import Id, Needle, PageQuery, listing
+from modelyard.routes.http.params import Parameters, parameters, query_documented
+from modelyard.routes.http.urls import base_url
 from modelyard.services.people import namespaces
 from modelyard.services.people.namespaces import Namespace, NamespaceFilter
 from modelyard.terms.paths import decode_segment, parse_key

@@ -10,9 +10,9 @@ from pydantic import Field
 from modelyard.clock import iso
 from modelyard.registry.packages import PackageFilter
 from modelyard.registry.tables import Package, PackageFile
-from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import PageQuery, listing
-from modelyard.routes.params import parameters, query_documented
+from modelyard.routes.http.call import ApiCall
+from modelyard.routes.http.listing import PageQuery, listing
+from modelyard.routes.http.params import parameters, query_documented
 from modelyard.services.files import packages
 from modelyard.terms.paths import parse_id, parse_project, stored_form
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
-from modelyard.routes import failures
+from modelyard.routes.http import failures
 from modelyard.services.traffic.throttling import FAILED_LOGINS, Throttle, Throttled, mark_of
 
 SLOWED_SECONDS = 1.0  # for which a wrong credential that is one too many waits for its answer

@@ -12,10 +12,10 @@ from modelyard.access.tokens import Scope
 from modelyard.clock import iso, iso_date
 from modelyard.registry.tables import Token
 from modelyard.registry.tokens import TokenFilter
-from modelyard.routes.bodies import SMALL_BODY_BYTES
-from modelyard.routes.call import ApiCall
-from modelyard.routes.listing import Moment, Needle, PageQuery, listing
-from modelyard.routes.params import Parameters, comma_separated, documented, parameters, query_documented, stating
+from modelyard.routes.http.bodies import SMALL_BODY_BYTES
+from modelyard.routes.http.call import ApiCall
+from modelyard.routes.http.listing import Moment, Needle, PageQuery, listing
+from modelyard.routes.http.params import Parameters, comma_separated, documented, parameters, query_documented, stating
 from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from modelyard import __version__
-from modelyard.routes.call import ApiCall
+from modelyard.routes.http.call import ApiCall
 
 router = APIRouter(prefix="/api/v4", tags=["operations"])
 

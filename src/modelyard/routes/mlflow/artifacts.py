@@ -15,10 +15,10 @@ from pydantic import Field
 
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
 from modelyard.registry.packages import Child
+from modelyard.routes.http.params import parameters, query_documented
+from modelyard.routes.http.transfers import files_of, serve, store
 from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer, project_call
 from modelyard.routes.mlflow.messages import Message
-from modelyard.routes.params import parameters, query_documented
-from modelyard.routes.transfers import files_of, serve, store
 from modelyard.services.files import artifacts
 from modelyard.services.files.locating import Address
 from modelyard.terms.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project, split_project

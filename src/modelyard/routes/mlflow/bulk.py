@@ -10,11 +10,11 @@ from pydantic import BeforeValidator, Field
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
+from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import PREFIX, ROOT, Ids, InProject, answer, one_or_many
 from modelyard.routes.mlflow.messages import Count, Id, Int64, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.services.tracking import comparing
 
 router = APIRouter(tags=["mlflow"])

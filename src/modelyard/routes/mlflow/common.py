@@ -16,8 +16,8 @@ from modelyard.errors import InvalidValue, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
+from modelyard.routes.http.params import stating
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
-from modelyard.routes.params import stating
 from modelyard.services.people.authentication import enter_project
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE

@@ -10,6 +10,7 @@ from pydantic import Field
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
+from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -26,7 +27,6 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services.tracking import experiments
 from modelyard.services.tracking.limits import MAX_EXPERIMENT_NAME
 

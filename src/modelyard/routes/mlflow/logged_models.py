@@ -10,6 +10,7 @@ from pydantic import Field
 from modelyard.errors import ParameterError
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.logged_models import ModelOrder
+from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import directory_of, file_list
 from modelyard.routes.mlflow.common import (
@@ -26,7 +27,6 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services.files import artifacts
 from modelyard.services.models import logged_models
 from modelyard.services.tracking.experiments import Search

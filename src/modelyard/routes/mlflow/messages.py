@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
 from modelyard.errors import ParameterError
-from modelyard.routes.params import Parameters
+from modelyard.routes.http.params import Parameters
 
 Schema = dict[str, Any]
 

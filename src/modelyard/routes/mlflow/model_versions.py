@@ -9,7 +9,9 @@ from pydantic import Field
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.routes import urls
+from modelyard.routes.http import urls
+from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
+from modelyard.routes.http.transfers import files_of
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -25,8 +27,6 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
-from modelyard.routes.transfers import files_of
 from modelyard.services.models import versions
 from modelyard.services.models.stages import Stage
 from modelyard.services.tracking.limits import MAX_RUN_ID, MAX_SOURCE

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from modelyard.departures import ClientGone
 from modelyard.registry.repository import Registry
-from modelyard.routes import failures
+from modelyard.routes.http import failures
 from modelyard.routes.mlflow.common import ProjectCall
 from modelyard.routes.mlflow.shapes import Shape
 from modelyard.wire.send import ShortRead

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
+from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -25,7 +26,6 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services.models import registered as models
 from modelyard.services.models.names import MAX_ALIAS
 from modelyard.services.tracking.limits import MAX_MODEL_NAME

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from modelyard.routes.http.params import parameters, query_documented
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import directory_of, file_list
 from modelyard.routes.mlflow.common import PREFIX, InProject, answer
 from modelyard.routes.mlflow.messages import OfRun
-from modelyard.routes.params import parameters, query_documented
 from modelyard.services.files import artifacts
 
 router = APIRouter(prefix=f"{PREFIX}/artifacts", tags=["mlflow"])

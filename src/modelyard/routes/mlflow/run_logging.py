@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from modelyard.registry.repository import Registry
+from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -21,7 +22,6 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import MAX_INT64, Count, Double, Int64, Message, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services.tracking import run_logging
 from modelyard.services.tracking.limits import (
     MAX_DATASET_DIGEST,

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
+from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -23,7 +24,6 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, NumberOrText, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.services.tracking import runs
 from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER
 

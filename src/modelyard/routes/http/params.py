@@ -10,8 +10,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from modelyard.errors import ParameterError
-from modelyard.routes.bodies import FORM_TYPES, SMALL_BODY_BYTES, Values, bodies_of, has_body, read_query
-from modelyard.routes.known import known_first
+from modelyard.routes.http.bodies import FORM_TYPES, SMALL_BODY_BYTES, Values, bodies_of, has_body, read_query
+from modelyard.routes.http.known import known_first
 
 M = TypeVar("M", bound="Parameters")
 

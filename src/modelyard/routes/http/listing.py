@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import MAX_NEEDLE, Ends
-from modelyard.routes.params import Parameters, empty_is_none, stating
-from modelyard.routes.urls import own_url
+from modelyard.routes.http.params import Parameters, empty_is_none, stating
+from modelyard.routes.http.urls import own_url
 from modelyard.terms.paging import Page, PageRequest, keyset_headers, paging_headers
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from fastapi import Request
 
 from modelyard.access.tokens import read_credential
 from modelyard.errors import ApiError, Unauthorized
-from modelyard.routes.bodies import SMALL_BODY_BYTES
+from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.services.files.recent import Recent
 from modelyard.services.people.authentication import authenticate
 from modelyard.services.traffic.throttling import mark_of

@@ -14,8 +14,8 @@ from modelyard.access.tokens import read_credential
 from modelyard.connection.bulk import FILE_BEGINS
 from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
 from modelyard.registry.locations import StoredFile
-from modelyard.routes.bodies import read_query
-from modelyard.routes.params import Parameters, validate
+from modelyard.routes.http.bodies import read_query
+from modelyard.routes.http.params import Parameters, validate
 from modelyard.services.files.ingest import Expectations
 from modelyard.services.files.locating import Address, Precondition
 from modelyard.services.files.opening import Download

@@ -1,0 +1,1 @@
+"""What all faces share: parameters, calls, listings, transfers, failures and URLs."""
