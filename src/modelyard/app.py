@@ -20,13 +20,12 @@ from modelyard.blobs.timed import TimedStore
 from modelyard.connection.slow_clients import WATCH, Patience, Watch
 from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
-from modelyard.routes import (
+from modelyard.routes import documents, health, metrics
+from modelyard.routes.direct import DirectRoutes
+from modelyard.routes.gitlab import (
     audit,
-    documents,
-    health,
     job_tokens,
     members,
-    metrics,
     model_files,
     namespaces,
     packages,
@@ -36,7 +35,6 @@ from modelyard.routes import (
     users,
     version,
 )
-from modelyard.routes.direct import DirectRoutes
 from modelyard.routes.head import HeadAsGet
 from modelyard.routes.http import failures
 from modelyard.routes.http.bodies import Bodies

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from modelyard.routes import model_files
+from modelyard.routes.gitlab import model_files
 from modelyard.routes.http import failures
 from modelyard.routes.mlflow.common import ROOT as MLFLOW_ROOT
 from modelyard.routes.operations import Operation, operation_of

@@ -12,13 +12,13 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from modelyard.access.tokens import read_credential
-from modelyard.routes.claims import Claim, read_stated, refuse_other_facts, sent_file
+from modelyard.routes.gitlab.claims import Claim, read_stated, refuse_other_facts, sent_file
+from modelyard.routes.gitlab.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, described
 from modelyard.routes.http.bodies import has_body, read_query
 from modelyard.routes.http.known import known_first
 from modelyard.routes.http.params import query_documented, validate
 from modelyard.routes.http.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.http.urls import own_url
-from modelyard.routes.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, described
 from modelyard.services.files.locating import Address
 from modelyard.services.files.remote import Offer
 from modelyard.terms.paths import parse_file_name, parse_owner, parse_project

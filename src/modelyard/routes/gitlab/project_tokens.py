@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from modelyard.access.policy import Role
+from modelyard.routes.gitlab.tokens import CreateToken, RotateToken, TokenQuery, token_fields, token_ref, with_secret
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import listing
 from modelyard.routes.http.params import documented, parameters, query_documented
-from modelyard.routes.tokens import CreateToken, RotateToken, TokenQuery, token_fields, token_ref, with_secret
 from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id, parse_project
 

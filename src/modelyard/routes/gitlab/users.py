@@ -14,11 +14,11 @@ from modelyard.clock import iso, iso_date
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Member, Project, User
 from modelyard.registry.users import UserFilter
+from modelyard.routes.gitlab.projects import ProjectQuery, project_listing
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import KeysetQuery, Moment, Needle, PageQuery, listing
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented, stating
 from modelyard.routes.http.urls import base_url
-from modelyard.routes.projects import ProjectQuery, project_listing
 from modelyard.services.people import accounts, members, projects
 from modelyard.terms.paths import parse_id, parse_key
 

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from modelyard.access.policy import Role
 from modelyard.clock import iso, iso_date
 from modelyard.registry.members import MemberFilter, Membership
+from modelyard.routes.gitlab.users import public_fields
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Needle, PageQuery, listing
 from modelyard.routes.http.params import (
@@ -22,7 +23,6 @@ from modelyard.routes.http.params import (
     query_documented,
 )
 from modelyard.routes.http.urls import base_url
-from modelyard.routes.users import public_fields
 from modelyard.services.people import members
 from modelyard.terms.paths import parse_id, parse_project
 

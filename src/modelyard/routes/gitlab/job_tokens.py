@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from modelyard.clock import iso
+from modelyard.routes.gitlab.tokens import TokenQuery, token_fields, token_ref
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import listing
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented
-from modelyard.routes.tokens import TokenQuery, token_fields, token_ref
 from modelyard.services.people import job_tokens
 from modelyard.services.people.job_tokens import JobToken
 from modelyard.terms.paths import parse_project

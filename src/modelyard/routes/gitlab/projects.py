@@ -13,11 +13,11 @@ from modelyard.clock import Milliseconds, iso
 from modelyard.registry.base import MAX_INT64
 from modelyard.registry.projects import ProjectFilter
 from modelyard.registry.repository import Registry
+from modelyard.routes.gitlab.namespaces import namespace_fields
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Id, KeysetQuery, Moment, Needle, listing
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented, stating
 from modelyard.routes.http.urls import base_url
-from modelyard.routes.namespaces import namespace_fields
 from modelyard.services.people import projects
 from modelyard.services.people.authentication import Seen
 from modelyard.services.people.projects import Shown
