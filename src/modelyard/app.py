@@ -21,7 +21,10 @@ from modelyard.connection.slow_clients import WATCH, Patience, Watch
 from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
 from modelyard.routes import documents, health, metrics
-from modelyard.routes.direct import DirectRoutes
+from modelyard.routes.front.direct import DirectRoutes
+from modelyard.routes.front.head import HeadAsGet
+from modelyard.routes.front.middleware import RawPath, RequestLog
+from modelyard.routes.front.throttle import Gate
 from modelyard.routes.gitlab import (
     audit,
     job_tokens,
@@ -35,7 +38,6 @@ from modelyard.routes.gitlab import (
     users,
     version,
 )
-from modelyard.routes.head import HeadAsGet
 from modelyard.routes.http import failures
 from modelyard.routes.http.bodies import Bodies
 from modelyard.routes.http.known import Known
@@ -52,7 +54,6 @@ from modelyard.routes.mlflow import (
     runs,
     server_info,
 )
-from modelyard.routes.throttle import Gate
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import FileService, ProxyPath
 from modelyard.services.tracking.rows_quota import RowsQuota
@@ -62,7 +63,6 @@ from modelyard.services.traffic.usage import UsageWriter
 from modelyard.settings import Settings
 from modelyard.shared_counts import SharedCounts
 from modelyard.wire.forwarded import Forwarded
-from modelyard.wire.middleware import RawPath, RequestLog
 
 # Routes that match any depth of path come last.
 ROUTERS = (

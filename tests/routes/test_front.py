@@ -11,7 +11,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from modelyard.wire.middleware import MAX_LOGGED_PATH
+from modelyard.routes.front.middleware import MAX_LOGGED_PATH
 from tests.live import LiveServer
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from modelyard.routes.direct import DirectRoutes
+from modelyard.routes.front.direct import DirectRoutes
 from tests.hostile.forms import END, FORM, part
 from tests.live import LiveServer, running
 from tests.programs import curl

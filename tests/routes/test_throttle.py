@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import event
 
 from modelyard.access.tokens import new_token
-from modelyard.routes import throttle
+from modelyard.routes.front import throttle
 from tests.conftest import MLFLOW
 from tests.live import LiveServer, running
 from tests.raw import exchange, put_head, read_answer

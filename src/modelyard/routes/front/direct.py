@@ -17,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from modelyard.routes.front.endpoints import Operation, operation_of
 from modelyard.routes.gitlab import model_files
 from modelyard.routes.http import failures
 from modelyard.routes.mlflow.common import ROOT as MLFLOW_ROOT
-from modelyard.routes.operations import Operation, operation_of
 
 _FILE = re.compile(
     r"/api/v4/projects/(?P<project>[^/]+)/packages/ml_models/(?P<model_version_id>[^/]+)/files/"
