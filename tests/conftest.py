@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from modelyard.clock import DAY, now
 from modelyard.registry.tables import Token
-from modelyard.routes import health
+from modelyard.routes.operations import health
 from tests import postgres
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running

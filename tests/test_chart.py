@@ -15,7 +15,7 @@ import yaml
 
 from modelyard import __version__
 from modelyard.cli import cli
-from modelyard.routes import health
+from modelyard.routes.operations import health
 from modelyard.settings import PREFIX, SECRETS, Settings
 from tests import tools
 

@@ -18,7 +18,7 @@ import yaml
 
 from modelyard.cli import cli
 from modelyard.cli import health as health_command
-from modelyard.routes import health
+from modelyard.routes.operations import health
 from modelyard.settings import PREFIX, Settings, load_settings
 from tests import tools
 from tests.commands import COMMAND, environment_of

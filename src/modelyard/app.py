@@ -20,7 +20,7 @@ from modelyard.blobs.timed import TimedStore
 from modelyard.connection.slow_clients import WATCH, Patience, Watch
 from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
-from modelyard.routes import documents, health, metrics
+from modelyard.routes import documents
 from modelyard.routes.front.direct import DirectRoutes
 from modelyard.routes.front.head import HeadAsGet
 from modelyard.routes.front.middleware import RawPath, RequestLog
@@ -54,6 +54,7 @@ from modelyard.routes.mlflow import (
     runs,
     server_info,
 )
+from modelyard.routes.operations import health, metrics
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import FileService, ProxyPath
 from modelyard.services.tracking.rows_quota import RowsQuota

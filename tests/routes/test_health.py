@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError, TimeoutError
 from structlog.testing import capture_logs
 
 from modelyard.blobs.store import StoreUnavailable
-from modelyard.routes import health
+from modelyard.routes.operations import health
 from tests.live import LiveServer, running
 from tests.waiting import eventually
 

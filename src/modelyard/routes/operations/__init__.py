@@ -1,0 +1,1 @@
+"""What machines ask about the server itself: probes and metrics."""
