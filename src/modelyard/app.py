@@ -20,7 +20,6 @@ from modelyard.blobs.timed import TimedStore
 from modelyard.connection.slow_clients import WATCH, Patience, Watch
 from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
-from modelyard.routes import documents
 from modelyard.routes.front.direct import DirectRoutes
 from modelyard.routes.front.head import HeadAsGet
 from modelyard.routes.front.middleware import RawPath, RequestLog
@@ -54,6 +53,7 @@ from modelyard.routes.mlflow import (
     runs,
     server_info,
 )
+from modelyard.routes.openapi import documents
 from modelyard.routes.operations import health, metrics
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import FileService, ProxyPath
@@ -116,7 +116,7 @@ class Application(FastAPI):
                     told = described(route.openapi_extra)
                     route.openapi_extra.clear()
                     route.openapi_extra.update(told)
-            from modelyard.routes.openapi import complete  # noqa: PLC0415 - most starts are never asked for it
+            from modelyard.routes.openapi.completing import complete  # noqa: PLC0415 - most starts are never asked for it
 
             complete(super().openapi())
         return super().openapi()

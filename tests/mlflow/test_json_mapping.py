@@ -25,7 +25,7 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.mlflow.common import PREFIX
 from modelyard.routes.mlflow.messages import Message, OfRun
-from modelyard.routes.openapi_operations import ANSWERS
+from modelyard.routes.openapi.operations import ANSWERS
 from tests.mlflow.conftest import Mlflow, code_of
 from tests.mlflow.endpoints import ENDPOINTS, Endpoint
 from tests.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelyard.errors import TooManyRequests
 from modelyard.routes.mlflow.common import ROOT
-from modelyard.routes.openapi_operations import (
+from modelyard.routes.openapi.operations import (
     ANSWERS,
     ANYBODY,
     API,
@@ -37,7 +37,7 @@ from modelyard.routes.openapi_operations import (
     UPLOAD,
     VALIDATORS,
 )
-from modelyard.routes.openapi_shapes import SCHEMAS, TEXT, Schema, ref
+from modelyard.routes.openapi.shapes import SCHEMAS, TEXT, Schema, ref
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:

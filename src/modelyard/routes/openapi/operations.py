@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelyard.routes.mlflow.common import PREFIX, ROOT
-from modelyard.routes.openapi_shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, also, maybe, record, ref, several
+from modelyard.routes.openapi.shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, also, maybe, record, ref, several
 from modelyard.terms.paths import MAX_NAME_BYTES, MAX_SEGMENT_BYTES
 
 API = "/api/v4"

@@ -1,0 +1,1 @@
+"""The OpenAPI document: what FastAPI knows of all faces, completed."""
