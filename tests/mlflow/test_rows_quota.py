@@ -12,7 +12,6 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from modelyard.registry import rows
 from modelyard.registry.dialects import byte_length
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import (
@@ -36,6 +35,7 @@ from modelyard.registry.tables import (
     Project,
     Token,
 )
+from modelyard.registry.tracking import rows
 from modelyard.services.tracking import rows_quota
 from tests.live import LiveServer, running
 from tests.mlflow.conftest import Mlflow
@@ -230,7 +230,7 @@ def test_single_points_are_counted_on_average(
     server: LiveServer, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chances = iter([number / 100 for number in range(100)])  # each of a hundred once
-    monkeypatch.setattr("modelyard.registry.rows.random", lambda: next(chances))
+    monkeypatch.setattr("modelyard.registry.tracking.rows.random", lambda: next(chances))
     run, project_id = mlflow.run("0"), int(mlflow.project)
     for number in range(100):
         mlflow.ok("POST", "runs/log-metric", run_id=run, key="m", value=number, timestamp=number, step=number)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from modelyard.registry.engine import Database, make_engine
-from modelyard.registry.locations import lookup_statement
+from modelyard.registry.files.locations import lookup_statement
 from modelyard.registry.schema import migrate
 from modelyard.terms.paths import OwnerKind
 from tests.databases import ON_POSTGRESQL, database_url

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from modelyard.registry.backends import PostgreSQLBackend, TurnTaken
 from modelyard.registry.backends.sessions import SHARED, joined_options, split_options
 from modelyard.registry.engine import Database
-from modelyard.registry.holding import BlobsHeld, holding_blobs, removing_blobs
+from modelyard.registry.upkeep.holding import BlobsHeld, holding_blobs, removing_blobs
 from tests import postgres
 from tests.commands import run
 from tests.databases import ON_POSTGRESQL

@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from modelyard.app import ROUTERS
 from modelyard.clock import DAY, now
-from modelyard.registry.audit import PRUNED_AT_ONCE
+from modelyard.registry.people.audit import PRUNED_AT_ONCE
 from modelyard.registry.tables import AuditEvent
 from modelyard.services.people import audit
 from tests.conftest import MLFLOW, Account

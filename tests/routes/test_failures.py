@@ -102,7 +102,7 @@ def test_a_record_that_fails_leaves_no_file(
     yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = OperationalError("INSERT", {}, sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full"))
-    monkeypatch.setattr("modelyard.registry.packages.PackageRepository.add_file", raising(full))
+    monkeypatch.setattr("modelyard.registry.files.packages.PackageRepository.add_file", raising(full))
     assert root.put(file, content=b"other").status_code == 507
     assert root.get(file).content == b"content"
     assert yard.incoming() == []

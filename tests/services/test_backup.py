@@ -25,10 +25,10 @@ from modelyard.blobs.memory import MemoryBlobStore
 from modelyard.blobs.store import BlobStore
 from modelyard.errors import CommandError
 from modelyard.registry.engine import Database, make_engine
-from modelyard.registry.holding import BlobsHeld, holding_blobs, removing_blobs
 from modelyard.registry.revisions import is_current
 from modelyard.registry.schema import alembic_config, changing
 from modelyard.registry.snapshots import snapshots_of
+from modelyard.registry.upkeep.holding import BlobsHeld, holding_blobs, removing_blobs
 from modelyard.services.backup.copying import DAMAGED, MISSING, Copy
 from modelyard.services.backup.folder import BackupFolder, kept_by
 from modelyard.services.backup.restore import restore
@@ -257,7 +257,7 @@ def test_the_hold_of_a_backup_that_is_killed_ends_with_it(yard: Yard) -> None:
     yard.delete_all()
     holder = (
         "import sys, time; from modelyard.registry.engine import make_engine;"
-        "from modelyard.registry.holding import holding_blobs\n"
+        "from modelyard.registry.upkeep.holding import holding_blobs\n"
         "with holding_blobs(make_engine(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     arguments = [sys.executable, "-c", holder, yard.live.settings.effective_database_url]

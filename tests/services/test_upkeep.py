@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from modelyard.blobs.store import BlobWriter
-from modelyard.registry.blobs import BlobRepository
+from modelyard.registry.files.blobs import BlobRepository
 from modelyard.services.upkeep import results
 from modelyard.services.upkeep import tasks as upkeep
 from modelyard.services.upkeep.pace import Pace

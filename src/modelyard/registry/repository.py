@@ -8,27 +8,27 @@ from sqlalchemy.orm import Session
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts
-from modelyard.registry.audit import Acting, AuditRepository
-from modelyard.registry.blobs import BlobRepository
-from modelyard.registry.experiments import ExperimentRepository
-from modelyard.registry.following import FollowingRepository
-from modelyard.registry.locations import LocationRepository
+from modelyard.registry.files.blobs import BlobRepository
+from modelyard.registry.files.following import FollowingRepository
+from modelyard.registry.files.locations import LocationRepository
+from modelyard.registry.files.packages import PackageRepository
+from modelyard.registry.files.shown_names import ShownNameRepository
+from modelyard.registry.files.storage import StorageRepository
 from modelyard.registry.locks import LockRepository
-from modelyard.registry.logged_models import LoggedModelRepository
-from modelyard.registry.members import MemberRepository
-from modelyard.registry.models import ModelRepository
-from modelyard.registry.packages import PackageRepository
-from modelyard.registry.projects import ProjectRepository
-from modelyard.registry.rows import RowRepository
-from modelyard.registry.run_data import RunDataRepository
-from modelyard.registry.runs import RunRepository
-from modelyard.registry.shown_names import ShownNameRepository
-from modelyard.registry.storage import StorageRepository
-from modelyard.registry.tokens import TokenRepository
-from modelyard.registry.upkeep import UpkeepRepository
+from modelyard.registry.models.logged_models import LoggedModelRepository
+from modelyard.registry.models.registered import ModelRepository
+from modelyard.registry.models.versions import VersionRepository
+from modelyard.registry.people.audit import Acting, AuditRepository
+from modelyard.registry.people.members import MemberRepository
+from modelyard.registry.people.projects import ProjectRepository
+from modelyard.registry.people.tokens import TokenRepository
+from modelyard.registry.people.users import UserRepository
+from modelyard.registry.tracking.experiments import ExperimentRepository
+from modelyard.registry.tracking.rows import RowRepository
+from modelyard.registry.tracking.run_data import RunDataRepository
+from modelyard.registry.tracking.runs import RunRepository
+from modelyard.registry.upkeep.results import UpkeepRepository
 from modelyard.registry.usage import Usage
-from modelyard.registry.users import UserRepository
-from modelyard.registry.versions import VersionRepository
 
 
 class Registry:

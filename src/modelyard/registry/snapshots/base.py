@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
-from modelyard.registry.blobs import BlobRepository
+from modelyard.registry.files.blobs import BlobRepository
 from modelyard.registry.revisions import revision_of
 
 

@@ -84,7 +84,7 @@ class ProjectStorage(Base):
 
 
 class ProjectRows(Base):
-    """The bytes of a project's rows, beside its files, are the sum of these; see `registry.rows`."""
+    """The bytes of a project's rows, beside its files, are the sum of these; see `registry.tracking.rows`."""
 
     __tablename__ = "project_rows"
 

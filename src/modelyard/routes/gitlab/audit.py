@@ -10,7 +10,7 @@ from pydantic import Field
 
 from modelyard.clock import iso
 from modelyard.errors import ParameterError
-from modelyard.registry.audit import AuditFilter
+from modelyard.registry.people.audit import AuditFilter
 from modelyard.registry.tables import AuditEvent
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Moment, PageQuery, listing

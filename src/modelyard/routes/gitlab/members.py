@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from modelyard.access.policy import Role
 from modelyard.clock import iso, iso_date
-from modelyard.registry.members import MemberFilter, Membership
+from modelyard.registry.people.members import MemberFilter, Membership
 from modelyard.routes.gitlab.users import public_fields
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Needle, PageQuery, listing

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from modelyard.clock import iso
-from modelyard.registry.packages import PackageFilter
+from modelyard.registry.files.packages import PackageFilter
 from modelyard.registry.tables import Package, PackageFile
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import PageQuery, listing

@@ -11,7 +11,7 @@ from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
 from modelyard.clock import Milliseconds, iso
 from modelyard.registry.base import MAX_INT64
-from modelyard.registry.projects import ProjectFilter
+from modelyard.registry.people.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.routes.gitlab.namespaces import namespace_fields
 from modelyard.routes.http.call import ApiCall

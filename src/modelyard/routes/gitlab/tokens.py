@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from modelyard.access.tokens import Scope
 from modelyard.clock import iso, iso_date
+from modelyard.registry.people.tokens import TokenFilter
 from modelyard.registry.tables import Token
-from modelyard.registry.tokens import TokenFilter
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Moment, Needle, PageQuery, listing

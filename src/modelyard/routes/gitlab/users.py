@@ -11,9 +11,9 @@ from pydantic import Field
 
 from modelyard.access.identity import Identity
 from modelyard.clock import iso, iso_date
+from modelyard.registry.people.users import UserFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Member, Project, User
-from modelyard.registry.users import UserFilter
 from modelyard.routes.gitlab.projects import ProjectQuery, project_listing
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import KeysetQuery, Moment, Needle, PageQuery, listing

@@ -13,7 +13,7 @@ from pydantic import Field
 from modelyard.access.tokens import read_credential
 from modelyard.connection.bulk import FILE_BEGINS
 from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
-from modelyard.registry.locations import StoredFile
+from modelyard.registry.files.locations import StoredFile
 from modelyard.routes.http.bodies import read_query
 from modelyard.routes.http.params import Parameters, validate
 from modelyard.services.files.ingest import Expectations

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
-from modelyard.registry.packages import Child
+from modelyard.registry.files.packages import Child
 from modelyard.routes.http.params import parameters, query_documented
 from modelyard.routes.http.transfers import files_of, serve, store
 from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer, project_call

@@ -1,6 +1,6 @@
 """Backing up a registry in use: its database first, and then every blob that the copy refers to.
 
-From before the first to after the last of it, no blob is removed (see `registry.holding`), so the copy refers to
+From before the first to after the last of it, no blob is removed (see `registry.upkeep.holding`), so the copy refers to
 nothing that is not there. A backup that ends early leaves the one before it as it was, and brings the next one forward.
 """
 
@@ -13,8 +13,8 @@ from modelyard import __version__
 from modelyard.blobs.store import BlobStore
 from modelyard.clock import iso, now
 from modelyard.registry.engine import Database
-from modelyard.registry.holding import holding_blobs
 from modelyard.registry.snapshots import Snapshots
+from modelyard.registry.upkeep.holding import holding_blobs
 from modelyard.services.backup.copying import Carrier, in_order
 from modelyard.services.backup.folder import BackupFolder
 from modelyard.services.backup.manifest import FORMAT, Blobs, Manifest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelyard.access.identity import Identity
-from modelyard.registry.packages import PLACE, Child
+from modelyard.registry.files.packages import PLACE, Child
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import Cursor, check_cursor, decode_token, encode_token
 from modelyard.registry.tables import Candidate

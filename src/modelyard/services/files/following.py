@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from modelyard.access.identity import Identity, UserState
 from modelyard.access.policy import sees
-from modelyard.registry.following import Followed, Follower
-from modelyard.registry.locations import Location, StoredFile
+from modelyard.registry.files.following import Followed, Follower
+from modelyard.registry.files.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.services.files.owners import Owner
 from modelyard.terms.paths import OwnerKind, OwnerRef

@@ -10,7 +10,7 @@ from modelyard.access.policy import Action, require
 from modelyard.access.tokens import digest_of
 from modelyard.clock import now
 from modelyard.errors import FileNotFound, NotFound
-from modelyard.registry.locations import Location, StoredFile
+from modelyard.registry.files.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
 from modelyard.services.files import packages

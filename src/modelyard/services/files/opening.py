@@ -13,7 +13,7 @@ from aiofiles.base import wrap
 
 from modelyard.blobs.store import BlobError, BlobMissing, BlobReader, BlobStore
 from modelyard.errors import InternalError, NotFound
-from modelyard.registry.locations import StoredFile
+from modelyard.registry.files.locations import StoredFile
 from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()

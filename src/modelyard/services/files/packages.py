@@ -5,8 +5,8 @@ from __future__ import annotations
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
 from modelyard.errors import NotFound
-from modelyard.registry.locations import Location
-from modelyard.registry.packages import PackageFilter
+from modelyard.registry.files.locations import Location
+from modelyard.registry.files.packages import PackageFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package, PackageFile
 from modelyard.services.files import following

@@ -17,7 +17,7 @@ from modelyard.blobs.store import BlobReader, BlobStore
 from modelyard.clock import now
 from modelyard.errors import BadRequest, NotFound
 from modelyard.registry.engine import Database
-from modelyard.registry.locations import Location, StoredFile
+from modelyard.registry.files.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.services.files import following
 from modelyard.services.files.ingest import Expectations, FileTooLarge, Ingest

@@ -12,10 +12,10 @@ from modelyard.access.identity import Identity
 from modelyard.clock import now
 from modelyard.errors import DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.registry.run_data import Point
 from modelyard.registry.search.logged_models import Dataset, ModelOrder
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import LoggedModel
+from modelyard.registry.tracking.run_data import Point
 from modelyard.services.tracking.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.tracking.limits import (
     MAX_MODEL_NAME,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelyard.access.identity import Identity
 from modelyard.errors import AlreadyExists, DoesNotExist
-from modelyard.registry.audit import changed
+from modelyard.registry.people.audit import changed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Model, ModelVersion

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from modelyard.access.identity import Identity
 from modelyard.errors import DoesNotExist, InvalidValue, MLflowError
-from modelyard.registry.audit import changed
-from modelyard.registry.following import Followed
+from modelyard.registry.files.following import Followed
+from modelyard.registry.people.audit import changed
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, Model, ModelVersion

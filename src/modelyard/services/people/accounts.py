@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from modelyard.access.identity import Identity, UserState
 from modelyard.clock import DAY, Milliseconds, now
 from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound
+from modelyard.registry.people.users import UserFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
-from modelyard.registry.users import UserFilter
 from modelyard.services.people.authentication import require_admin
 from modelyard.services.people.names import is_path_segment
 from modelyard.terms.paging import Page, PageRequest

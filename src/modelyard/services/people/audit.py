@@ -8,8 +8,8 @@ from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
 from modelyard.clock import DAY, now
 from modelyard.errors import NotFound
-from modelyard.registry.audit import PROJECT, AuditFilter
 from modelyard.registry.engine import Database
+from modelyard.registry.people.audit import PROJECT, AuditFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import AuditEvent
 from modelyard.services.people.authentication import open_project, require_admin

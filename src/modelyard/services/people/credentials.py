@@ -11,9 +11,9 @@ from modelyard.access.policy import Action, ProjectFacts, Role, effective_role
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
 from modelyard.clock import DAY, Milliseconds, iso_date, now, start_of
 from modelyard.errors import Forbidden, InvalidFields, NotAllowed, NotFound, ParameterError
+from modelyard.registry.people.tokens import TokenFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project, Token, User
-from modelyard.registry.tokens import TokenFilter
 from modelyard.services.people import members
 from modelyard.services.people.authentication import open_project, refuse_job, require_admin
 from modelyard.services.tracking.rows_quota import RowsQuota

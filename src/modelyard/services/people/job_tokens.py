@@ -9,9 +9,9 @@ from modelyard.access.policy import Action, Role, effective_role
 from modelyard.access.tokens import Scope, TokenKind
 from modelyard.clock import Milliseconds, now
 from modelyard.errors import NotFound
+from modelyard.registry.people.tokens import TokenFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Token
-from modelyard.registry.tokens import TokenFilter
 from modelyard.services.people.authentication import open_project, refuse_job
 from modelyard.services.people.credentials import hold, is_active, revoke, store
 from modelyard.services.tracking.rows_quota import RowsQuota

@@ -9,7 +9,7 @@ from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, effective_role, require
 from modelyard.clock import Milliseconds, iso_date, now, start_of
 from modelyard.errors import BadRequest, Conflict, Forbidden, InvalidFields, NotFound, ParameterError
-from modelyard.registry.members import MemberFilter, Membership
+from modelyard.registry.people.members import MemberFilter, Membership
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Member, Project, User
 from modelyard.services.people import accounts

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Role
 from modelyard.errors import NotFound
+from modelyard.registry.people.users import UserFilter
 from modelyard.registry.repository import Registry
-from modelyard.registry.users import UserFilter
 from modelyard.services.people.authentication import refuse_job
 from modelyard.services.people.names import is_path_segment
 from modelyard.terms.paging import Page, PageRequest

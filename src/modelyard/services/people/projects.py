@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, Visibility, effective_role, require
 from modelyard.errors import Forbidden, InvalidFields, NotFound, ParameterError
-from modelyard.registry.projects import ProjectFilter
+from modelyard.registry.people.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
 from modelyard.services.people import accounts, members, namespaces

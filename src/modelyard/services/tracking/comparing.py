@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelyard.registry.repository import Registry
-from modelyard.registry.run_data import DatasetSummary, Value
+from modelyard.registry.tracking.run_data import DatasetSummary, Value
 from modelyard.services.tracking.experiments import searched_experiments
 
 MAX_DATASETS = 1_000  # as MLflow has it

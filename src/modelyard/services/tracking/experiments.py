@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from modelyard.access.identity import Identity
 from modelyard.clock import now
 from modelyard.errors import AlreadyExists, BadRequest, DoesNotExist, InvalidValue
-from modelyard.registry.experiments import DEFAULT_NAME
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import View
 from modelyard.registry.tables import Experiment
+from modelyard.registry.tracking.experiments import DEFAULT_NAME
 from modelyard.services.tracking.limits import MAX_EXPERIMENT_NAME, check_tags
 from modelyard.terms.filters import Clause, parse_filter, parse_orders
 from modelyard.terms.paths import NOBODY, parse_id

@@ -10,9 +10,9 @@ import orjson
 
 from modelyard.errors import DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.registry.run_data import Point, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, CandidateDataset
+from modelyard.registry.tracking.run_data import Point, Value
 from modelyard.services.tracking.limits import MAX_DATASET_NAME, check_key, check_params, check_tags
 from modelyard.services.tracking.runs import RUN_NAME_TAG, active_run, find_run, rename_run
 

@@ -12,10 +12,10 @@ from modelyard.access.identity import Identity
 from modelyard.clock import Milliseconds, now
 from modelyard.errors import BadRequest, DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.registry.run_data import ModelLink, Value
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import Candidate, CandidateDataset
+from modelyard.registry.tracking.run_data import ModelLink, Value
 from modelyard.services.tracking.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
 from modelyard.terms.filters import parse_filter, parse_orders

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from modelyard.blobs.store import BlobMissing, BlobStat, BlobStore, BlobUnreadable
 from modelyard.registry.dialects import is_out_of_space
 from modelyard.registry.engine import Database
-from modelyard.registry.holding import BlobsHeld, removing_blobs
 from modelyard.registry.repository import Registry
+from modelyard.registry.upkeep.holding import BlobsHeld, removing_blobs
 from modelyard.services.upkeep.blob_lists import not_among
 from modelyard.services.upkeep.pace import Pace
 

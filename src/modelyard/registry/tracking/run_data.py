@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, Insert, bindparam, case, delete, func, ins
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
-from modelyard.registry.rows import RowRepository
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.runs import RUN_ATTACHED
 from modelyard.registry.search.weights import hold_one
@@ -31,6 +30,7 @@ from modelyard.registry.tables import (
     LoggedModel,
     head_of,
 )
+from modelyard.registry.tracking.rows import RowRepository
 
 Value: TypeAlias = tuple[str, float | None, Milliseconds, int]
 """One value of a metric, as it is shown: name, value (None for NaN; may be infinite), timestamp, step.

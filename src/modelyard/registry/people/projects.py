@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
 from modelyard.registry.base import Ends, Repository, between, contains, storable
-from modelyard.registry.members import in_time
+from modelyard.registry.people.members import in_time
 from modelyard.registry.tables import Member, Project
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef

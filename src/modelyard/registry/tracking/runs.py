@@ -8,11 +8,11 @@ from functools import partial
 from sqlalchemy import Select, bindparam, func, select
 
 from modelyard.registry.base import Repository, storable
-from modelyard.registry.run_data import RunDataRepository
 from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.pages import Cursor, read_page
 from modelyard.registry.search.runs import RUN_ATTACHED, ArtifactUris, View, run_sections
 from modelyard.registry.tables import Candidate
+from modelyard.registry.tracking.run_data import RunDataRepository
 from modelyard.terms.filters import Clause, Order
 
 # Built once: building a statement takes several times as long as running it.

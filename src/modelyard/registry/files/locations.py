@@ -31,6 +31,7 @@ from modelyard.access.identity import TokenFacts
 from modelyard.access.policy import ProjectFacts
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, storable
+from modelyard.registry.people.tokens import MADE_WITH, MAKER, TOKEN_COLUMNS
 from modelyard.registry.tables import (
     Blob,
     Candidate,
@@ -43,7 +44,6 @@ from modelyard.registry.tables import (
     Token,
     User,
 )
-from modelyard.registry.tokens import MADE_WITH, MAKER, TOKEN_COLUMNS
 from modelyard.terms.paths import OwnerKind, OwnerRef, ProjectRef
 
 
@@ -68,7 +68,7 @@ class Location:
     owner_id: int | None  # id of the version or candidate itself
     package_id: int | None
     file: StoredFile | None
-    storage_limit: int | None  # the project's own, in bytes; see `registry.storage`
+    storage_limit: int | None  # the project's own, in bytes; see `registry.files.storage`
     role_ends_at: Milliseconds | None  # until when all of this can hold
     linked: bool = False  # whether versions follow the files, or they are one's that follows; only writers are told
 

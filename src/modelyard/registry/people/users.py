@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, exists, false, func, or_, select
 
 from modelyard.access.identity import UserState
 from modelyard.registry.base import Ends, Repository, between, contains, storable
-from modelyard.registry.members import in_time
+from modelyard.registry.people.members import in_time
 from modelyard.registry.tables import Member, User
 from modelyard.terms.paging import Page, PageRequest
 

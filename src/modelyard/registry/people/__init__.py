@@ -1,0 +1,1 @@
+"""Users, tokens, projects, members, and the audit trail."""

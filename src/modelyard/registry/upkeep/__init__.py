@@ -1,0 +1,1 @@
+"""What upkeep leaves behind, and what holds it back."""
