@@ -22,7 +22,7 @@ from modelyard.services.upkeep import tasks as upkeep
 from modelyard.services.upkeep.pace import Pace
 from modelyard.services.upkeep.tasks import Finding, Garbage, Progress, check, collect
 from tests.live import LiveServer, running
-from tests.services.test_pace import Clock
+from tests.services.upkeep.test_pace import Clock
 
 CONTENT = b"content of a model"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
