@@ -16,8 +16,8 @@ from starlette.routing import Route
 from modelyard.app import ROUTERS
 from modelyard.routes.mlflow.common import PREFIX
 from tests.e2e.environments import client_python
-from tests.mlflow.endpoints import ENDPOINTS
-from tests.mlflow.spellings import leaves
+from tests.routes.mlflow.endpoints import ENDPOINTS
+from tests.routes.mlflow.spellings import leaves
 
 SCRIPT = Path(__file__).with_name("flows") / "protobuf_messages.py"
 # What this server has no use for: places of artifacts are its own, and jobs those of another product.

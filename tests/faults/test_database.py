@@ -9,7 +9,7 @@
     damaged                        500 {"message": "500 Internal Server       database damaged  everything else
                                      Error"}
 
-PostgreSQL's faults are those of tests/registry/test_lost_connections.py and tests/routes/test_failures.py.
+PostgreSQL's faults are those of tests/registry/test_lost_connections.py and tests/routes/http/test_failures.py.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.mlflow.common import SearchQuery
 from modelyard.routes.mlflow.messages import OfRun
-from tests.mlflow.spellings import Body
+from tests.routes.mlflow.spellings import Body
 
 TAGS = [{"key": "new", "value": "v"}]
 METRIC = {"key": "m", "value": 2.5, "timestamp": 1795448441014, "step": 100_000}

@@ -11,7 +11,7 @@ import pytest
 
 from modelyard.registry.search import pages
 from modelyard.services.files import artifacts
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 DIGEST = "0123456789abcdef"
 DEEP = json.loads("[" * 500 + "]" * 500)

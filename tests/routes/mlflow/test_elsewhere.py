@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.mlflow.conftest import Mlflow
+from tests.routes.mlflow.conftest import Mlflow
 
 PLACES = [
     "s3://bucket/model",

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import Account
 from tests.live import LiveServer
-from tests.mlflow.conftest import Mlflow, code_of
 from tests.raw import exchange, put_head
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 MISSING, INVALID = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 

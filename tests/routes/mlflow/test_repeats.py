@@ -11,9 +11,9 @@ from sqlalchemy import insert, select
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, CandidateMetric, LoggedModel
 from tests.live import LiveServer
-from tests.mlflow.conftest import Mlflow
-from tests.mlflow.endpoints import ENDPOINTS, Endpoint
-from tests.mlflow.world import filled
+from tests.routes.mlflow.conftest import Mlflow
+from tests.routes.mlflow.endpoints import ENDPOINTS, Endpoint
+from tests.routes.mlflow.world import filled
 
 VALUES = [0.5, 0, -0.0, 1e308, "NaN", "Infinity", "-Infinity"]
 POINT = {"key": "m", "value": 0.5, "timestamp": 5, "step": 1}

@@ -12,7 +12,7 @@ from modelyard.registry.engine import Database
 from modelyard.services.models.logged_models import note_version
 from tests.databases import execute
 from tests.live import LiveServer
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 MISSING, INVALID = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.live import running
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 LONG = "x" * 70  # longer than what an index holds of a value
 

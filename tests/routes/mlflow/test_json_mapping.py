@@ -26,10 +26,10 @@ from modelyard.routes.mlflow import (
 from modelyard.routes.mlflow.common import PREFIX
 from modelyard.routes.mlflow.messages import Message, OfRun
 from modelyard.routes.openapi.operations import ANSWERS
-from tests.mlflow.conftest import Mlflow, code_of
-from tests.mlflow.endpoints import ENDPOINTS, Endpoint
-from tests.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number
-from tests.mlflow.world import World, filled
+from tests.routes.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.endpoints import ENDPOINTS, Endpoint
+from tests.routes.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number
+from tests.routes.mlflow.world import World, filled
 
 MODULES = (
     *(artifacts, bulk, experiments, logged_models, model_versions),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelyard.services.files import artifacts
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 INVALID, MISSING = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
 HISTORY = "mlflow.log-model.history"

@@ -17,7 +17,7 @@ from modelyard.registry.tables import Candidate, Experiment
 from modelyard.routes.mlflow import pages
 from modelyard.services.tracking import runs
 from tests.live import LiveServer
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 INVALID = "INVALID_PARAMETER_VALUE"
 Ask = Callable[..., dict[str, Any]]

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from tests.conftest import Account
 from tests.live import LiveServer
-from tests.mlflow.conftest import Mlflow
+from tests.routes.mlflow.conftest import Mlflow
 
 NAMES = (
     "images/dogs%step%0%timestamp%1795932854708%a1b2.png",

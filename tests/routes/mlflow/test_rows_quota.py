@@ -38,7 +38,7 @@ from modelyard.registry.tables import (
 from modelyard.registry.tracking import rows
 from modelyard.services.tracking import rows_quota
 from tests.live import LiveServer, running
-from tests.mlflow.conftest import Mlflow
+from tests.routes.mlflow.conftest import Mlflow
 
 # Tables, whose they are, and the texts of each.
 COUNTED: tuple[tuple[type[Any], type[Any] | None, tuple[str, ...]], ...] = (

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Account
 from tests.live import running
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 MISSING, INVALID = "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"
 ARTIFACTS = "ml/mlflow/api/2.0/mlflow-artifacts/artifacts"

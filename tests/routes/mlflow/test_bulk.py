@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelyard.routes.mlflow import pages
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 INVALID, MISSING = "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"
 BULK, INTERVAL, DATASETS = (

@@ -11,7 +11,7 @@ import pytest
 
 from modelyard.services.files import following
 from tests.conftest import Account
-from tests.mlflow.conftest import Mlflow
+from tests.routes.mlflow.conftest import Mlflow
 
 RUN = "candidate:1"
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import Account
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 MISSING = "RESOURCE_DOES_NOT_EXIST"
 

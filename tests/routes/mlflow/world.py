@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from tests.mlflow.conftest import Mlflow
-from tests.mlflow.endpoints import Endpoint
-from tests.mlflow.spellings import Body
+from tests.routes.mlflow.conftest import Mlflow
+from tests.routes.mlflow.endpoints import Endpoint
+from tests.routes.mlflow.spellings import Body
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.mlflow.conftest import Mlflow, code_of
+from tests.routes.mlflow.conftest import Mlflow, code_of
 
 MISSING, TAKEN, INVALID = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE"
 PROMPT = "tag.`mlflow.prompt.is_prompt`"
