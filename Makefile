@@ -6,7 +6,7 @@ DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
 # Tests that meet no database, or name all of theirs: they run once.
 ONCE := $(addprefix tests/,access blobs wire connection/test_slow_clients.py cli/test_copy_database.py e2e/test_replicas.py \
-	$(addprefix test_,chart.py deployment.py logs.py pages.py project.py settings.py))
+	$(addprefix test_,chart.py deployment.py logs.py memory_pages.py project.py settings.py))
 JOBS ?= auto
 PYTEST := $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check

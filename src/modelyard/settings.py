@@ -14,10 +14,10 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from modelyard.access.token_format import PREFIX as TOKEN_PREFIX
+from modelyard.access.token_format import is_well_formed
 from modelyard.environment import trimmed
 from modelyard.terms.addresses import plain, plain_network
-from modelyard.token_format import PREFIX as TOKEN_PREFIX
-from modelyard.token_format import is_well_formed
 
 PREFIX = "MODELYARD_"
 REGION_VARIABLE = "AWS_REGION"

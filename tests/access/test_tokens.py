@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
+from modelyard.access.token_format import is_well_formed as has_right_tail
 from modelyard.access.tokens import digest_of, new_token, read_credential
 from modelyard.errors import Unauthorized
-from modelyard.token_format import is_well_formed as has_right_tail
 from tests.tokens import is_well_formed
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from modelyard.blobs import _direct
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobError, BlobWriter, StoreFull, StoreUnavailable, WriterClosed
-from modelyard.pages import PAGE_BYTES, Blocks
+from modelyard.memory_pages import PAGE_BYTES, Blocks
 
 from .tools import failing, files, sha256
 

@@ -21,7 +21,7 @@ import pytest
 
 from modelyard.blobs import _direct
 from modelyard.connection import bulk
-from modelyard.pages import PAGE_BYTES, Blocks
+from modelyard.memory_pages import PAGE_BYTES, Blocks
 from modelyard.process.server import server_options
 from tests.live import LiveServer, running
 from tests.raw import put_head, read_answer

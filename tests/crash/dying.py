@@ -21,7 +21,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from modelyard.blobs import _direct
 from modelyard.cli import cli
-from modelyard.pages import PAGE_BYTES
+from modelyard.memory_pages import PAGE_BYTES
 
 T = TypeVar("T")
 

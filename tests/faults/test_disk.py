@@ -32,7 +32,7 @@ import httpx
 import pytest
 
 from modelyard.blobs import _direct
-from modelyard.pages import PAGE_BYTES
+from modelyard.memory_pages import PAGE_BYTES
 from tests.disks import fill, make_room
 from tests.e2e.processes import MIB, new_version, serving
 from tests.faults.conftest import LARGE, SMALL, Yard, yard_in

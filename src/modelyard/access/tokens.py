@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Iterable
 from enum import StrEnum
 
+from modelyard.access.token_format import ALPHABET, PREFIX, checksum, is_well_formed
 from modelyard.errors import Unauthorized
-from modelyard.token_format import ALPHABET, PREFIX, checksum, is_well_formed
 
 SECRET_BYTES = 32
 SECRET_DIGITS = 43  # base 62 digits that hold 256 bits

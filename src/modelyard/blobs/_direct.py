@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelyard.blobs._posix import start_writeback, write_all
-from modelyard.pages import PAGE_BYTES, lies_like
+from modelyard.memory_pages import PAGE_BYTES, lies_like
 
 FROM_BYTES = 8 << 20  # of a file, from which on it goes past the cache; of whole pages
 LEAST_BYTES = 128 << 10  # at once; a slow client's smaller blocks are better joined in the cache

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from modelyard.connection.framing import FramedProtocol
-from modelyard.pages import Blocks
+from modelyard.memory_pages import Blocks
 from modelyard.wire.pace import Pace
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from modelyard.errors import BadRequest, ParameterError
-from modelyard.pages import find
+from modelyard.memory_pages import find
 from modelyard.wire.parts import Chunk, MalformedForm, PartDecoder, decoder_of, part_headers
 
 MAX_PARTS = 100

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelyard.pages import PAGE_BYTES, Blocks, address, find, lies_like
+from modelyard.memory_pages import PAGE_BYTES, Blocks, address, find, lies_like
 
 SIZE = 4 * PAGE_BYTES
 
