@@ -14,7 +14,8 @@ from modelyard.clock import Milliseconds
 from modelyard.registry.base import MAX_NEEDLE, Ends
 from modelyard.routes.http.params import Parameters, empty_is_none, stating
 from modelyard.routes.http.urls import own_url
-from modelyard.terms.paging import Page, PageRequest, keyset_headers, paging_headers
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.wire.links import keyset_headers, paging_headers
 
 T = TypeVar("T")
 

@@ -1,33 +1,11 @@
-"""GitLab's offset paging."""
+"""GitLab's paging as headers."""
 
 from __future__ import annotations
 
-import pytest
-
-from modelyard.terms.paging import Page, PageRequest, keyset_headers, paging_headers
+from modelyard.terms.paging import Page, PageRequest
+from modelyard.wire.links import keyset_headers, paging_headers
 
 URL = "http://host/api/v4/things"
-
-
-@pytest.mark.parametrize(
-    ("page", "per_page", "offset", "limit"),
-    [
-        (1, 20, 0, 20),
-        (3, 10, 20, 10),
-        (0, 20, 0, 20),
-        (-5, 20, 0, 20),
-        (1, 1000, 0, 100),
-        (1, 0, 0, 20),
-        (2, -1, 20, 20),
-    ],
-)
-def test_numbers_out_of_bounds_are_brought_within(page: int, per_page: int, offset: int, limit: int) -> None:
-    request = PageRequest(page, per_page)
-    assert (request.offset, request.limit) == (offset, limit)
-
-
-def test_no_page_is_beyond_what_a_database_can_count() -> None:
-    assert PageRequest(10**30, 100).offset < 2**63
 
 
 def test_a_page_in_the_middle_links_in_both_directions() -> None:
@@ -69,8 +47,3 @@ def test_a_page_by_keyset_says_only_where_the_next_one_is() -> None:
         "Link": f'<{URL}?pagination=keyset&id_after=5&per_page=2>; rel="next"'
     }
     assert keyset_headers(Page([4, 5], 0, request), 5, URL, query) == {}
-
-
-def test_rows_made_from_those_of_a_page_are_the_same_page() -> None:
-    page = Page([1, 2], 7, PageRequest(2, 2), more=True)
-    assert page.showing(["a", "b"]) == Page(["a", "b"], 7, PageRequest(2, 2), more=True)
