@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelyard.errors import ParameterError
-from modelyard.terms.paths import normalize_path, parse_file_name
 from modelyard.wire.conditions import Outcome, Validators, evaluate, http_date, range_applies
 from modelyard.wire.digests import MalformedDigest, parse_digest_field
+from modelyard.wire.paths import normalize_path, parse_file_name
 from modelyard.wire.ranges import MAX_RANGES, UnsatisfiableRange, parse_range
 
 settings.register_profile("models", deadline=None, max_examples=300)

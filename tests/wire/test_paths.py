@@ -9,17 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.errors import ParameterError
-from modelyard.terms.paths import (
-    NOBODY,
-    OwnerKind,
-    OwnerRef,
-    decode_segment,
-    normalize_path,
-    parse_file_name,
-    parse_owner,
-    parse_project,
-    stored_form,
-)
+from modelyard.terms.paths import NOBODY, OwnerKind, OwnerRef, stored_form
+from modelyard.wire.paths import decode_segment, normalize_path, parse_file_name, parse_owner, parse_project
 
 PATH_FAULT = "file_name should be a valid file path"
 NAME_FAULT = "file_name is invalid"

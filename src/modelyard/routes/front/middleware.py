@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard import departures, origin
 from modelyard.errors import InternalError, Unavailable
-from modelyard.terms.paths import normalize_path
+from modelyard.wire.paths import normalize_path
 from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()

@@ -16,7 +16,8 @@ from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Moment, PageQuery, listing
 from modelyard.routes.http.params import parameters, query_documented
 from modelyard.services.people import audit
-from modelyard.terms.paths import parse_id, parse_project
+from modelyard.terms.paths import parse_id
+from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4", tags=["audit events"])
 

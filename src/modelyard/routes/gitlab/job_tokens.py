@@ -12,7 +12,7 @@ from modelyard.routes.http.listing import listing
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented
 from modelyard.services.people import job_tokens
 from modelyard.services.people.job_tokens import JobToken
-from modelyard.terms.paths import parse_project
+from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/job_tokens", tags=["tokens"])
 

@@ -24,7 +24,8 @@ from modelyard.routes.http.params import (
 )
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import members
-from modelyard.terms.paths import parse_id, parse_project
+from modelyard.terms.paths import parse_id
+from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"])
 

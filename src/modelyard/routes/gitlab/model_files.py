@@ -21,9 +21,9 @@ from modelyard.routes.http.transfers import UploadOptions, files_of, preconditio
 from modelyard.routes.http.urls import own_url
 from modelyard.services.files.locating import Address
 from modelyard.services.files.remote import Offer
-from modelyard.terms.paths import parse_file_name, parse_owner, parse_project
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined, encoded
+from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
 from modelyard.wire.send import BytesResponse
 
 router = APIRouter(

@@ -12,7 +12,7 @@ from modelyard.routes.http.params import Parameters, parameters, query_documente
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import namespaces
 from modelyard.services.people.namespaces import Namespace, NamespaceFilter
-from modelyard.terms.paths import decode_segment, parse_key
+from modelyard.wire.paths import decode_segment, parse_key
 
 router = APIRouter(prefix="/api/v4/namespaces", tags=["namespaces"])
 

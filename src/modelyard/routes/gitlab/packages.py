@@ -14,7 +14,8 @@ from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import PageQuery, listing
 from modelyard.routes.http.params import parameters, query_documented
 from modelyard.services.files import packages
-from modelyard.terms.paths import parse_id, parse_project, stored_form
+from modelyard.terms.paths import parse_id, stored_form
+from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}/packages", tags=["packages"])
 

@@ -11,7 +11,8 @@ from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import listing
 from modelyard.routes.http.params import documented, parameters, query_documented
 from modelyard.services.people import credentials
-from modelyard.terms.paths import parse_id, parse_project
+from modelyard.terms.paths import parse_id
+from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects/{project}", tags=["tokens"])
 

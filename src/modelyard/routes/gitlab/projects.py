@@ -22,7 +22,8 @@ from modelyard.services.people import projects
 from modelyard.services.people.authentication import Seen
 from modelyard.services.people.projects import Shown
 from modelyard.terms.paging import Page
-from modelyard.terms.paths import parse_id, parse_project
+from modelyard.terms.paths import parse_id
+from modelyard.wire.paths import parse_project
 
 router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
 

@@ -20,7 +20,8 @@ from modelyard.routes.http.listing import KeysetQuery, Moment, Needle, PageQuery
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented, stating
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import accounts, members, projects
-from modelyard.terms.paths import parse_id, parse_key
+from modelyard.terms.paths import parse_id
+from modelyard.wire.paths import parse_key
 
 router = APIRouter(prefix="/api/v4", tags=["users"])
 

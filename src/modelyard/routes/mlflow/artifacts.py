@@ -21,7 +21,8 @@ from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer,
 from modelyard.routes.mlflow.messages import Message
 from modelyard.services.files import artifacts
 from modelyard.services.files.locating import Address
-from modelyard.terms.paths import OwnerRef, parse_artifact_path, parse_file_name, parse_project, split_project
+from modelyard.terms.paths import OwnerRef
+from modelyard.wire.paths import parse_artifact_path, parse_file_name, parse_project, split_project
 
 router = APIRouter(prefix=f"{ROOT}/api/2.0/mlflow-artifacts", tags=["mlflow artifacts"])
 

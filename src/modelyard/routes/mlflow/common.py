@@ -24,7 +24,8 @@ from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REG
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
 from modelyard.terms.filters import MAX_LENGTH, MAX_ORDERS
-from modelyard.terms.paths import ProjectRef, parse_project
+from modelyard.terms.paths import ProjectRef
+from modelyard.wire.paths import parse_project
 
 T = TypeVar("T")
 

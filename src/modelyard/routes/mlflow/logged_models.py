@@ -32,7 +32,8 @@ from modelyard.services.models import logged_models
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_MODEL_NAME, MAX_RUN_ID
 from modelyard.terms.filters import MAX_CLAUSES, MAX_ORDERS, Order, check_keys, parse_orders
-from modelyard.terms.paths import OwnerKind, OwnerRef, decode_segment
+from modelyard.terms.paths import OwnerKind, OwnerRef
+from modelyard.wire.paths import decode_segment
 
 router = mlflow_router("logged-models")
 

@@ -12,16 +12,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, quote, urlsplit
 
 from modelyard.errors import InvalidValue, ParameterError
-from modelyard.terms.paths import (
-    OwnerKind,
-    OwnerRef,
-    ProjectRef,
-    parse_artifact_path,
-    parse_file_name,
-    parse_owner,
-    parse_project,
-    split_project,
-)
+from modelyard.terms.paths import OwnerKind, OwnerRef, ProjectRef
+from modelyard.wire.paths import parse_artifact_path, parse_file_name, parse_owner, parse_project, split_project
 
 ARTIFACTS, RUNS, MODELS = "mlflow-artifacts", "runs", "models"
 PORTS = {"http": 80, "https": 443}
