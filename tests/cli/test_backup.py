@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,9 +91,13 @@ def test_a_database_that_is_damaged_does_not_replace_a_backup(original: Path, tm
     run(tmp_path, "restore", "backup")
     manifest = (tmp_path / "backup" / "manifest.json").read_bytes()
     database = tmp_path / "data" / "modelyard.db"
-    pages = bytearray(database.read_bytes())
-    pages[-4096 * 3 :] = bytes(4096 * 3)
-    database.write_bytes(pages)
+    with closing(sqlite3.connect(database)) as connection:
+        names = "'package_files', 'audit_events', 'candidates'"
+        roots = connection.execute(f"SELECT rootpage FROM sqlite_master WHERE name IN ({names})").fetchall()
+    with database.open("r+b") as file:
+        for (page,) in roots:
+            file.seek(4096 * (page - 1))
+            file.write(bytes(4096))
     done = run(tmp_path, "backup", "backup")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "the database is damaged" in done.stderr

@@ -138,10 +138,11 @@ class Load:
 
 def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
     environment = {"MODELYARD_SHUTDOWN_TIMEOUT": "1"}
-    with serving(tmp_path, "--workers", "2", environment=environment) as server, server.client as client:
-        files = new_version(client)
-        for name, content in (("small", SMALL), ("large", LARGE)):
-            assert client.put(f"{files}/{name}", content=content).status_code == 201
+    with serving(tmp_path, "--workers", "2", environment=environment) as server:
+        with server.client as client:  # whose connection, as long as it rests, would keep a worker
+            files = new_version(client)
+            for name, content in (("small", SMALL), ("large", LARGE)):
+                assert client.put(f"{files}/{name}", content=content).status_code == 201
         load, seen = Load(server, files), set(server.workers(2))
         with load.going_on():
             for _ in range(RESTARTS):

@@ -11,7 +11,7 @@ from modelyard.clock import iso
 from modelyard.registry.files.packages import PackageFilter
 from modelyard.registry.tables import Package, PackageFile
 from modelyard.routes.http.call import ApiCall
-from modelyard.routes.http.listing import PageQuery, listing
+from modelyard.routes.http.listing import Needle, PageQuery, listing
 from modelyard.routes.http.params import parameters, query_documented
 from modelyard.services.files import packages
 from modelyard.terms.paths import parse_id, stored_form
@@ -45,7 +45,7 @@ class PackageQuery(PageQuery):
     """How a listing of packages is narrowed and ordered."""
 
     package_type: PackageType = Field("ml_model", description="Only packages of models exist here.")
-    package_name: str | None = Field(None, description="Found anywhere in the name.")
+    package_name: Needle | None = Field(None, description="Found anywhere in the name.")
     package_version: str | None = Field(None, description="Exactly this version.")
     status: PackageStatus = "default"
     order_by: Literal["created_at", "name", "version", "type"] = "created_at"
