@@ -1,0 +1,1 @@
+"""A server under attack, and what its other clients notice of that."""
