@@ -94,7 +94,7 @@ class Database:
         return await self._read(self._readers, work, _stuck)
 
     async def read_file(self, work: Callable[[Registry], T], unwanted: Callable[[T], None] = _unnoticed) -> T:
-        """`read` on a thread for what also opens files of the store, which searches never hold.
+        """`read` on a thread for what files are asked of, and opened by, which nothing else ever holds.
 
         What it finds when nobody waits any more goes to `unwanted`, to be closed.
         """

@@ -110,8 +110,8 @@ async def create(project: InProject, new: NewModel = parameters(NewModel)) -> Re
 
 @router.get("/get", summary="Show a model", openapi_extra=query_documented(ModelName))
 async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> Response:
-    """With the latest version of each stage."""
-    view = await project.read(lambda registry, pid: models.get_model(registry, pid, wanted.known))
+    """With the latest version of each stage, all of which may have long tags."""
+    view = await project.search(lambda registry, pid: models.get_model(registry, pid, wanted.known))
     return answer({"registered_model": shapes.registered_model(view)})
 
 
@@ -162,7 +162,9 @@ async def latest_versions(
     project: InProject, wanted: LatestVersions = parameters(LatestVersions, most=LONG_BODY_BYTES)
 ) -> Response:
     """The highest of each stage."""
-    views = await project.read(lambda registry, pid: models.latest_versions(registry, pid, wanted.known, wanted.stages))
+    views = await project.search(
+        lambda registry, pid: models.latest_versions(registry, pid, wanted.known, wanted.stages)
+    )
     return answer({"model_versions": [shapes.model_version(view) for view in views]})
 
 

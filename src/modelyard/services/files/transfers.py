@@ -277,7 +277,7 @@ class FileService:
             copies = following.copies_beside(registry, location, address.owner, address.name)
             return room_for(registry, project.id, limit, replaced, copies)
 
-        return await self.database.read(work)
+        return await self.database.read_file(work)
 
     async def _place(self, credential: str | None, address: Address) -> Place:
         location = await self._locate(credential, address)
@@ -289,7 +289,7 @@ class FileService:
     async def _locate(self, credential: str | None, address: Address) -> Location:
         location, generation = self._recent(credential, address)
         if location is None:
-            location = await self.database.read(lambda registry: find(registry, credential, address))
+            location = await self.database.read_file(lambda registry: find(registry, credential, address))
             self._remember(credential, address, location, generation)
         return location
 
