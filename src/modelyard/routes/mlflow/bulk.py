@@ -74,10 +74,12 @@ async def get_history_bulk(project: InProject, wanted: Bulk = parameters(Bulk)) 
     """Run by run, each by time, then step; runs that are not there are left out."""
     _check_runs("GetMetricHistoryBulk", wanted.run_id)
     limit = min(wanted.max_results, MAX_POINTS)
-    points = await project.search(
-        lambda registry, pid: comparing.histories(registry, pid, wanted.run_id, wanted.metric_key, limit)
-    )
-    return answer({"metrics": [shapes.metric_of(run_id, value) for run_id, value in points]})
+
+    def found(registry: Registry, pid: int) -> dict[str, object]:
+        points = comparing.histories(registry, pid, wanted.run_id, wanted.metric_key, limit)
+        return {"metrics": [shapes.metric_of(run_id, value) for run_id, value in points]}
+
+    return await project.show(found)
 
 
 @router.get(f"{PAGES_PREFIX}/metrics/get-history-bulk-interval", include_in_schema=False)

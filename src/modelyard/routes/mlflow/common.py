@@ -137,6 +137,11 @@ class ProjectCall:
         """
         return await self._searches.read(self._credential, lambda registry: self._seen(registry, work), begun=begun)
 
+    async def show(self, work: Read[Mapping[str, object]]) -> Response:
+        """200 with what `work` finds, as `search`: perhaps megabytes, which are made where they are read."""
+        body = await self.search(lambda registry, pid: orjson.dumps(work(registry, pid)))
+        return Response(body, media_type="application/json")
+
     async def write(self, work: Write[T], *, adds: bool = True) -> T:
         """What `work` changes, for callers who may write in the project; what `adds` to it needs room for rows."""
         return await self._write(work, None, adds)

@@ -208,5 +208,6 @@ async def list_files(project: InProject, model_id: str, wanted: Directory = para
 
 async def _shown(project: InProject, model_id: str) -> Response:
     """A logged model; the last points of its metrics are looked for among all, where nobody waits for it."""
-    view = await project.search(lambda registry, pid: logged_models.get_logged_model(registry, pid, model_id))
-    return answer({"model": shapes.logged_model(view)})
+    return await project.show(
+        lambda registry, pid: {"model": shapes.logged_model(logged_models.get_logged_model(registry, pid, model_id))}
+    )

@@ -111,8 +111,11 @@ async def create(project: InProject, new: NewModel = parameters(NewModel)) -> Re
 @router.get("/get", summary="Show a model", openapi_extra=query_documented(ModelName))
 async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> Response:
     """With the latest version of each stage, all of which may have long tags."""
-    view = await project.search(lambda registry, pid: models.get_model(registry, pid, wanted.known))
-    return answer({"registered_model": shapes.registered_model(view)})
+    return await project.show(
+        lambda registry, pid: {
+            "registered_model": shapes.registered_model(models.get_model(registry, pid, wanted.known))
+        }
+    )
 
 
 @router.patch("/update", summary="Change a model's description", openapi_extra=documented(UpdateModel))
@@ -162,10 +165,12 @@ async def latest_versions(
     project: InProject, wanted: LatestVersions = parameters(LatestVersions, most=LONG_BODY_BYTES)
 ) -> Response:
     """The highest of each stage."""
-    views = await project.search(
-        lambda registry, pid: models.latest_versions(registry, pid, wanted.known, wanted.stages)
-    )
-    return answer({"model_versions": [shapes.model_version(view) for view in views]})
+
+    def found(registry: Registry, pid: int) -> dict[str, object]:
+        views = models.latest_versions(registry, pid, wanted.known, wanted.stages)
+        return {"model_versions": [shapes.model_version(view) for view in views]}
+
+    return await project.show(found)
 
 
 @router.get("/alias", summary="Show the version of an alias", openapi_extra=query_documented(Alias))
