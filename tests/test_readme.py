@@ -1,4 +1,4 @@
-"""The README holds: every shell block runs, and every setting is there."""
+"""The README and `docs/` hold: every shell block runs, every setting is there, and every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from modelyard.cli import cli
 from modelyard.settings import Settings
 from tests.commands import environment_of
 from tests.databases import ON_POSTGRESQL, database_url
+from tests.documents import DOCUMENTS, EVERYTHING, README, ROOT
 from tests.live import running
-
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.slow
 def test_every_shell_block_runs_against_a_live_server(tmp_path: Path) -> None:
-    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```", EVERYTHING, re.MULTILINE | re.DOTALL)
     if ON_POSTGRESQL:  # a folder of its own does not bring a database of its own along
         empty = database_url(tmp_path / "restored", migrated=False)
         where = next(number for number, block in enumerate(blocks) if "modelyard restore" in block)
@@ -43,11 +41,13 @@ def test_every_shell_block_runs_against_a_live_server(tmp_path: Path) -> None:
 
 # The chapter on MLflow is run by tests/e2e/test_mlflow_chapter.py, in the environment of a real client.
 def test_every_fenced_block_is_run_or_a_console_session() -> None:
-    assert set(re.findall(r"^```(\w+)$", README, re.MULTILINE)) == {"sh", "console", "bash", "python", "yaml"}
+    assert set(re.findall(r"^```(\w+)$", EVERYTHING, re.MULTILINE)) == {"sh", "console", "bash", "python", "yaml"}
 
 
 def test_every_example_in_yaml_can_be_read_and_its_arguments_are_those_of_a_command() -> None:
-    examples = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)]
+    examples = [
+        yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", EVERYTHING, re.MULTILINE | re.DOTALL)
+    ]
     (job,) = [example for example in examples if example.get("kind") == "CronJob"]
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     command, *arguments = container["args"]
@@ -56,12 +56,12 @@ def test_every_example_in_yaml_can_be_read_and_its_arguments_are_those_of_a_comm
 
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"make ([a-z]+) ", README)) | set(re.findall(r"`make ([a-z]+)`", README))
+    named = set(re.findall(r"make ([a-z]+) ", EVERYTHING)) | set(re.findall(r"`make ([a-z]+)`", EVERYTHING))
     assert {"serve", "test", "check"} <= named <= targets
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `MODELYARD_(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `MODELYARD_(\w+)` \| (.*?) \|", EVERYTHING, re.MULTILINE))
     assert set(rows) == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         if field.default is not None and name != "data_dir":
@@ -69,3 +69,20 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
                 rows[name.upper()]
                 == f"`{field.default if isinstance(field.default, str) else json.dumps(field.default)}`"
             )
+
+
+def test_every_page_is_found_from_the_readme_and_every_link_leads_somewhere() -> None:
+    links = {
+        (name, ROOT / Path(name).parent / target.partition("#")[0])
+        for name, text in DOCUMENTS.items()
+        for target in re.findall(r"\]\(([^)]+)\)", text)
+        if not target.startswith("https://")
+    }
+    assert {str(target) for _name, target in links if not target.exists()} == set()
+    linked = {target for name, target in links if name == "README.md"}
+    assert {ROOT / name for name in DOCUMENTS} - {ROOT / "README.md"} <= linked
+    assert {path.name for path in (ROOT / "docs").iterdir()} == {Path(name).name for name in DOCUMENTS} - {"README.md"}
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) <= 200
