@@ -23,6 +23,7 @@ from modelyard.registry.engine import Database
 from modelyard.routes.front.direct import DirectRoutes
 from modelyard.routes.front.head import HeadAsGet
 from modelyard.routes.front.middleware import RawPath, RequestLog
+from modelyard.routes.front.pacing import Pacing
 from modelyard.routes.front.throttle import Gate
 from modelyard.routes.gitlab import (
     audit,
@@ -59,6 +60,7 @@ from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import FileService, ProxyPath
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
+from modelyard.services.traffic.shares import Shares
 from modelyard.services.traffic.throttling import Throttle, UploadSlots
 from modelyard.services.traffic.usage import UsageWriter
 from modelyard.settings import Settings
@@ -97,11 +99,11 @@ ROUTERS = (
 class Application(FastAPI):
     """FastAPI behind what every request passes: the log, the raw path, and the direct way of the file API."""
 
-    def __init__(self, throttle: Throttle, counted: Metrics, proxies: str, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    def __init__(self, throttle: Throttle, shares: Shares, counted: Metrics, proxies: str, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
         gate = Gate(DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle)
-        self._front: ASGIApp = Forwarded(RequestLog(RawPath(gate), counted.request), proxies)
+        self._front: ASGIApp = Forwarded(RequestLog(RawPath(Pacing(gate, shares)), counted.request), proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""
@@ -133,8 +135,10 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     `shared`: where a worker, one of several, counts what its metrics tell.
     """
     counted = Metrics(shared)
+    shares = Shares(settings.fair_share / 100)
     app = Application(
         Throttle(settings.rate_limit_anonymous, settings.rate_limit_token, settings.rate_limit_failed_logins),
+        shares,
         counted,
         settings.trusted_proxies,
         title="modelyard",
@@ -147,7 +151,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     app.state.settings = settings
     app.state.metrics = counted
     app.state.database = Database(settings.effective_database_url, counted.database, read_seconds=settings.read_timeout)
-    app.state.searches = Searches(app.state.database)
+    app.state.searches = Searches(app.state.database, shares)
     app.state.store = store or open_store(settings)
     app.state.readiness = health.Readiness({"database": app.state.database, "blob_store": app.state.store})
     remote = remote_of(app.state.store, settings)

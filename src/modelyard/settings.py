@@ -125,6 +125,12 @@ class Settings(BaseSettings):
         6000, ge=0, description="Requests a minute without a token from one address; 0 = no limit."
     )
     rate_limit_token: int = Field(0, ge=0, description="Requests a minute of one token; 0 = no limit.")
+    fair_share: int = Field(
+        25,
+        ge=0,
+        le=100,
+        description="Percent of one core that a client's searches and refused requests take while others ask; 0 = any.",
+    )
     rate_limit_failed_logins: int = Field(
         30, ge=0, description="Invalid tokens a minute, from one address, beyond which they are slowed; 0 = no limit."
     )

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.app import create_app
-from modelyard.process.server import server_options
+from modelyard.process.server import server_options, tune_interpreter
 from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 
@@ -71,6 +71,7 @@ def main(folder: Path, url: str) -> None:
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     app = Watched(create_app(settings))
+    tune_interpreter()
     uvicorn.Server(uvicorn.Config(app, **server_options(settings))).run(sockets=[listener])
 
 

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
+from modelyard.routes.front.pacing import CREDENTIAL
 from modelyard.routes.http import failures
 from modelyard.services.traffic.throttling import FAILED_LOGINS, Throttle, Throttled, mark_of
 
 SLOWED_SECONDS = 1.0  # for which a wrong credential that is one too many waits for its answer
-_CREDENTIALS = frozenset({b"authorization", b"private-token", b"job-token"})
 _PROBES = frozenset({"/-/health", "/-/liveness", "/-/readiness"})
 _API = "/api/v4/"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 section 9.2.1
@@ -41,7 +41,7 @@ class Gate:
                 scope, receive, send
             )
             return
-        throttle, credential = self.throttle, _credential(scope)
+        throttle, credential = self.throttle, scope[CREDENTIAL]
         address: str = scope["client"][0] if scope["client"] else ""
         if not credential:
             refused = throttle.anonymous(address)
@@ -90,11 +90,6 @@ def _noting(
             await send(message)
 
     return noting
-
-
-def _credential(scope: Scope) -> bytes:
-    """The headers that carry a credential, as they are; empty without any."""
-    return b"\n".join([value for name, value in scope["headers"] if name in _CREDENTIALS])
 
 
 async def _refuse(throttled: Throttled, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,9 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-router = APIRouter(include_in_schema=False)
+from modelyard.routes.http.counted import counted
+
+router = APIRouter(include_in_schema=False, dependencies=[counted()])
 
 OPENAPI_PATH = "/openapi.json"
 # People type their tokens into this page: it runs the script of this version, byte for byte, or none.

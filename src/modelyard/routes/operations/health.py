@@ -11,11 +11,12 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from modelyard.routes.http.counted import PROBE_WAIT, counted
 from modelyard.routes.http.failures import DATABASE_ADVICE, STORE_ADVICE
 
 log = structlog.get_logger()
 
-router = APIRouter(prefix="/-", tags=["operations"])
+router = APIRouter(prefix="/-", tags=["operations"], dependencies=[counted(PROBE_WAIT)])
 
 ADVICE = {"database": DATABASE_ADVICE, "blob_store": STORE_ADVICE}
 REMEMBERED_SECONDS = 5

@@ -12,9 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from modelyard.access.tokens import read_credential
 from modelyard.errors import Unauthorized, UnknownRoute
 from modelyard.metrics import LastRun, Metrics
+from modelyard.routes.http.counted import counted
 from modelyard.settings import Settings
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], dependencies=[counted()])
 
 # Whatever says that somebody else passed the request on, and so that the address at hand may not be the client's.
 FORWARDING = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -12,6 +13,7 @@ from modelyard.departures import ClientGone
 from modelyard.errors import TooManyRequests
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
+from modelyard.services.traffic.shares import Shares
 from modelyard.services.traffic.throttling import mark_of, network_of
 
 T = TypeVar("T")
@@ -34,8 +36,9 @@ class _Turns:
 class Searches:
     """Searches by who asks: by token, and strangers by address. Nothing is kept of who has none."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, shares: Shares) -> None:
         self._database = database
+        self._shares = shares
         self._clients: dict[str, _Turns] = {}
 
     async def read(self, credential: str | None, work: Callable[[Registry], T], *, begun: bool = False) -> T:
@@ -53,7 +56,12 @@ class Searches:
         except BaseException:
             self._forget(who, turns)
             raise
-        return await self._database.read_long(work, partial(self._end, who, turns))
+        try:
+            await asyncio.sleep(self._shares.wait(who))
+        except BaseException:
+            self._end(who, turns)
+            raise
+        return await self._database.read_long(self._counted(who, work), partial(self._end, who, turns))
 
     def __len__(self) -> int:
         """How many clients search."""
@@ -63,6 +71,19 @@ class Searches:
     def waiting(self) -> int:
         """How many searches wait for a turn."""
         return sum(max(0, turns.searches - MAX_SEARCHES) for turns in self._clients.values())
+
+    def _counted(self, who: str, work: Callable[[Registry], T]) -> Callable[[Registry], T]:
+        """`work`, whose time on the processor counts for the client."""
+        loop = asyncio.get_running_loop()
+
+        def counted(registry: Registry) -> T:
+            begun = time.thread_time()
+            try:
+                return work(registry)
+            finally:
+                loop.call_soon_threadsafe(self._shares.took, who, time.thread_time() - begun)
+
+        return counted
 
     def _end(self, who: str, turns: _Turns) -> None:
         turns.free.release()
