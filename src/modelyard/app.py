@@ -56,8 +56,9 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.openapi import documents
 from modelyard.routes.operations import health, metrics
+from modelyard.services.files.bypass import ProxyPath
 from modelyard.services.files.remote import remote_of
-from modelyard.services.files.transfers import FileService, ProxyPath
+from modelyard.services.files.transfers import Transfers
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
 from modelyard.services.traffic.shares import Shares
@@ -156,14 +157,14 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     app.state.readiness = health.Readiness({"database": app.state.database, "blob_store": app.state.store})
     remote = remote_of(app.state.store, settings)
     timed = TimedStore(app.state.store, counted.store)
-    app.state.files = FileService(
+    app.state.files = Transfers(
         app.state.database,
         timed,
-        settings.max_file_size,
         remote,
-        settings.project_quota,
         counted.transfer,
-        _proxy_path(app.state.store, settings.x_accel_redirect),
+        max_file_size=settings.max_file_size,
+        project_quota=settings.project_quota,
+        proxy_path=_proxy_path(app.state.store, settings.x_accel_redirect),
     )
     app.state.rows = RowsQuota(settings.project_rows_quota)
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)

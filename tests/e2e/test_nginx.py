@@ -100,7 +100,7 @@ def test_nginx_reads_the_file_and_not_we(
     def refuse(*_arguments: object) -> None:
         raise AssertionError("read by modelyard")
 
-    monkeypatch.setattr(yard.app.state.files, "source", refuse)
+    monkeypatch.setattr(yard.app.state.files.downloads, "source", refuse)
     received = hashlib.sha256()
     with client.stream("GET", f"{files}/large") as answer:
         for block in answer.iter_raw():

@@ -147,8 +147,8 @@ def test_a_part_takes_as_many_bytes_as_were_authorized(root: httpx.Client, file_
 def test_who_has_many_offers_open_sends_the_rest_through_the_server(
     plain: LiveServer, root: httpx.Client, file_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = plain.app.state.files
-    monkeypatch.setattr(files, "remote", replace(files.remote, offers=OpenOffers(2)))
+    bypass = plain.app.state.files.bypass
+    monkeypatch.setattr(bypass, "remote", replace(bypass.remote, offers=OpenOffers(2)))
     first, _second = (authorize(root, file_url, size=5) for _ in range(2))
     for _ in range(2):
         answer = root.put(f"{file_url}/authorize", json={"size": 5})
@@ -337,7 +337,7 @@ def test_a_lower_limit_holds_for_what_was_offered_before(
 ) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
-    monkeypatch.setattr(plain.app.state.files, "max_file_size", 4)
+    monkeypatch.setattr(plain.app.state.files.uploads, "max_file_size", 4)
     answer = take_over(root, file_url, remote)
     assert answer.json() == {"message": "400 Bad request - Artifact file is too large"}
 
@@ -348,7 +348,7 @@ def test_replicas_know_each_others_uploads_by_their_secret(start: Starter) -> No
         url = f"{version_files(client)}/f"
         remote = authorize(client, url, size=5)
         send(remote, b"hello")
-        other = own.app.state.files
+        other = own.app.state.files.bypass
         other.remote = replace(other.remote, promises=Promises(b"a-secret-of-more-than-twenty-characters"))
         assert take_over(client, url, remote).status_code == 201
         other.remote = replace(other.remote, promises=Promises(b"another-secret"))
@@ -358,8 +358,8 @@ def test_replicas_know_each_others_uploads_by_their_secret(start: Starter) -> No
 def test_a_server_without_a_secret_offers_nothing(
     plain: LiveServer, root: httpx.Client, file_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = plain.app.state.files
-    monkeypatch.setattr(files, "remote", replace(files.remote, promises=None))
+    bypass = plain.app.state.files.bypass
+    monkeypatch.setattr(bypass, "remote", replace(bypass.remote, promises=None))
     assert "RemoteObject" not in root.put(f"{file_url}/authorize", json={"size": 5}).json()
     answer = take_over(root, file_url, {"ID": "x"})
     assert (answer.status_code, answer.json()) == (400, {"message": PASSING})

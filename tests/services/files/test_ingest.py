@@ -14,7 +14,7 @@ import pytest
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.services.files.ingest import BATCH_BYTES, Expectations, Ingest
 
-ANYTHING = Expectations(max_size=0, representation={}, content={}, body=None)
+ANYTHING = Expectations(representation={}, content={}, body=None)
 
 
 class _SlowToBegin(LocalBlobStore):
@@ -35,7 +35,7 @@ def test_an_upload_that_ends_while_its_first_write_begins_leaves_nothing_open(tm
     store = _SlowToBegin(tmp_path / "blobs")
 
     async def upload(executor: ThreadPoolExecutor) -> None:
-        ingest = Ingest(store, executor, ANYTHING)
+        ingest = Ingest(store, executor, ANYTHING, lambda _size: None)
 
         async def pieces() -> AsyncIterator[bytes]:
             yield bytes(size)

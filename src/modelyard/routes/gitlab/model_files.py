@@ -19,7 +19,7 @@ from modelyard.routes.http.known import known_first
 from modelyard.routes.http.params import query_documented, validate
 from modelyard.routes.http.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.http.urls import own_url
-from modelyard.services.files.locating import Address
+from modelyard.services.files.locating import Address, FileRequest
 from modelyard.services.files.remote import Offer
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined, encoded
@@ -52,17 +52,18 @@ async def authorize(request: Request) -> Response:
         stated = await read_stated(request)
         claim = validate(Claim, read_query(request) | stated)
     credential, files = read_credential(request.scope["headers"]), files_of(request)
-    current = (await files.authorize(credential, address, claim.size)).current
+    permit = await files.uploads.authorize(FileRequest.by(credential, address), claim.size)
+    current = permit.current
     refuse_other_facts(stated)
     precondition_of(headers)(current)
     body: dict[str, object] = {
-        "MaximumSize": files.max_file_size,
+        "MaximumSize": files.uploads.max_file_size,
         "UploadHashFunctions": ["sha256"],
         "Method": "PUT",
         "URL": own_url(request).removesuffix(AUTHORIZE_SUFFIX),
         "Exists": {"SHA256": current.sha256, "Size": current.size} if current and not current.damaged else None,
     }
-    offer = await files.offer_upload(credential, address, claim.size, claim.sha256) if claim.size else None
+    offer = await files.bypass.offer(permit, claim.size, claim.sha256) if claim.size else None
     if offer is None:
         return _json(body)
     return _json(body | {"RemoteObject": _remote_object(offer)}, headers={"Cache-Control": "no-store"})

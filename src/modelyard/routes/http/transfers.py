@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Literal
 
@@ -16,10 +15,13 @@ from modelyard.errors import BadRequest, PreconditionFailed, Unauthorized
 from modelyard.registry.files.locations import StoredFile
 from modelyard.routes.http.bodies import read_query
 from modelyard.routes.http.params import Parameters, validate
+from modelyard.services.files.bypass import Bypass
 from modelyard.services.files.ingest import Expectations
-from modelyard.services.files.locating import Address, Precondition
+from modelyard.services.files.locating import Address, FileRequest
 from modelyard.services.files.opening import Download
-from modelyard.services.files.transfers import FileService
+from modelyard.services.files.recording import Precondition
+from modelyard.services.files.transfers import Transfers
+from modelyard.services.files.uploads import Permit
 from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united
@@ -42,77 +44,81 @@ class UploadOptions(Parameters):
     status: Literal["default", "hidden"] | None = Field(None, description="Status that the whole package gets.")
 
 
-def files_of(request: Request) -> FileService:
-    """The service that moves files."""
-    service: FileService = request.app.state.files
-    return service
+def files_of(request: Request) -> Transfers:
+    """The services that move files."""
+    files: Transfers = request.app.state.files
+    return files
 
 
-async def store(request: Request, address: Address, files: FileService) -> Mapping[str, str]:
+async def store(request: Request, address: Address, files: Transfers) -> Mapping[str, str]:
     """Take the body of an upload; the answer is the headers that tell the stored file, which is durable by then."""
     credential = read_credential(request.scope["headers"])
     options = validate(UploadOptions, read_query(request))
     headers = combined(request.scope["headers"])
-    expectations = _expectations(headers, files.max_file_size)
+    expectations = _expectations(headers)
     precondition = precondition_of(headers)
-    permit = await files.authorize(credential, address, _declared_size(headers))
+    permit = await files.uploads.authorize(FileRequest.by(credential, address), _declared_size(headers))
     precondition(permit.current)
-    expectations = replace(expectations, room=permit.room)
     slots: UploadSlots = request.app.state.upload_slots
     with slots.taken(credential):
         if (offer_id := headers.get(OFFER_HEADER)) is not None:
             await _refuse_body(request)
-            stored = await files.take_over(credential, address, offer_id, expectations, precondition, options.status)
+            stored = await files.bypass.take_over(permit, offer_id, expectations, precondition, options.status)
         else:
-            begins = _beginning(request, headers, expectations)
+            begins = _beginning(request, headers, permit)
             pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body, begins)
-            stored = await files.upload(credential, address, pieces, expectations, precondition, options.status)
+            stored = await files.uploads.receive(permit, pieces, expectations, precondition, options.status)
     return _representation(stored).validator_headers | answered_digests(headers, stored.sha256)
 
 
-async def serve(request: Request, address: Address, files: FileService, *, signed_in: bool = False) -> Response:
+async def serve(request: Request, address: Address, files: Transfers, *, signed_in: bool = False) -> Response:
     """The bytes, whole or in ranges, as conditions and ranges of RFC 9110 ask; `signed_in`: never without a token."""
     credential = read_credential(request.scope["headers"])
     if signed_in and credential is None:
         raise Unauthorized
-    if files.redirects and (redirected := await _redirect(request, credential, address, files)):
+    wanted = FileRequest.by(credential, address)
+    if files.bypass.redirects and (redirected := await _redirect(request, wanted, files.bypass)):
         return redirected
-    opened = await files.download(credential, address, counts=request.method == "GET")
+    opened = await files.downloads.open(wanted, counts=request.method == "GET")
     headers = combined(request.scope["headers"])
     try:
         answer = answer_download(request.method, headers, _representation(opened.file))
     except BaseException:
         opened.close()
         raise
-    if request.scope[FROM_PROXY] and (handed_over := _handed_over(request.method, headers, opened, files)):
+    if request.scope[FROM_PROXY] and (handed_over := _handed_over(request.method, headers, opened, files.bypass)):
         return handed_over
     if opened.reader is not None and answer.parts:
         return FileResponse(
-            answer.status, answer.headers, files.source(opened.file, opened.reader), answer.parts, answer.framing
+            answer.status,
+            answer.headers,
+            files.downloads.source(opened.file, opened.reader),
+            answer.parts,
+            answer.framing,
         )
     opened.close()
     return BytesResponse(answer.status, answer.headers, _content(opened, answer))
 
 
-async def _redirect(request: Request, credential: str | None, address: Address, files: FileService) -> Response | None:
+async def _redirect(request: Request, wanted: FileRequest, bypass: Bypass) -> Response | None:
     """302 to the store; None for what is answered here: HEAD, and all conditions.
 
     The store has other validators than we have, and a client sends its conditions to both. Ranges mean the same there.
     """
     if request.method != "GET" or not CONDITIONS.isdisjoint(combined(request.scope["headers"])):
         return None
-    url = await files.download_url(credential, address, lambda file: (CONTENT_TYPE, _representation(file).disposition))
+    url = await bypass.download_url(wanted, lambda file: (CONTENT_TYPE, _representation(file).disposition))
     return Response(status_code=302, headers={"Location": url, "Cache-Control": "no-store"}) if url else None
 
 
-def _handed_over(method: str, headers: Mapping[str, str], opened: Download, files: FileService) -> Response | None:
+def _handed_over(method: str, headers: Mapping[str, str], opened: Download, bypass: Bypass) -> Response | None:
     """The answer by which nginx sends a large file itself, if it is in front and says so (X-Sendfile-Type, Rack's).
 
     It takes a range out of the file. Conditions it would hold against its own validators, so those are answered here.
     """
-    if files.proxy_path is None or headers.get(PROXY_HEADER) != "X-Accel-Redirect":
+    if bypass.proxy_path is None or headers.get(PROXY_HEADER) != "X-Accel-Redirect":
         return None
-    path = files.proxy_path(opened.file.sha256)
+    path = bypass.proxy_path(opened.file.sha256)
     if opened.reader is None or method != "GET" or not CONDITIONS.isdisjoint(headers):
         return None
     opened.close()
@@ -162,19 +168,19 @@ def _declared_size(headers: Mapping[str, str]) -> int | None:
     return max(0, int(length) - FORM_OVERHEAD_BYTES) // MAX_EXPANSION if form else int(length)
 
 
-def _beginning(request: Request, headers: Mapping[str, str], expectations: Expectations) -> Callable[[int], None]:
+def _beginning(request: Request, headers: Mapping[str, str], permit: Permit) -> Callable[[int], None]:
     """Is told at which byte of a form the file begins as it is, from which on its least size is known."""
     place: Callable[[int], None] | None = request.scope.get(FILE_BEGINS)
 
     def begins(position: int) -> None:
-        expectations.hold(int(headers.get("content-length", 0)) - position - FORM_OVERHEAD_BYTES)
+        permit.hold(int(headers.get("content-length", 0)) - position - FORM_OVERHEAD_BYTES)
         if place is not None:
             place(position)
 
     return begins
 
 
-def _expectations(headers: Mapping[str, str], max_size: int) -> Expectations:
+def _expectations(headers: Mapping[str, str]) -> Expectations:
     """What the request says of its bytes. Raises BadRequest for what cannot be held, and UnsupportedMediaType."""
     if "content-range" in headers:
         # RFC 9110 section 14.5: to store a part as if it were the whole would lose the rest silently.
@@ -191,4 +197,4 @@ def _expectations(headers: Mapping[str, str], max_size: int) -> Expectations:
     except MalformedDigest as error:
         raise BadRequest(str(error)) from error
     form = body and is_form(content_type)
-    return Expectations(max_size, file, body, DigestCheck(body, own_sha256=True) if form else None)
+    return Expectations(file, body, DigestCheck(body, own_sha256=True) if form else None)

@@ -11,7 +11,6 @@ from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.routes.http import urls
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
-from modelyard.routes.http.transfers import files_of
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -103,7 +102,7 @@ async def create(request: Request, project: InProject, new: CreateVersion = para
         run_link=new.run_link or "",
         tags=tags_by_key(new.tags),
     )
-    here, quota = urls.here(request), files_of(request).project_quota
+    here, quota = urls.here(request), request.app.state.settings.project_quota
     view = await project.write(
         lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted, here, quota)
     )

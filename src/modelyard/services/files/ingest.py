@@ -15,11 +15,12 @@ from typing import TypeVar
 
 from modelyard.blobs.store import BlobStore, BlobWriter, WriterClosed
 from modelyard.errors import BadRequest
-from modelyard.services.files.quota import Room
 from modelyard.wire.digests import DigestCheck
 from modelyard.wire.form import Piece
 
 T = TypeVar("T")
+
+Hold = Callable[[int], None]  # raises for a file of more bytes than it may have
 
 BATCH_BYTES = 256 * 1024
 
@@ -42,28 +43,20 @@ class DigestMismatch(BadRequest):
 class Expectations:
     """What must hold of the bytes before they are kept."""
 
-    max_size: int  # bytes; 0 = no limit
     representation: Mapping[str, bytes]  # Repr-Digest and its kin: digests of the file
     content: Mapping[str, bytes]  # Content-Digest and its kin: digests of the request body, or of the file in it
     body: DigestCheck | None  # has seen the whole body, where that is more than the file
-    room: Room | None = None  # what the project has left for it
-
-    def hold(self, size: int) -> None:
-        """Raise FileTooLarge or OverQuota for a file of so many bytes."""
-        if self.max_size and size > self.max_size:
-            raise FileTooLarge
-        if self.room is not None:
-            self.room.hold(size)
 
 
 class Ingest:
     """One file on its way into the store. Always `close()` it; nothing stays unless `publish()` was reached."""
 
-    def __init__(self, store: BlobStore, executor: Executor, expectations: Expectations) -> None:
+    def __init__(self, store: BlobStore, executor: Executor, expectations: Expectations, hold: Hold) -> None:
         self.size = 0
         self._store = store
         self._executor = executor
         self._expected = expectations
+        self._hold = hold
         self._checks = [DigestCheck(expected) for expected in (expectations.representation, expectations.content)]
         self._writer: BlobWriter | None = None
         self._batch: list[Piece] = []
@@ -75,8 +68,7 @@ class Ingest:
     async def receive(self, pieces: AsyncIterator[Piece]) -> str:
         """Take the whole file, verify it and make it durable; the answer is its SHA-256.
 
-        Raises FileTooLarge or OverQuota as soon as a limit is passed, DigestMismatch, BlobError, and whatever `pieces`
-        raises.
+        Raises what `hold` does as soon as a limit is passed, DigestMismatch, BlobError, and whatever `pieces` raises.
         """
         async for piece in pieces:
             self._take(piece)
@@ -96,7 +88,7 @@ class Ingest:
 
     def _take(self, piece: Piece) -> None:
         self.size += len(piece)
-        self._expected.hold(self.size)
+        self._hold(self.size)
         self._batch.append(piece)
         self._batched += len(piece)
 

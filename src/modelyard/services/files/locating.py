@@ -1,9 +1,9 @@
-"""What a request for a file comes down to in the registry: where it leads, who may do what there, and its record."""
+"""Where a request for a file leads: what the registry has there for whoever asks, and who may do what with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
 from modelyard.access.policy import Action, require
@@ -12,11 +12,7 @@ from modelyard.clock import now
 from modelyard.errors import FileNotFound, NotFound
 from modelyard.registry.files.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import PackageFile
-from modelyard.services.files import packages
 from modelyard.terms.paths import OwnerRef, ProjectRef
-
-Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,79 +24,63 @@ class Address:
     name: str
 
 
+class FileRequest(NamedTuple):
+    """Which file is asked for, and by whom. It holds no secret, so that it may be remembered and kept."""
+
+    holder: str | None  # the digest of the credential; None for nobody's
+    address: Address
+
+    @classmethod
+    def by(cls, credential: str | None, address: Address) -> FileRequest:
+        """The request of whoever presents a credential, None for none."""
+        return cls(digest_of(credential) if credential is not None else None, address)
+
+
 @dataclass(frozen=True, slots=True)
-class Content:
-    """Bytes that are in the store; `publish_again` puts them back if they were collected as garbage since."""
+class Located:
+    """What lies where a request leads."""
 
-    sha256: str
-    size: int
-    publish_again: Callable[[], None]
+    request: FileRequest
+    location: Location
+
+    def judge(self, action: Action) -> Identity:
+        """Who asks, if they may do `action` here; else the refusal that is due.
+
+        Raises TokenError, Unauthorized, ProjectNotFound, Forbidden and NotFound, in the order of checks.
+        """
+        location = self.location
+        caller = identify(location.token, now()) if self.request.holder is not None else ANONYMOUS
+        require_scope(caller, writing=action is not Action.READ)
+        require(caller, location.project, action)
+        if location.owner_id is None:
+            raise NotFound
+        return caller
+
+    def readable(self) -> StoredFile:
+        """The file, if the caller may read it; else the refusal that is due, as `judge` has it, or FileNotFound."""
+        self.judge(Action.READ)
+        if self.location.file is None:
+            raise FileNotFound
+        return self.location.file
 
 
-def find(registry: Registry, credential: str | None, address: Address, *, to_change: bool = False) -> Location:
-    """What lies at an address, as far as whoever holds the credential may care."""
-    digest = credential_digest(credential)
-    return registry.locations.find(digest, address.project, address.owner, address.name, to_change=to_change)
+def find(registry: Registry, request: FileRequest, *, to_change: bool = False) -> Located:
+    """What lies at an address, as far as whoever asks may care."""
+    holder, address = request
+    location = registry.locations.find(holder, address.project, address.owner, address.name, to_change=to_change)
+    return Located(request, location)
 
 
-def find_to_change(registry: Registry, credential: str | None, address: Address) -> Location:
+def find_to_change(registry: Registry, request: FileRequest) -> Located:
     """What lies at an address, where nobody else changes the file of that name from now on.
 
     Without a package there is nothing to hold yet; then a constraint lets only one writer make it.
     """
-    location = find(registry, credential, address, to_change=True)
+    located = find(registry, request, to_change=True)
+    location = located.location
     if location.project is None:
-        return location
-    part = f"file {location.package_id} {address.name}"
+        return located
+    part = f"file {location.package_id} {request.address.name}"
     if not registry.locks.project(location.project.id, part):
-        return location
-    return find(registry, credential, address, to_change=True)
-
-
-def credential_digest(credential: str | None) -> str | None:
-    """The digest under which a credential is known; None for none."""
-    return digest_of(credential) if credential is not None else None
-
-
-def judge(location: Location, credential: str | None, action: Action) -> Identity:
-    """Who asks, if they may do `action` at the location; else the refusal that is due."""
-    caller = identify(location.token, now()) if credential is not None else ANONYMOUS
-    require_scope(caller, writing=action is not Action.READ)
-    require(caller, location.project, action)
-    if location.owner_id is None:
-        raise NotFound
-    return caller
-
-
-def readable(location: Location, credential: str | None) -> StoredFile:
-    """The file at the location, if the caller may read it; else the refusal that is due."""
-    judge(location, credential, Action.READ)
-    if location.file is None:
-        raise FileNotFound
-    return location.file
-
-
-def record(
-    registry: Registry, location: Location, caller: Identity, address: Address, content: Content, status: str | None
-) -> StoredFile:
-    """Make the content the newest file at the address, unless it is already."""
-    sha256, size = content.sha256, content.size
-    package_id = location.package_id or packages.make(registry, location, address.owner, caller).id
-    if status is not None:
-        _set_status(registry, package_id, status)
-    if location.file is not None and location.file.sha256 == sha256 and not location.file.damaged:
-        return location.file
-    registry.blobs.ensure(sha256, size)
-    if location.file is not None and location.file.sha256 == sha256:
-        return replace(location.file, damaged=False)
-    file = registry.packages.add_file(
-        PackageFile(package_id=package_id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
-    )
-    registry.audit.note("package_file_created", file, {"add": "file", "sha256": sha256, "size": size})
-    return StoredFile(file.id, file.name, sha256, size, file.created_at)
-
-
-def _set_status(registry: Registry, package_id: int, status: str) -> None:
-    package = registry.packages.located(package_id)
-    registry.audit.note_changes("package_updated", package, {"status": package.status}, {"status": status})
-    package.status = status
+        return located
+    return find(registry, request, to_change=True)

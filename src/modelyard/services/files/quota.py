@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from modelyard.errors import Forbidden
+from modelyard.registry.engine import Database
+from modelyard.registry.files.locations import Location
 from modelyard.registry.repository import Registry
+from modelyard.services.files import following
+from modelyard.services.files.locating import Located
 
 
 class OverQuota(Forbidden):
@@ -64,3 +68,31 @@ def within(registry: Registry, project_id: int, limit: int) -> Iterator[None]:
     after = registry.storage.used(project_id)
     if after > before and after > limit:
         raise OverQuota(limit)
+
+
+class Quota:
+    """What projects may have, where those without a limit of their own have `default` bytes, 0 for no limit."""
+
+    def __init__(self, database: Database, default: int) -> None:
+        self._database = database
+        self._default = default
+
+    async def room(self, located: Located) -> Room | None:
+        """What the project has left for a file where it was located; None without a limit."""
+        location, address = located.location, located.request.address
+        limit, project = limit_of(location.storage_limit, self._default), location.project
+        if not limit or project is None:
+            return None
+        replaced = location.file.size if location.file else 0
+
+        def work(registry: Registry) -> Room:
+            copies = following.copies_beside(registry, location, address.owner, address.name)
+            return room_for(registry, project.id, limit, replaced, copies)
+
+        return await self._database.read_file(work)
+
+    def within(self, registry: Registry, location: Location) -> AbstractContextManager[None]:
+        """A block that adds no more than its limit to the project of what was located."""
+        if location.project is None:
+            return nullcontext()
+        return within(registry, location.project.id, limit_of(location.storage_limit, self._default))

@@ -9,12 +9,12 @@ from modelyard.blobs.remote import DirectUpload, RemoteBlobStore, UploadedData
 from modelyard.blobs.store import BlobMissing, BlobStore
 from modelyard.clock import now
 from modelyard.errors import BadRequest
-from modelyard.services.files.ingest import DigestMismatch, FileTooLarge
+from modelyard.services.files.ingest import DigestMismatch, Hold
 from modelyard.services.files.offers import OpenOffers
-from modelyard.services.files.quota import Room
 from modelyard.settings import Settings
 from modelyard.wire.digests import DigestCheck
 
+PASSING = "Uploads pass through this server"
 FINISHING_SECONDS = 3600  # after the last moment of an upload, to have it taken over
 
 
@@ -49,21 +49,16 @@ class Remote:
         promise = Promise(upload.id, size, sha256, expires_at)
         return Offer(self.promises.sign(promise, place), self.upload_seconds, upload)
 
-    def verified(
-        self, place: Place, offer_id: str, max_size: int, room: Room | None, representation: DigestCheck
-    ) -> UploadedData:
+    def verified(self, place: Place, offer_id: str, hold: Hold, representation: DigestCheck) -> UploadedData:
         """The data that was uploaded after an offer, when all that was claimed of it holds.
 
         The size is the store's; the digest is that of the bytes, which are read back: S3 knows only a checksum of
-        checksums for what came in parts. Raises UnknownUpload, FileTooLarge, OverQuota, DigestMismatch and BadRequest.
+        checksums for what came in parts. Raises UnknownUpload, what `hold` does, DigestMismatch and BadRequest.
         """
         if self.promises is None:
-            raise BadRequest("Uploads pass through this server")
+            raise BadRequest(PASSING)
         promise = self.promises.read(offer_id, place, now())
-        if max_size and promise.size > max_size:
-            raise FileTooLarge
-        if room is not None:
-            room.hold(promise.size)
+        hold(promise.size)
         try:
             data = self.store.uploaded(promise.upload_id)
         except BlobMissing as error:

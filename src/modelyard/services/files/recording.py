@@ -1,0 +1,124 @@
+"""The record of a file whose bytes are durable: made in one transaction, in which everything is checked once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from modelyard.access.identity import Identity
+from modelyard.access.policy import Action
+from modelyard.blobs.store import BlobStore
+from modelyard.registry.engine import Database
+from modelyard.registry.files.locations import Location, StoredFile
+from modelyard.registry.repository import Registry
+from modelyard.registry.tables import PackageFile
+from modelyard.services.files import following, packages
+from modelyard.services.files.following import Copy
+from modelyard.services.files.locating import FileRequest, find, find_to_change
+from modelyard.services.files.quota import Quota
+
+Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that are in the store; `publish_again` puts them back if they were collected as garbage since."""
+
+    sha256: str
+    size: int
+    publish_again: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes that are to be the newest file at an address, unless the file that is there forbids it."""
+
+    request: FileRequest
+    content: Content
+    precondition: Precondition
+    status: str | None  # that the whole package gets
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An arrival that may be recorded, until the end of the transaction in which it was judged."""
+
+    arrival: Arrival
+    location: Location
+    caller: Identity
+    copies: Sequence[Copy]  # for those who follow
+
+
+class Recorder:
+    """Records arrivals. All permissions are checked again then: a token may be revoked, or a version deleted, while
+    the bytes are on their way.
+    """
+
+    def __init__(self, database: Database, store: BlobStore, quota: Quota) -> None:
+        self._database = database
+        self._store = store
+        self._quota = quota
+
+    async def keep(self, arrival: Arrival) -> StoredFile:
+        """Record a file. The record is committed when this returns.
+
+        Raises as `Located.judge`, whatever the precondition raises, and OverQuota.
+        """
+
+        def work(registry: Registry) -> StoredFile:
+            registry.locks.blob(arrival.content.sha256)
+            admitted = self.admit(registry, arrival)
+            with self._quota.within(registry, admitted.location):
+                return record(registry, admitted)
+
+        return await self._database.write(work)
+
+    def admit(self, registry: Registry, arrival: Arrival) -> Admitted:
+        """Judge an arrival in a write transaction that holds its blob: nobody else changes the file from now on.
+
+        Where several are recorded together, all are admitted first, as the quota is the last to be locked.
+        """
+        located = find_to_change(registry, arrival.request)
+        caller = located.judge(Action.WRITE)
+        registry.act(caller, located.location.project)
+        copies: Sequence[Copy] = ()
+        if located.location.linked:
+            address = arrival.request.address
+            copies = following.hold(registry, located.location, address.owner, address.name)
+            located = find(registry, arrival.request)
+        arrival.precondition(located.location.file)
+        if self._store.stat(arrival.content.sha256) is None:
+            arrival.content.publish_again()
+        return Admitted(arrival, located.location, caller, copies)
+
+
+def record(registry: Registry, admitted: Admitted) -> StoredFile:
+    """Make an arrival the newest file at its address, and give it to those who follow."""
+    file = _newest(registry, admitted)
+    following.pass_on(registry, admitted.copies, file, admitted.caller)
+    return file
+
+
+def _newest(registry: Registry, admitted: Admitted) -> StoredFile:
+    """The file with the content, which may be the newest already."""
+    arrival, location, caller = admitted.arrival, admitted.location, admitted.caller
+    address, sha256, size = arrival.request.address, arrival.content.sha256, arrival.content.size
+    package_id = location.package_id or packages.make(registry, location, address.owner, caller).id
+    if arrival.status is not None:
+        _set_status(registry, package_id, arrival.status)
+    if location.file is not None and location.file.sha256 == sha256 and not location.file.damaged:
+        return location.file
+    registry.blobs.ensure(sha256, size)
+    if location.file is not None and location.file.sha256 == sha256:
+        return replace(location.file, damaged=False)
+    file = registry.packages.add_file(
+        PackageFile(package_id=package_id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
+    )
+    registry.audit.note("package_file_created", file, {"add": "file", "sha256": sha256, "size": size})
+    return StoredFile(file.id, file.name, sha256, size, file.created_at)
+
+
+def _set_status(registry: Registry, package_id: int, status: str) -> None:
+    package = registry.packages.located(package_id)
+    registry.audit.note_changes("package_updated", package, {"status": package.status}, {"status": status})
+    package.status = status
