@@ -28,6 +28,10 @@ class CommandError(Exception):
     """What keeps a command from being carried out, as one line for whoever runs it."""
 
 
+class ShortRead(Exception):
+    """What has been promised cannot be read to its end: the answer is cut short rather than wrong."""
+
+
 class ApiError(Exception):
     """A refusal: HTTP status, JSON body and extra response headers."""
 

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelyard.terms.digests import ALGORITHMS, DigestCheck
 from modelyard.wire.digests import (
-    ALGORITHMS,
-    DigestCheck,
     MalformedDigest,
     announced_digests,
     answered_digests,

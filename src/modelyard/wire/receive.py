@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from modelyard.errors import BadRequest
-from modelyard.wire.digests import DigestCheck
+from modelyard.terms.digests import DigestCheck
 from modelyard.wire.form import FileForm, Piece, boundary_of
 from modelyard.wire.parts import has_boundary
 

@@ -14,13 +14,10 @@ from typing import Protocol
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from modelyard.errors import ShortRead
 from modelyard.wire.headers import RawHeaders
 from modelyard.wire.pace import Pace
 from modelyard.wire.ranges import ByteRange, MultipartRanges
-
-
-class ShortRead(Exception):
-    """The store gave fewer bytes than the file has: the answer is cut short rather than wrong."""
 
 
 class Source(Protocol):

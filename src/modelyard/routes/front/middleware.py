@@ -14,9 +14,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard import departures, origin
-from modelyard.errors import InternalError, Unavailable
+from modelyard.errors import InternalError, ShortRead, Unavailable
 from modelyard.wire.paths import normalize_path
-from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()
 

@@ -23,8 +23,9 @@ from modelyard.services.files.recording import Precondition
 from modelyard.services.files.transfers import Transfers
 from modelyard.services.files.uploads import Permit
 from modelyard.services.traffic.throttling import UploadSlots
+from modelyard.terms.digests import DigestCheck
 from modelyard.wire.conditions import Outcome, evaluate
-from modelyard.wire.digests import DigestCheck, MalformedDigest, announced_digests, answered_digests, united
+from modelyard.wire.digests import MalformedDigest, announced_digests, answered_digests, united
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.forwarded import FROM_PROXY
 from modelyard.wire.headers import combined

@@ -14,11 +14,11 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 
 from modelyard.departures import ClientGone
+from modelyard.errors import ShortRead
 from modelyard.registry.repository import Registry
 from modelyard.routes.http import failures
 from modelyard.routes.mlflow.common import ProjectCall
 from modelyard.routes.mlflow.shapes import Shape
-from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()
 

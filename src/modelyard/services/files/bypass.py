@@ -18,7 +18,7 @@ from modelyard.services.files.recording import Arrival, Content, Precondition, R
 from modelyard.services.files.remote import PASSING, Offer, Remote
 from modelyard.services.files.uploads import Permit
 from modelyard.services.files.uses import Uses
-from modelyard.wire.digests import DigestCheck
+from modelyard.terms.digests import DigestCheck
 
 ProxyPath = Callable[[str], str]  # the path by which a proxy in front sends a blob itself, by its digest
 DownloadHeaders = Callable[[StoredFile], tuple[str, str]]  # Content-Type and Content-Disposition

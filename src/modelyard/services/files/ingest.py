@@ -13,10 +13,9 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from modelyard.blobs.store import BlobStore, BlobWriter, WriterClosed
+from modelyard.blobs.store import BlobStore, BlobWriter, Buffer, WriterClosed
 from modelyard.errors import BadRequest
-from modelyard.wire.digests import DigestCheck
-from modelyard.wire.form import Piece
+from modelyard.terms.digests import DigestCheck
 
 T = TypeVar("T")
 
@@ -59,13 +58,13 @@ class Ingest:
         self._hold = hold
         self._checks = [DigestCheck(expected) for expected in (expectations.representation, expectations.content)]
         self._writer: BlobWriter | None = None
-        self._batch: list[Piece] = []
+        self._batch: list[Buffer] = []
         self._batched = 0
         self._in_flight: Future[None] | None = None
         self._opening = threading.Lock()
         self._closed = False
 
-    async def receive(self, pieces: AsyncIterator[Piece]) -> str:
+    async def receive(self, pieces: AsyncIterator[Buffer]) -> str:
         """Take the whole file, verify it and make it durable; the answer is its SHA-256.
 
         Raises what `hold` does as soon as a limit is passed, DigestMismatch, BlobError, and whatever `pieces` raises.
@@ -86,13 +85,13 @@ class Ingest:
         """Let go of everything; waits for a write in flight, also when the request is being cancelled."""
         await asyncio.shield(asyncio.wrap_future(self._executor.submit(self._close)))
 
-    def _take(self, piece: Piece) -> None:
+    def _take(self, piece: Buffer) -> None:
         self.size += len(piece)
         self._hold(self.size)
         self._batch.append(piece)
         self._batched += len(piece)
 
-    def _next_batch(self) -> list[Piece]:
+    def _next_batch(self) -> list[Buffer]:
         batch, self._batch, self._batched = self._batch, [], 0
         return batch
 
@@ -112,7 +111,7 @@ class Ingest:
                 self._writer = self._store.begin()
             return self._writer
 
-    def _write(self, batch: list[Piece]) -> None:
+    def _write(self, batch: list[Buffer]) -> None:
         self._open().write(batch)
         for check in self._checks:
             for piece in batch if check.algorithms else ():

@@ -12,9 +12,8 @@ import structlog
 from aiofiles.base import wrap
 
 from modelyard.blobs.store import BlobError, BlobMissing, BlobReader, BlobStore
-from modelyard.errors import InternalError, NotFound
+from modelyard.errors import InternalError, NotFound, ShortRead
 from modelyard.registry.files.locations import StoredFile
-from modelyard.wire.send import ShortRead
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from modelyard.errors import BadRequest
 from modelyard.services.files.ingest import DigestMismatch, Hold
 from modelyard.services.files.offers import OpenOffers
 from modelyard.settings import Settings
-from modelyard.wire.digests import DigestCheck
+from modelyard.terms.digests import DigestCheck
 
 PASSING = "Uploads pass through this server"
 FINISHING_SECONDS = 3600  # after the last moment of an upload, to have it taken over

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
-from modelyard.blobs.store import BlobStore
+from modelyard.blobs.store import BlobStore, Buffer
 from modelyard.registry.files.locations import StoredFile
 from modelyard.services.files.ingest import Expectations, FileTooLarge, Ingest
 from modelyard.services.files.locating import FileRequest, Located
@@ -16,7 +16,6 @@ from modelyard.services.files.lookup import Lookup
 from modelyard.services.files.quota import Quota, Room
 from modelyard.services.files.recording import Arrival, Content, Precondition, Recorder
 from modelyard.services.files.uses import InFlight, Uses
-from modelyard.wire.form import Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Uploads:
     async def receive(
         self,
         permit: Permit,
-        pieces: AsyncIterator[Piece],
+        pieces: AsyncIterator[Buffer],
         expectations: Expectations,
         precondition: Precondition,
         status: str | None,
