@@ -6,7 +6,6 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 
-from modelyard.services.models.uris import Here
 from modelyard.settings import Settings
 from modelyard.terms.addresses import in_url
 
@@ -17,12 +16,11 @@ def base_url(request: Request) -> str:
     return settings.external_url or _called_url(request)
 
 
-def here(request: Request) -> Here:
-    """All names of the server that a client may know it by: the external URL, and what this request says."""
+def own_names(request: Request) -> list[str]:
+    """The URLs by which a client may know the server: the external one, and what this request says."""
     settings: Settings = request.app.state.settings
     external, called = settings.external_url, _called_url(request)
-    prefix = urlsplit(external).path if external else ""
-    return Here(filter(None, (external, called, called + prefix)))
+    return [called, external, called + urlsplit(external).path] if external else [called]
 
 
 def own_url(request: Request) -> str:

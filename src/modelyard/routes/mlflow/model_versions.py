@@ -26,6 +26,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.uris import Here
 from modelyard.services.models import versions
 from modelyard.services.models.stages import Stage
 from modelyard.services.tracking.limits import MAX_RUN_ID, MAX_SOURCE
@@ -102,9 +103,9 @@ async def create(request: Request, project: InProject, new: CreateVersion = para
         run_link=new.run_link or "",
         tags=tags_by_key(new.tags),
     )
-    here, quota = urls.here(request), request.app.state.settings.project_quota
+    here, quota = Here(urls.own_names(request)), request.app.state.settings.project_quota
     view = await project.write(
-        lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted, here, quota)
+        lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted, here.read_source, quota)
     )
     return answer({"model_version": shapes.model_version(view)})
 

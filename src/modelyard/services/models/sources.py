@@ -19,14 +19,13 @@ from modelyard.services.models.names import LATEST
 from modelyard.services.models.semver import SemanticVersion
 from modelyard.services.models.stages import Stage
 from modelyard.services.models.uris import (
-    Here,
     LoggedModelUri,
     ModelUri,
     Place,
+    ReadSource,
     RunUri,
     SourceUri,
     is_elsewhere,
-    parse_source,
 )
 from modelyard.services.people.authentication import see_project
 from modelyard.terms.paths import CANDIDATE, LOGGED_MODELS_ROOT, NOBODY, OwnerKind, ProjectRef, artifact_uri, parse_id
@@ -55,7 +54,7 @@ class Source:
         return self.owner is not None and self.owner.candidate_id == run.id and not self.directory
 
 
-def resolve(registry: Registry, caller: Identity, project_id: int, asked: Asked, here: Here) -> Source:
+def resolve(registry: Registry, caller: Identity, project_id: int, asked: Asked, read: ReadSource) -> Source:
     """What a source names.
 
     Raises DoesNotExist for what is not there or not for the caller to see, Forbidden for a job token in another
@@ -63,7 +62,7 @@ def resolve(registry: Registry, caller: Identity, project_id: int, asked: Asked,
     one that they took it from, and elsewhere the same URI may mean other files.
     """
     finder = _Finder(registry, caller, project_id)
-    named = parse_source(asked.source, here)
+    named = read(asked.source)
     if named is None:
         location = asked.source if is_elsewhere(asked.source) else ""
         return Source(asked.source, finder.logged_model(asked.model_id) if asked.model_id else None, location=location)

@@ -18,7 +18,7 @@ from modelyard.services.models import sources
 from modelyard.services.models.logged_models import note_version
 from modelyard.services.models.semver import SemanticVersion
 from modelyard.services.models.stages import Stage
-from modelyard.services.models.uris import Here
+from modelyard.services.models.uris import ReadSource
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
 from modelyard.services.tracking.runs import active_run, add_candidate, new_run_id, random_name
@@ -55,13 +55,18 @@ class VersionView:
 
 
 def create_version(
-    registry: Registry, caller: Identity, project_id: int, new: NewVersion, here: Here, project_quota: int = 0
+    registry: Registry,
+    caller: Identity,
+    project_id: int,
+    new: NewVersion,
+    read_source: ReadSource,
+    project_quota: int = 0,
 ) -> VersionView:
     """Make a version with its candidate and package.
 
     The semantic version is the tag `gitlab.version`, or the next patch of the highest. With a run and no source but
     the run itself, the run is promoted: it becomes the version's candidate, and its files are the version's. Any other
-    source on this server (`here` are its names) lends its files, as does a run that was promoted before: the version
+    source on this server (`read_source` tells) lends its files, as does a run that was promoted before: the version
     points at the same blobs, and follows it (see `services.files.following`). The run of a source elsewhere may live
     there as well. What is lent counts towards the project's limit, `project_quota` bytes unless it has one of its own.
     Raises as `sources.resolve` does, and OverQuota.
@@ -71,7 +76,7 @@ def create_version(
     check_registry_tags(new.tags)
     model = find_model(registry, project_id, new.model)
     asked = sources.Asked(new.source, new.run_id, new.model_id)
-    source = sources.resolve(registry, caller, project_id, asked, here)
+    source = sources.resolve(registry, caller, project_id, asked, read_source)
     run = _run_to_promote(registry, project_id, new.run_id, source)
     if run is not None:
         version, message = _promote(registry, caller, model, new, source, run), ""
