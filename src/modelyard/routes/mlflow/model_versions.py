@@ -28,6 +28,7 @@ from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.mlflow.uris import Here
 from modelyard.services.models import versions
+from modelyard.services.models.new_versions import NewVersion, create_version
 from modelyard.services.models.stages import Stage
 from modelyard.services.tracking.limits import MAX_RUN_ID, MAX_SOURCE
 
@@ -94,7 +95,7 @@ class VersionSearch(SearchQuery):
 @router.post("/create", summary="Create a model version", openapi_extra=documented(CreateVersion))
 async def create(request: Request, project: InProject, new: CreateVersion = parameters(CreateVersion)) -> Response:
     """The answer's `version` is the id that the file API takes."""
-    wanted = versions.NewVersion(
+    wanted = NewVersion(
         model=new.name,
         description=new.description or "",
         source=new.source or "",
@@ -105,7 +106,7 @@ async def create(request: Request, project: InProject, new: CreateVersion = para
     )
     here, quota = Here(urls.own_names(request)), request.app.state.settings.project_quota
     view = await project.write(
-        lambda registry, caller, pid: versions.create_version(registry, caller, pid, wanted, here.read_source, quota)
+        lambda registry, caller, pid: create_version(registry, caller, pid, wanted, here.read_source, quota)
     )
     return answer({"model_version": shapes.model_version(view)})
 
