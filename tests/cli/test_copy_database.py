@@ -24,7 +24,7 @@ from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base, Project, User
 from modelyard.services.backup.database_copy import copy_database
 from modelyard.services.people.setup import prepare
-from modelyard.services.upkeep import results, tasks
+from modelyard.services.upkeep import results
 from modelyard.settings import Settings
 from tests import postgres
 from tests.commands import run
@@ -133,7 +133,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
     with served(folder, url) as (_live, client):
         Filling(client).fill()
     database = Database(url)
-    results.keep(database, results.CHECK, 0, 0, tasks.Progress())
+    results.keep(database, results.CHECK, 0, 0, results.Progress())
     database.close()
     return url
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelyard.services.upkeep import tasks
+from modelyard.services.upkeep.checking import check
+from modelyard.services.upkeep.collecting import collect
 from tests.commands import COMMAND, environment_of
 from tests.live import LiveServer
 
@@ -39,8 +40,8 @@ def upkeep_within(live: LiveServer) -> Upkeep:
 
     def run(*arguments: str) -> list[dict[str, Any]]:
         if arguments[0] == "check":
-            return [asdict(each) for each in tasks.check(database, store, read="--read" in arguments)]
-        return [asdict(each) for each in tasks.collect(database, store, grace=0, dry_run=False)]
+            return [asdict(each) for each in check(database, store, read="--read" in arguments)]
+        return [asdict(each) for each in collect(database, store, grace=0, dry_run=False)]
 
     return run
 

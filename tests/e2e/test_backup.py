@@ -22,7 +22,7 @@ import pytest
 from modelyard.blobs.open import open_store
 from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
-from modelyard.services.upkeep.tasks import collect
+from modelyard.services.upkeep.collecting import collect
 from modelyard.settings import Settings
 from tests.commands import COMMAND, environment_of
 from tests.databases import ON_POSTGRESQL, database_url

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from modelyard.services.upkeep.tasks import Finding, check, collect
+from modelyard.services.upkeep.checking import Finding, check
+from modelyard.services.upkeep.collecting import collect
 from tests.e2e.processes import new_version
 from tests.live import LiveServer, running
 

@@ -28,8 +28,8 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from modelyard.services.upkeep import tasks as upkeep
-from modelyard.services.upkeep.tasks import Finding
+from modelyard.services.upkeep import checking
+from modelyard.services.upkeep.checking import Finding
 from tests.faults.conftest import LARGE, SMALL, Yard
 
 INTERNAL = (500, {"message": "500 Internal Server Error"})
@@ -154,7 +154,7 @@ def test_bytes_that_are_replaced_while_check_reads_the_old_ones_are_not_held_for
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flip(yard.blob(len(LARGE)))
-    judge = upkeep._fault
+    judge = checking._fault
 
     def judge_and_heal(*arguments: Any, **options: Any) -> str | None:
         fault = judge(*arguments, **options)
@@ -162,7 +162,7 @@ def test_bytes_that_are_replaced_while_check_reads_the_old_ones_are_not_held_for
             yard.put("large", LARGE)
         return fault
 
-    monkeypatch.setattr(upkeep, "_fault", judge_and_heal)
+    monkeypatch.setattr(checking, "_fault", judge_and_heal)
     assert [finding.fault for finding in yard.check(read=True)] == ["digest"]  # it was, when it was read
     assert yard.get("large").content == LARGE
     monkeypatch.undo()

@@ -21,7 +21,8 @@ from modelyard.blobs.store import BlobError
 from modelyard.registry.snapshots import snapshots_of
 from modelyard.services.backup.copying import copy_blobs
 from modelyard.services.backup.taking import back_up
-from modelyard.services.upkeep.tasks import check, collect
+from modelyard.services.upkeep.checking import check
+from modelyard.services.upkeep.collecting import collect
 from tests.commands import run
 from tests.e2e.processes import new_version
 from tests.faults.conftest import LARGE, SMALL, Yard

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from modelyard.blobs.s3.store import S3BlobStore
-from modelyard.services.upkeep import tasks
+from modelyard.services.upkeep.checking import check
+from modelyard.services.upkeep.collecting import collect
 from tests.live import LiveServer
 from tests.s3 import S3Server
 
@@ -79,11 +80,11 @@ def test_garbage_in_the_bucket_is_collected_and_files_are_not(plain: LiveServer,
     with store.begin() as writer:
         writer.write([b"nobody's"])
         writer.publish()
-    collected = {garbage.name for garbage in tasks.collect(database, store, grace=-10, dry_run=False)}
+    collected = {garbage.name for garbage in collect(database, store, grace=-10, dry_run=False)}
     assert writer.digest() in collected
     assert store.stat(hashlib.sha256(LARGE).hexdigest()) is not None
     assert root.get(url).content == LARGE
-    found = {finding.sha256 for finding in tasks.check(database, store, read=True)}
+    found = {finding.sha256 for finding in check(database, store, read=True)}
     assert hashlib.sha256(LARGE).hexdigest() not in found
 
 

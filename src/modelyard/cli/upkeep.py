@@ -14,7 +14,9 @@ from modelyard.cli.common import FOLDER, alone, opened, print_items
 from modelyard.clock import now
 from modelyard.services.backup.folder import kept_by
 from modelyard.services.people import audit
-from modelyard.services.upkeep import results, tasks
+from modelyard.services.upkeep import collecting, results
+from modelyard.services.upkeep.checking import Finding, Miscount, check_counts
+from modelyard.services.upkeep.checking import check as check_blobs
 from modelyard.services.upkeep.pace import Pace
 
 log = structlog.get_logger()
@@ -38,11 +40,11 @@ def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool)
         raise click.UsageError("--max-rate and --max-time go with --read")
     task, started_at = results.SCRUB if read else results.CHECK, now()
     with opened() as (_settings, database, store), alone(database, "check"):
-        progress = tasks.Progress(results.stopped_at(database, task) if max_time else "")
+        progress = results.Progress(results.stopped_at(database, task) if max_time else "")
         pace = Pace(max_rate, max_time)
-        findings: list[tasks.Finding | tasks.Miscount] = []
-        findings += map(_logged, tasks.check(database, store, read=read, pace=pace, progress=progress))
-        findings += map(_logged, tasks.check_counts(database))
+        findings: list[Finding | Miscount] = []
+        findings += map(_logged, check_blobs(database, store, read=read, pace=pace, progress=progress))
+        findings += map(_logged, check_counts(database))
         results.keep(database, task, started_at, len(findings), progress)
     if read:
         log.info("scrub finished", faults=len(findings), bytes=progress.size, complete=progress.complete)
@@ -64,15 +66,15 @@ def gc(dry_run: bool, keep: tuple[Path, ...], as_json: bool) -> None:
     """
     with opened(on_full_disk=True) as (settings, database, store), alone(database, "gc"), kept_by(keep) as kept:
         started_at = now()
-        garbage = list(tasks.collect(database, store, grace=settings.gc_grace, dry_run=dry_run, kept=kept))
+        garbage = list(collecting.collect(database, store, grace=settings.gc_grace, dry_run=dry_run, kept=kept))
         if not dry_run:
-            with tasks.where_there_is_room("old events of the audit trail"):
+            with collecting.where_there_is_room("old events of the audit trail"):
                 if forgotten := audit.prune(database, settings.audit_days):
                     log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
-            results.keep(database, results.GC, started_at, len(garbage), tasks.collected(garbage))
+            results.keep(database, results.GC, started_at, len(garbage), collecting.collected(garbage))
     print_items(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
 
 
-def _logged(found: tasks.Finding | tasks.Miscount) -> tasks.Finding | tasks.Miscount:
+def _logged(found: Finding | Miscount) -> Finding | Miscount:
     log.error(found.EVENT, advice=found.ADVICE, **dataclasses.asdict(found))
     return found

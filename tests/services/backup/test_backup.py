@@ -34,7 +34,8 @@ from modelyard.services.backup.folder import BackupFolder, kept_by
 from modelyard.services.backup.restore import restore
 from modelyard.services.backup.taking import back_up
 from modelyard.services.backup.tally import Summary, Watch, unwatched
-from modelyard.services.upkeep.tasks import check, collect
+from modelyard.services.upkeep.checking import check
+from modelyard.services.upkeep.collecting import collect
 from tests.blobs.tools import put
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.live import LiveServer, running

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
 from modelyard.services.files.quota import OverQuota, within
-from modelyard.services.upkeep import tasks
+from modelyard.services.upkeep.checking import check_counts
 from tests.live import LiveServer, running
 from tests.projects import Project
 from tests.raw import exchange, put_head, read_answer
@@ -183,9 +183,9 @@ def test_check_tells_a_count_that_is_wrong(tmp_path: Path) -> None:
         project = Project(server, client, "p")
         project.put(project.version(project.model("m")), "f", bytes(100))
         database = server.app.state.database
-        assert tasks.check_counts(database) == []
+        assert check_counts(database) == []
         database.write_now(lambda registry: registry.session.execute(text("UPDATE project_storage SET size = 99")))
-        (found,) = tasks.check_counts(database)
+        (found,) = check_counts(database)
         assert str(found) == "storage\troot/p\t99 bytes counted, 100 bytes there"
 
 

@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 
 from modelyard.blobs.store import BlobWriter
 from modelyard.registry.files.blobs import BlobRepository
-from modelyard.services.upkeep import results
-from modelyard.services.upkeep import tasks as upkeep
+from modelyard.services.upkeep import checking, results
+from modelyard.services.upkeep.checking import Finding, check
+from modelyard.services.upkeep.collecting import Garbage, collect
 from modelyard.services.upkeep.pace import Pace
-from modelyard.services.upkeep.tasks import Finding, Garbage, Progress, check, collect
+from modelyard.services.upkeep.results import Progress
 from tests.live import LiveServer, running
 from tests.services.upkeep.test_pace import Clock
 
@@ -104,7 +105,7 @@ def test_check_finds_what_is_not_what_it_was(
 def test_check_sees_every_blob_in_however_many_looks(
     yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(upkeep, "BATCH", batch)
+    monkeypatch.setattr(checking, "BATCH", batch)
     contents = [b"%d" % number for number in range(5)]
     for content in contents:
         root.put(f"{files}/{content.decode()}", content=content)
@@ -119,7 +120,7 @@ def test_check_sees_every_blob_in_however_many_looks(
 def test_a_scrub_stops_within_a_large_blob_but_gets_through_one(
     yard: LiveServer, root: httpx.Client, files: str
 ) -> None:
-    size = 3 * upkeep.READ_BYTES
+    size = 3 * checking.READ_BYTES
     contents = [os.urandom(size) for _ in range(2)]
     for number, content in enumerate(contents):
         root.put(f"{files}/{number}", content=content)

@@ -9,11 +9,20 @@ from modelyard.clock import Milliseconds, now
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import UpkeepRun
-from modelyard.services.upkeep.tasks import Progress
 
 log = structlog.get_logger()
 
 CHECK, SCRUB, GC = "check", "scrub", "gc"  # a scrub is a check that reads
+
+
+class Progress:
+    """How far a run has come, beginning after the blob at `position` (empty: with the first)."""
+
+    def __init__(self, position: str = "") -> None:
+        self.position = position
+        self.resumed = bool(position)
+        self.size = 0  # bytes that were read, or freed
+        self.complete = False
 
 
 def stopped_at(database: Database, task: str) -> str:
