@@ -24,6 +24,7 @@ from modelyard.registry.people.projects import ProjectRepository
 from modelyard.registry.people.tokens import TokenRepository
 from modelyard.registry.people.users import UserRepository
 from modelyard.registry.tracking.experiments import ExperimentRepository
+from modelyard.registry.tracking.metrics import MetricRepository
 from modelyard.registry.tracking.rows import RowRepository
 from modelyard.registry.tracking.run_data import RunDataRepository
 from modelyard.registry.tracking.runs import RunRepository
@@ -89,8 +90,13 @@ class Registry:
 
     @cached_property
     def run_data(self) -> RunDataRepository:
-        """Tags, parameters, metrics, datasets and models of runs."""
+        """Tags, parameters, datasets and models of runs."""
         return RunDataRepository(self.session)
+
+    @cached_property
+    def metrics(self) -> MetricRepository:
+        """Metrics of runs."""
+        return MetricRepository(self.session)
 
     @cached_property
     def models(self) -> ModelRepository:

@@ -10,7 +10,8 @@ from fastapi import Request
 
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import CandidateDataset, ModelVersion
-from modelyard.registry.tracking.run_data import DatasetSummary, Point, Value
+from modelyard.registry.tracking.metrics import Point, Value
+from modelyard.registry.tracking.run_data import DatasetSummary
 from modelyard.routes.http.urls import base_url
 from modelyard.services.models.logged_models import LoggedModelView
 from modelyard.services.models.registered import ModelView

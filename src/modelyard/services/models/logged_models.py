@@ -15,7 +15,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.logged_models import Dataset, ModelOrder
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import LoggedModel
-from modelyard.registry.tracking.run_data import Point
+from modelyard.registry.tracking.metrics import Point
 from modelyard.services.tracking.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.tracking.limits import (
     MAX_MODEL_NAME,
@@ -185,7 +185,7 @@ def _find(registry: Registry, project_id: int, model_id: str) -> LoggedModel:
 def _views(registry: Registry, models: Sequence[LoggedModel]) -> list[LoggedModelView]:
     ids, logged = [model.id for model in models], registry.logged_models
     iids = registry.experiments.iids([model.experiment_id for model in models])
-    tags, params, metrics = logged.tags(ids), logged.params(ids), registry.run_data.latest_of_models(ids)
+    tags, params, metrics = logged.tags(ids), logged.params(ids), registry.metrics.latest_of_models(ids)
 
     def view(model: LoggedModel) -> LoggedModelView:
         return LoggedModelView(

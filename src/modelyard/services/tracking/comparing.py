@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelyard.registry.repository import Registry
-from modelyard.registry.tracking.run_data import DatasetSummary, Value
+from modelyard.registry.tracking.metrics import Value
+from modelyard.registry.tracking.run_data import DatasetSummary
 from modelyard.services.tracking.experiments import searched_experiments
 
 MAX_DATASETS = 1_000  # as MLflow has it
@@ -15,7 +16,7 @@ def histories(
     registry: Registry, project_id: int, run_ids: Sequence[str], name: str, limit: int
 ) -> list[tuple[str, Value]]:
     """The first `limit` points of a metric in runs by their ids, by time, then step; each with its run's id."""
-    return registry.run_data.histories(project_id, run_ids, name, limit)
+    return registry.metrics.histories(project_id, run_ids, name, limit)
 
 
 def samples(
@@ -28,8 +29,8 @@ def samples(
     run = registry.runs.by_eid(project_id, run_id)
     if run is None:
         return []
-    total = registry.run_data.count(run.id, name, steps)
-    return registry.run_data.numbered(run.id, name, steps, _spread(total, count))
+    total = registry.metrics.count(run.id, name, steps)
+    return registry.metrics.numbered(run.id, name, steps, _spread(total, count))
 
 
 def datasets(registry: Registry, project_id: int, experiment_ids: Sequence[str]) -> list[DatasetSummary]:

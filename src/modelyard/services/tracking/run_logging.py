@@ -12,7 +12,7 @@ from modelyard.errors import DoesNotExist, InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.tables import Candidate, CandidateDataset
-from modelyard.registry.tracking.run_data import Point, Value
+from modelyard.registry.tracking.metrics import Point, Value
 from modelyard.services.tracking.limits import MAX_DATASET_NAME, check_key, check_params, check_tags
 from modelyard.services.tracking.runs import RUN_NAME_TAG, active_run, find_run, rename_run
 
@@ -70,7 +70,7 @@ def log_batch(registry: Registry, project_id: int, run_id: str, batch: Batch) ->
     candidate = active_run(registry, project_id, run_id)
     _add_params(registry, candidate, params)
     _set_tags(registry, candidate, batch.tags)
-    registry.run_data.add_points(candidate, _points(registry, project_id, batch.metrics))
+    registry.metrics.add_points(candidate, _points(registry, project_id, batch.metrics))
 
 
 def delete_tag(registry: Registry, project_id: int, run_id: str, key: str) -> None:
@@ -85,7 +85,7 @@ def metric_history(
     """A page of one metric's points and the token of the next. Raises DoesNotExist, InvalidValue."""
     candidate = find_run(registry, project_id, run_id)
     cursor = decode_token(page_token, "history", run_id, name)
-    values, following = registry.run_data.history(candidate.id, name, cursor, limit)
+    values, following = registry.metrics.history(candidate.id, name, cursor, limit)
     return values, encode_token(following, "history", run_id, name)
 
 

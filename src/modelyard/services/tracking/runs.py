@@ -15,7 +15,8 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import Candidate, CandidateDataset
-from modelyard.registry.tracking.run_data import ModelLink, Value
+from modelyard.registry.tracking.metrics import Value
+from modelyard.registry.tracking.run_data import ModelLink
 from modelyard.services.tracking.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
 from modelyard.terms.filters import parse_filter, parse_orders
@@ -121,7 +122,7 @@ def get_run(registry: Registry, project_id: int, run_id: str) -> RunView:
     """A run with every point of its metrics, unless these are very many. Raises DoesNotExist."""
     candidate = find_run(registry, project_id, run_id)
     iids = registry.experiments.iids([candidate.experiment_id])
-    values = registry.run_data.all_values(candidate.id, MAX_POINTS_SHOWN)
+    values = registry.metrics.all_values(candidate.id, MAX_POINTS_SHOWN)
     return _views(registry, [candidate], iids, values)[0]
 
 
@@ -192,7 +193,7 @@ def _views(
 ) -> list[RunView]:
     ids, data = [candidate.id for candidate in candidates], registry.run_data
     tags, params, datasets, models = data.tags(ids), data.params(ids), data.datasets(ids), data.models(ids)
-    metrics = data.latest_metrics(ids) if values is None else dict.fromkeys(ids, values)
+    metrics = registry.metrics.latest(ids) if values is None else dict.fromkeys(ids, values)
     return [
         RunView(
             each,
