@@ -50,7 +50,7 @@ class Downloads:
         return BlobSource(file, reader, self._executor, lambda: self._in_flight("down", -1))
 
     async def _open(self, request: FileRequest) -> tuple[Located, Download]:
-        recent = self._lookup.recent(request)
+        recent, generation = self._lookup.recent(request)
         content = self._contents.get(recent.location.file.sha256) if recent and recent.location.file else None
         if recent is not None and content is not None:
             return recent, Download(recent.readable(), None, content)
@@ -60,7 +60,7 @@ class Downloads:
             loop = asyncio.get_running_loop()
             opened = await loop.run_in_executor(self._executor, lambda: open_file(self._store, file))
         else:
-            located, opened = await self._lookup.find_and(request, self._opened, Download.close)
+            located, opened = await self._lookup.find_and(request, generation, self._opened, Download.close)
         if opened.content is not None:
             self._contents.put(opened.file.sha256, opened.content)
         return located, opened

@@ -24,26 +24,28 @@ class Lookup:
         self._database = database
         self._recent = RecentInGeneration[Located](MAX_LOCATIONS, once_a_turn(database.generation))
 
-    def recent(self, request: FileRequest) -> Located | None:
-        """What was found lately and still holds, if it was."""
-        return self._recalled(request)[0]
+    def recent(self, request: FileRequest) -> tuple[Located | None, int | None]:
+        """What was found lately and still holds, and the generation of the database in which it would be looked up."""
+        located, generation = self._recent.get(request)
+        if located is not None and (ends_at := located.location.role_ends_at) is not None and ends_at <= now():
+            return None, generation
+        return located, generation
 
     async def find(self, request: FileRequest) -> Located:
         """What lies there."""
-        located, generation = self._recalled(request)
+        located, generation = self.recent(request)
         if located is None:
             located = await self._database.read_file(lambda registry: find(registry, request))
             self._remember(located, generation)
         return located
 
     async def find_and(
-        self, request: FileRequest, work: Callable[[Located], T], unwanted: Callable[[T], None]
+        self, request: FileRequest, generation: int | None, work: Callable[[Located], T], unwanted: Callable[[T], None]
     ) -> tuple[Located, T]:
         """What lies there now, and what `work` makes of it in the very hop to a thread that found it.
 
-        What it makes when nobody waits any more goes to `unwanted`.
+        `generation` is the one that `recent` told. What `work` makes when nobody waits any more goes to `unwanted`.
         """
-        generation = self._recalled(request)[1]
 
         def both(registry: Registry) -> tuple[Located, T]:
             located = find(registry, request)
@@ -52,13 +54,6 @@ class Lookup:
         found = await self._database.read_file(both, lambda made: unwanted(made[1]))
         self._remember(found[0], generation)
         return found
-
-    def _recalled(self, request: FileRequest) -> tuple[Located | None, int | None]:
-        """What still holds, and the generation of the database in which it would be looked up."""
-        located, generation = self._recent.get(request)
-        if located is not None and (ends_at := located.location.role_ends_at) is not None and ends_at <= now():
-            return None, generation
-        return located, generation
 
     def _remember(self, located: Located, generation: int | None) -> None:
         # What strangers make up, or may not see, would drive out the rest.
