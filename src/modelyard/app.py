@@ -121,7 +121,7 @@ class Application(FastAPI):
                     route.openapi_extra.update(told)
             from modelyard.routes.openapi.completing import complete  # noqa: PLC0415 - most starts are never asked for it
 
-            complete(super().openapi())
+            complete(super().openapi(), self.state.routes)
         return super().openapi()
 
     def build_middleware_stack(self) -> ASGIApp:

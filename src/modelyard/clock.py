@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime
+from typing import overload
 
 Milliseconds = int
 
@@ -13,6 +14,18 @@ DAY: Milliseconds = 86_400_000
 def now() -> Milliseconds:
     """The current time."""
     return time.time_ns() // 1_000_000
+
+
+@overload
+def iso(moment: Milliseconds) -> str: ...
+
+
+@overload
+def iso(moment: None) -> None: ...
+
+
+@overload
+def iso(moment: Milliseconds | None) -> str | None: ...
 
 
 def iso(moment: Milliseconds | None) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote, unquote, unquote_to_bytes
 
+API = "/api/v4"  # the root of GitLab's API, and of MLflow's in it
 MAX_SEGMENT_BYTES = 255
 MAX_NAME_BYTES = 1024
 NOBODY = -1  # an id that nothing has

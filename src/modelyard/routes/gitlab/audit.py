@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from fastapi import Request
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
 
 from modelyard.clock import iso
 from modelyard.errors import ParameterError
+from modelyard.registry import tables
 from modelyard.registry.people.audit import AuditFilter
-from modelyard.registry.tables import AuditEvent
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.http.answers import Listing, Timestamp
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Moment, PageQuery, listing
-from modelyard.routes.http.params import parameters, query_documented
+from modelyard.routes.http.params import parameters, query_documented, stating
 from modelyard.services.people import audit
 from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_project
 
-router = APIRouter(prefix="/api/v4", tags=["audit events"])
+router = gitlab_router("", "audit events")
 
 
 class ProjectAuditQuery(PageQuery):
@@ -49,7 +52,27 @@ class AuditQuery(ProjectAuditQuery):
         return AuditFilter(self.entity_type, self.entity_id, times.created_after, times.created_before)
 
 
-def audit_fields(event: AuditEvent) -> dict[str, object]:
+class EventDetails(TypedDict):
+    """What an event was about: at least its message."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc] # pydantic's own word for it
+
+    custom_message: str
+
+
+class AuditEvent(TypedDict):
+    """What happened, by whom and to what."""
+
+    id: int
+    author_id: int
+    entity_id: int
+    entity_type: Annotated[str, stating(enum=["User", "Project"])]
+    event_name: str
+    details: EventDetails
+    created_at: Timestamp
+
+
+def audit_fields(event: tables.AuditEvent) -> AuditEvent:
     """An event as GitLab shows it; `request_id` and `token_id` among its details are ours."""
     details = orjson.loads(event.details)
     return {
@@ -64,7 +87,9 @@ def audit_fields(event: AuditEvent) -> dict[str, object]:
 
 
 @router.get("/audit_events", summary="List audit events", openapi_extra=query_documented(AuditQuery))
-async def list_events(request: Request, call: ApiCall, query: AuditQuery = parameters(AuditQuery)) -> Response:
+async def list_events(
+    request: Request, call: ApiCall, query: AuditQuery = parameters(AuditQuery)
+) -> Listing[AuditEvent]:
     """For administrators, newest first."""
     narrowed = query.narrowed
     page = await call.search(lambda registry, caller: audit.page(registry, caller, narrowed, query.request))
@@ -72,7 +97,7 @@ async def list_events(request: Request, call: ApiCall, query: AuditQuery = param
 
 
 @router.get("/audit_events/{event_id}", summary="Show an audit event")
-async def show_event(call: ApiCall, event_id: str) -> dict[str, object]:
+async def show_event(call: ApiCall, event_id: str) -> AuditEvent:
     """For administrators."""
     return audit_fields(await call.read(lambda registry, caller: audit.find(registry, caller, parse_id(event_id))))
 
@@ -84,7 +109,7 @@ async def show_event(call: ApiCall, event_id: str) -> dict[str, object]:
 )
 async def list_of_project(
     request: Request, call: ApiCall, project: str, query: ProjectAuditQuery = parameters(ProjectAuditQuery)
-) -> Response:
+) -> Listing[AuditEvent]:
     """For maintainers, newest first."""
     ref, narrowed = parse_project(project), query.narrowed
     page = await call.search(
@@ -94,7 +119,7 @@ async def list_of_project(
 
 
 @router.get("/projects/{project}/audit_events/{event_id}", summary="Show a project's audit event")
-async def show_of_project(call: ApiCall, project: str, event_id: str) -> dict[str, object]:
+async def show_of_project(call: ApiCall, project: str, event_id: str) -> AuditEvent:
     """For maintainers."""
     ref = parse_project(project)
     event = await call.read(lambda registry, caller: audit.find_of_project(registry, caller, ref, parse_id(event_id)))

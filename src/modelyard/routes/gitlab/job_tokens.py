@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
 
 from modelyard.clock import iso
-from modelyard.routes.gitlab.tokens import TokenQuery, token_fields, token_ref
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.gitlab.tokens import TokenFacts, TokenQuery, token_facts, token_ref
+from modelyard.routes.http.answers import Listing, Timestamp
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import listing
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented
 from modelyard.services.people import job_tokens
-from modelyard.services.people.job_tokens import JobToken
 from modelyard.wire.paths import parse_project
 
-router = APIRouter(prefix="/api/v4/projects/{project}/job_tokens", tags=["tokens"])
+router = gitlab_router("/projects/{project}/job_tokens", "tokens")
 
 HOUR = 3600
 
@@ -25,13 +26,28 @@ class CreateJobToken(Parameters):
     expires_in: int = Field(HOUR, ge=1, le=24 * HOUR, description="Seconds; never longer than what it is made with.")
 
 
-def job_token_fields(found: JobToken) -> dict[str, object]:
+class JobToken(TokenFacts):
     """A job token without its secret; `maker_id` is the id of the token that it was made with."""
-    return token_fields(found.token) | {
+
+    expires_at: Timestamp
+    project_id: int
+    maker_id: int | None
+
+
+class NewJobToken(JobToken):
+    """A job token that was made, with its secret."""
+
+    token: str
+
+
+def job_token_fields(found: job_tokens.JobToken) -> JobToken:
+    """A job token without its secret."""
+    return {
+        **token_facts(found.token),
         "revoked": found.revoked,
         "active": found.active,
         "expires_at": iso(found.expires_at),
-        "project_id": found.token.project_id,
+        "project_id": found.project_id,
         "maker_id": found.token.maker_id,
     }
 
@@ -39,19 +55,19 @@ def job_token_fields(found: JobToken) -> dict[str, object]:
 @router.post("", status_code=201, summary="Create a job token", openapi_extra=documented(CreateJobToken))
 async def create(
     request: Request, call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)
-) -> dict[str, object]:
+) -> NewJobToken:
     """A short-lived token that acts for the caller in this project alone. It ends with the token that made it."""
     ref, rows = parse_project(project), request.app.state.rows
     made, secret = await call.write(
         lambda registry, caller: job_tokens.create(registry, caller, ref, new.expires_in * 1000, rows)
     )
-    return job_token_fields(made) | {"token": secret}
+    return {**job_token_fields(made), "token": secret}
 
 
 @router.get("", summary="List job tokens", openapi_extra=query_documented(TokenQuery))
 async def list_job_tokens(
     request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
-) -> Response:
+) -> Listing[JobToken]:
     """One's own; for owners all of the project."""
     ref, narrowed = parse_project(project), query.narrowed
     page = await call.search(lambda registry, caller: job_tokens.page(registry, caller, ref, narrowed, query.request))
@@ -59,7 +75,7 @@ async def list_job_tokens(
 
 
 @router.get("/{token_id}", summary="Show a job token")
-async def show(call: ApiCall, project: str, token_id: str) -> dict[str, object]:
+async def show(call: ApiCall, project: str, token_id: str) -> JobToken:
     """For its maker and for owners, by id; `self` for the job token that is presented."""
     ref, wanted = parse_project(project), token_ref(token_id)
     return job_token_fields(await call.read(lambda registry, caller: job_tokens.find(registry, caller, ref, wanted)))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BeforeValidator, Field
 
 from modelyard.access.policy import Role
 from modelyard.clock import iso, iso_date
 from modelyard.registry.people.members import MemberFilter, Membership
-from modelyard.routes.gitlab.users import public_fields
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.gitlab.users import PublicUser, public_fields
+from modelyard.routes.http.answers import Day, Listing, Timestamp
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Needle, PageQuery, listing
 from modelyard.routes.http.params import (
@@ -27,7 +29,7 @@ from modelyard.services.people import members
 from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_project
 
-router = APIRouter(prefix="/api/v4/projects/{project}/members", tags=["members"])
+router = gitlab_router("/projects/{project}/members", "members")
 
 OptionalDay = Annotated[date | None, BeforeValidator(empty_is_none)]
 
@@ -69,10 +71,20 @@ class CreateMember(UpdateMember):
     username: str | None = None
 
 
-def member_fields(membership: Membership, base: str) -> dict[str, object]:
+class Member(PublicUser):
+    """A member as GitLab shows it."""
+
+    access_level: int
+    created_at: Timestamp
+    expires_at: Day | None
+    membership_state: Literal["active"]
+
+
+def member_fields(membership: Membership, base: str) -> Member:
     """A member as GitLab shows it."""
     member, user = membership
-    return public_fields(user, base) | {
+    return {
+        **public_fields(user, base),
         "access_level": member.access_level,
         "created_at": iso(member.created_at),
         "expires_at": iso_date(member.expires_at),
@@ -83,7 +95,7 @@ def member_fields(membership: Membership, base: str) -> dict[str, object]:
 @router.get("", summary="List members", openapi_extra=query_documented(MemberQuery))
 async def list_members(
     request: Request, call: ApiCall, project: str, query: MemberQuery = parameters(MemberQuery)
-) -> Response:
+) -> Listing[Member]:
     """For the project's members."""
     return await _list(request, call, project, query)
 
@@ -91,12 +103,14 @@ async def list_members(
 @router.get("/all", summary="List members, also by inheritance", openapi_extra=query_documented(AllMembersQuery))
 async def list_all_members(
     request: Request, call: ApiCall, project: str, query: AllMembersQuery = parameters(AllMembersQuery)
-) -> Response:
+) -> Listing[Member]:
     """For the project's members. There are no groups to inherit from, so it is those of the project."""
     return await _list(request, call, project, query, none=query.state == "awaiting")
 
 
-async def _list(request: Request, call: ApiCall, project: str, query: MemberQuery, *, none: bool = False) -> Response:
+async def _list(
+    request: Request, call: ApiCall, project: str, query: MemberQuery, *, none: bool = False
+) -> Listing[Member]:
     ref, narrowed, base = parse_project(project), query.narrowed, base_url(request)
     page = await call.search(
         lambda registry, caller: members.page(registry, caller, ref, narrowed, query.request, none=none)
@@ -107,7 +121,7 @@ async def _list(request: Request, call: ApiCall, project: str, query: MemberQuer
 @router.post("", status_code=201, summary="Add a member", openapi_extra=documented(CreateMember))
 async def add_member(
     request: Request, call: ApiCall, project: str, new: CreateMember = parameters(CreateMember)
-) -> dict[str, object]:
+) -> Member:
     """For maintainers who are no bots, with a role up to their own."""
     ref = parse_project(project)
     wanted = members.NewMember(new.access_level, new.user_id, new.username, new.expires_at)
@@ -117,7 +131,7 @@ async def add_member(
 
 @router.get("/all/{user_id}", summary="Show a member, also by inheritance")
 @router.get("/{user_id}", summary="Show a member")
-async def show_member(request: Request, call: ApiCall, project: str, user_id: str) -> dict[str, object]:
+async def show_member(request: Request, call: ApiCall, project: str, user_id: str) -> Member:
     """For the project's members."""
     ref = parse_project(project)
     membership = await call.read(lambda registry, caller: members.show(registry, caller, ref, parse_id(user_id)))
@@ -127,7 +141,7 @@ async def show_member(request: Request, call: ApiCall, project: str, user_id: st
 @router.put("/{user_id}", summary="Change a member", openapi_extra=documented(UpdateMember))
 async def update_member(
     request: Request, call: ApiCall, project: str, user_id: str, change: UpdateMember = parameters(UpdateMember)
-) -> dict[str, object]:
+) -> Member:
     """For maintainers who are no bots; it counts from the next request on."""
     ref = parse_project(project)
     wanted = members.MemberChange(change.access_level, change.expires_at, "expires_at" in change.model_fields_set)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from modelyard.access.tokens import read_credential
 from modelyard.routes.gitlab.claims import Claim, read_stated, refuse_other_facts, sent_file
+from modelyard.routes.gitlab.face import gitlab_router
 from modelyard.routes.gitlab.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, described
 from modelyard.routes.http.bodies import has_body, read_query
 from modelyard.routes.http.known import known_first
@@ -26,9 +27,7 @@ from modelyard.wire.headers import combined, encoded
 from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
 from modelyard.wire.send import BytesResponse
 
-router = APIRouter(
-    prefix="/api/v4/projects/{project}/packages/ml_models/{model_version_id}/files", tags=["model files"]
-)
+router = gitlab_router("/projects/{project}/packages/ml_models/{model_version_id}/files", "model files")
 
 NO_HEADERS: Mapping[str, str] = {}
 AUTHORIZE_SUFFIX = "/authorize"

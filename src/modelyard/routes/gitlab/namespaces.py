@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Literal
+
+from fastapi import Request
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.errors import NotFound
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.http.answers import Listing, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Id, Needle, PageQuery, listing
 from modelyard.routes.http.params import Parameters, parameters, query_documented
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import namespaces
-from modelyard.services.people.namespaces import Namespace, NamespaceFilter
+from modelyard.services.people.namespaces import NamespaceFilter
 from modelyard.wire.paths import decode_segment, parse_key
 
-router = APIRouter(prefix="/api/v4/namespaces", tags=["namespaces"])
+router = gitlab_router("/namespaces", "namespaces")
 
 
 class NamespaceQuery(PageQuery):
@@ -37,7 +42,27 @@ class ExistenceQuery(Parameters):
     parent_id: Id = Field(None, description="Id of the namespace that it would lie in; default: in none.")
 
 
-def namespace_fields(namespace: Namespace, base: str) -> dict[str, object]:
+class Namespace(TypedDict):
+    """Where projects lie: a user's name, or a path that GitLab would call a group."""
+
+    id: int
+    name: str
+    path: str
+    kind: Literal["user", "group"]
+    full_path: str
+    parent_id: int | None
+    avatar_url: None
+    web_url: Url
+
+
+class Existence(TypedDict):
+    """Whether there is a namespace, and which path is free in its place."""
+
+    exists: bool
+    suggests: list[str]
+
+
+def namespace_fields(namespace: namespaces.Namespace, base: str) -> Namespace:
     """A namespace as GitLab shows it."""
     last, grouped = namespace.full_path.rpartition("/")[2], namespace.owner_id is None
     return {
@@ -55,7 +80,7 @@ def namespace_fields(namespace: Namespace, base: str) -> dict[str, object]:
 @router.get("", summary="List namespaces", openapi_extra=query_documented(NamespaceQuery))
 async def list_namespaces(
     request: Request, call: ApiCall, query: NamespaceQuery = parameters(NamespaceQuery)
-) -> Response:
+) -> Listing[Namespace]:
     """One's own, and those with projects that one is a member of; for administrators all."""
     narrowed, base = query.narrowed, base_url(request)
     page = await call.search(lambda registry, caller: namespaces.page(registry, caller, narrowed, query.request))
@@ -63,7 +88,7 @@ async def list_namespaces(
 
 
 @router.get("/{namespace}", summary="Show a namespace")
-async def show_namespace(request: Request, call: ApiCall, namespace: str) -> dict[str, object]:
+async def show_namespace(request: Request, call: ApiCall, namespace: str) -> Namespace:
     """By id, or by URL-encoded path whatever its case: one's own, or one with a project that one sees."""
     found = await call.read(lambda registry, caller: namespaces.show(registry, caller, parse_key(namespace)))
     return namespace_fields(found, base_url(request))
@@ -72,7 +97,7 @@ async def show_namespace(request: Request, call: ApiCall, namespace: str) -> dic
 @router.get("/{namespace}/exists", summary="Whether a namespace exists", openapi_extra=query_documented(ExistenceQuery))
 async def namespace_exists(
     call: ApiCall, namespace: str, query: ExistenceQuery = parameters(ExistenceQuery)
-) -> dict[str, object]:
+) -> Existence:
     """By its path; if so, with a path that is free."""
     exists, suggests = await call.search(
         lambda registry, caller: namespaces.existence(registry, caller, _decoded(namespace), query.parent_id)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.clock import iso
+from modelyard.registry import tables
 from modelyard.registry.files.packages import PackageFilter
-from modelyard.registry.tables import Package, PackageFile
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.http.answers import Listing, Sha256, Timestamp, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Needle, PageQuery, listing
 from modelyard.routes.http.params import parameters, query_documented
@@ -17,9 +20,9 @@ from modelyard.services.files import packages
 from modelyard.terms.paths import parse_id, stored_form
 from modelyard.wire.paths import parse_project
 
-router = APIRouter(prefix="/api/v4/projects/{project}/packages", tags=["packages"])
+router = gitlab_router("/projects/{project}/packages", "packages")
 
-PACKAGE_TYPE = "ml_model"
+PACKAGE_TYPE: Literal["ml_model"] = "ml_model"
 # GitLab's words; only packages of models, and of these only `default` and `hidden` ones, exist here.
 PackageType = Literal[
     "cargo",
@@ -59,7 +62,53 @@ class FileQuery(PageQuery):
     sort: Literal["asc", "desc"] = "asc"
 
 
-def package_fields(package: Package) -> dict[str, object]:
+class PackageLinks(TypedDict):
+    """Paths of a package on this server."""
+
+    web_path: Url
+    delete_api_path: Url
+
+
+class PackageVersion(TypedDict):
+    """Another version of a package."""
+
+    id: int
+    version: str | None
+    created_at: Timestamp
+    tags: list[str]
+
+
+class Package(TypedDict):
+    """The files of one version or candidate; `versions` where it is shown alone."""
+
+    id: int
+    name: str
+    version: str | None
+    package_type: Literal["ml_model"]
+    status: str
+    _links: PackageLinks
+    created_at: Timestamp
+    last_downloaded_at: Timestamp | None
+    tags: list[str]
+    pipelines: list[str]
+    versions: NotRequired[list[PackageVersion]]
+
+
+class PackageFile(TypedDict):
+    """A file; those before it of the same name are files, too."""
+
+    id: int
+    package_id: int
+    created_at: Timestamp
+    file_name: str
+    size: int
+    file_md5: None
+    file_sha1: None
+    file_sha256: Sha256
+    pipelines: list[str]
+
+
+def package_fields(package: tables.Package) -> Package:
     """A package as GitLab shows it."""
     own = f"/api/v4/projects/{package.project_id}/packages/{package.id}"
     return {
@@ -76,11 +125,11 @@ def package_fields(package: Package) -> dict[str, object]:
     }
 
 
-def _version_fields(package: Package) -> dict[str, object]:
+def _version_fields(package: tables.Package) -> PackageVersion:
     return {"id": package.id, "version": package.version, "created_at": iso(package.created_at), "tags": []}
 
 
-def file_fields(file: PackageFile) -> dict[str, object]:
+def file_fields(file: tables.PackageFile) -> PackageFile:
     """A file as GitLab shows it: its name percent-encoded as one component."""
     return {
         "id": file.id,
@@ -98,7 +147,7 @@ def file_fields(file: PackageFile) -> dict[str, object]:
 @router.get("", summary="List packages", openapi_extra=query_documented(PackageQuery))
 async def list_packages(
     request: Request, call: ApiCall, project: str, query: PackageQuery = parameters(PackageQuery, public=True)
-) -> Response:
+) -> Listing[Package]:
     """One package for each version and for each candidate that has files."""
     ref = parse_project(project)
     narrowed = PackageFilter(
@@ -112,13 +161,13 @@ async def list_packages(
 
 
 @router.get("/{package_id}", summary="Show a package")
-async def show_package(call: ApiCall, project: str, package_id: str) -> dict[str, object]:
+async def show_package(call: ApiCall, project: str, package_id: str) -> Package:
     """For whoever may read the project; with the newest other versions of the same name."""
     ref = parse_project(project)
     package, others = await call.search_public(
         lambda registry, caller: packages.show(registry, caller, ref, parse_id(package_id))
     )
-    return package_fields(package) | {"versions": [_version_fields(other) for other in others]}
+    return {**package_fields(package), "versions": [_version_fields(other) for other in others]}
 
 
 @router.delete("/{package_id}", status_code=204, summary="Delete a package")
@@ -136,7 +185,7 @@ async def list_files(
     project: str,
     package_id: str,
     query: FileQuery = parameters(FileQuery, public=True),
-) -> Response:
+) -> Listing[PackageFile]:
     """All of them, also those that a newer file of the same name hides."""
     ref = parse_project(project)
     page = await call.search_public(

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from modelyard.access.policy import Role
-from modelyard.routes.gitlab.tokens import CreateToken, RotateToken, TokenQuery, token_fields, token_ref, with_secret
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.gitlab.tokens import (
+    CreateToken,
+    NewToken,
+    RotateToken,
+    Token,
+    TokenQuery,
+    token_fields,
+    token_ref,
+    with_secret,
+)
+from modelyard.routes.http.answers import Listing
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import listing
@@ -14,7 +25,7 @@ from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_project
 
-router = APIRouter(prefix="/api/v4/projects/{project}", tags=["tokens"])
+router = gitlab_router("/projects/{project}", "tokens")
 
 
 class CreateProjectToken(CreateToken):
@@ -23,9 +34,21 @@ class CreateProjectToken(CreateToken):
     access_level: Role = Role.MAINTAINER
 
 
-def project_token_fields(row: credentials.WithRole) -> dict[str, object]:
+class ProjectToken(Token):
+    """A project's token without its secret, and the role of its bot."""
+
+    access_level: int | None
+
+
+class NewProjectToken(NewToken):
+    """A project's token that was made, with its secret."""
+
+    access_level: int | None
+
+
+def project_token_fields(row: credentials.WithRole) -> ProjectToken:
     """A project's token without its secret."""
-    return token_fields(row[0]) | {"access_level": row[1]}
+    return {**token_fields(row[0]), "access_level": row[1]}
 
 
 @router.get(
@@ -35,7 +58,7 @@ def project_token_fields(row: credentials.WithRole) -> dict[str, object]:
 )
 async def list_of_project(
     request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
-) -> Response:
+) -> Listing[ProjectToken]:
     """For maintainers; with `state=active`, those that still work."""
     ref, narrowed = parse_project(project), query.narrowed
     page = await call.search(
@@ -55,7 +78,7 @@ async def create_for_project(
     call: ApiCall,
     project: str,
     new: CreateProjectToken = parameters(CreateProjectToken, most=SMALL_BODY_BYTES),
-) -> dict[str, object]:
+) -> NewProjectToken:
     """For maintainers who are no bots: a token for a bot that has the given role. The secret is shown this once."""
     ref, rows = parse_project(project), request.app.state.rows
     made = await call.write(
@@ -63,11 +86,11 @@ async def create_for_project(
             registry, caller, ref, new.wanted, new.access_level, rows
         )
     )
-    return with_secret(made) | {"access_level": int(new.access_level)}
+    return {**with_secret(made), "access_level": int(new.access_level)}
 
 
 @router.get("/access_tokens/{token_id}", summary="Show a project access token")
-async def show_of_project(call: ApiCall, project: str, token_id: str) -> dict[str, object]:
+async def show_of_project(call: ApiCall, project: str, token_id: str) -> ProjectToken:
     """For maintainers."""
     ref = parse_project(project)
     return project_token_fields(
@@ -82,7 +105,7 @@ async def show_of_project(call: ApiCall, project: str, token_id: str) -> dict[st
 )
 async def rotate_of_project(
     call: ApiCall, project: str, token_id: str, options: RotateToken = parameters(RotateToken)
-) -> dict[str, object]:
+) -> NewProjectToken:
     """For maintainers who are no bots, by id; `self` for the one that is presented, as any project access token may."""
     ref = parse_project(project)
     made, level = await call.write(
@@ -90,7 +113,7 @@ async def rotate_of_project(
             registry, caller, ref, token_ref(token_id), options.expires_at
         )
     )
-    return with_secret(made) | {"access_level": level}
+    return {**with_secret(made), "access_level": level}
 
 
 @router.delete("/access_tokens/{token_id}", status_code=204, summary="Revoke a project access token")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired, cast
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
@@ -13,7 +14,9 @@ from modelyard.clock import Milliseconds, iso
 from modelyard.registry.base import MAX_INT64
 from modelyard.registry.people.projects import ProjectFilter
 from modelyard.registry.repository import Registry
-from modelyard.routes.gitlab.namespaces import namespace_fields
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.gitlab.namespaces import Namespace, namespace_fields
+from modelyard.routes.http.answers import Listing, Message, Timestamp, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Id, KeysetQuery, Moment, Needle, listing
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented, stating
@@ -25,7 +28,7 @@ from modelyard.terms.paging import Page
 from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_project
 
-router = APIRouter(prefix="/api/v4/projects", tags=["projects"])
+router = gitlab_router("/projects", "projects")
 
 
 Name = Annotated[str, stating(maxLength=projects.MAX_NAME)]
@@ -141,7 +144,70 @@ class UpdateProject(Parameters):
     )
 
 
-def simple_fields(shown: Shown, base: str) -> dict[str, object]:
+class SimpleProject(TypedDict):
+    """What tells a project from others."""
+
+    id: int
+    name: str
+    path: str
+    name_with_namespace: str
+    path_with_namespace: str
+    description: str
+    visibility: Annotated[str, stating(enum=list(Visibility))]
+    web_url: Url
+    default_branch: None
+    namespace: Namespace
+    created_at: Timestamp
+    last_activity_at: Timestamp
+
+
+class ProjectLinks(TypedDict):
+    """URLs of a project."""
+
+    self: Url
+
+
+class ProjectAccess(TypedDict):
+    """A role in a project."""
+
+    access_level: int
+
+
+class Permissions(TypedDict):
+    """What the caller is in a project."""
+
+    project_access: ProjectAccess | None
+    group_access: None
+
+
+class Statistics(TypedDict):
+    """How many bytes the files of a project have."""
+
+    storage_size: int
+    packages_size: int
+
+
+class FullProject(SimpleProject):
+    """What is told of a project to whoever sees it."""
+
+    archived: bool
+    creator_id: int | None
+    updated_at: Timestamp
+    _links: ProjectLinks
+
+
+class Project(FullProject):
+    """A project, with what else the caller may know."""
+
+    permissions: NotRequired[Permissions]
+    storage_limit: NotRequired[int | None]
+    statistics: NotRequired[Statistics]
+
+
+ProjectListing = Listing[Project] | Listing[SimpleProject]  # the latter where `simple` asks for it
+
+
+def simple_fields(shown: Shown, base: str) -> SimpleProject:
     """What tells a project from others, as GitLab shows it."""
     project = shown.project
     return {
@@ -160,15 +226,17 @@ def simple_fields(shown: Shown, base: str) -> dict[str, object]:
     }
 
 
-def project_fields(shown: Shown, base: str) -> dict[str, object]:
+def project_fields(shown: Shown, base: str) -> Project:
     """A project as GitLab shows it, with what else the caller may know."""
     project = shown.project
-    fields = simple_fields(shown, base) | {
+    full: FullProject = {
+        **simple_fields(shown, base),
         "archived": False,
         "creator_id": project.creator_id,
         "updated_at": iso(project.updated_at),
         "_links": {"self": f"{base}/api/v4/projects/{project.id}"},
     }
+    fields = cast("Project", full)
     if shown.limit_shown:
         fields["storage_limit"] = project.storage_limit
     if shown.used is not None:
@@ -176,9 +244,9 @@ def project_fields(shown: Shown, base: str) -> dict[str, object]:
     return fields
 
 
-def _with_permissions(shown: Shown, facts: ProjectFacts, base: str) -> dict[str, object]:
-    access = {"access_level": facts.role} if facts.role is not None else None
-    return project_fields(shown, base) | {"permissions": {"project_access": access, "group_access": None}}
+def _with_permissions(shown: Shown, facts: ProjectFacts, base: str) -> Project:
+    access: ProjectAccess | None = {"access_level": facts.role} if facts.role is not None else None
+    return {**project_fields(shown, base), "permissions": {"project_access": access, "group_access": None}}
 
 
 def _shown(registry: Registry, caller: Identity, seen: Seen, *, statistics: bool = False) -> tuple[Shown, ProjectFacts]:
@@ -188,7 +256,7 @@ def _shown(registry: Registry, caller: Identity, seen: Seen, *, statistics: bool
 @router.get("", summary="List projects", openapi_extra=query_documented(ProjectQuery))
 async def list_projects(
     request: Request, call: ApiCall, query: ProjectQuery = parameters(ProjectQuery, public=True)
-) -> Response:
+) -> ProjectListing:
     """Those that the caller sees; anonymous callers see public ones."""
     narrowed = query.narrowed
     page = await call.search_public(
@@ -197,16 +265,16 @@ async def list_projects(
     return project_listing(request, query, page)
 
 
-def project_listing(request: Request, query: ProjectQuery, page: Page[Shown]) -> Response:
+def project_listing(request: Request, query: ProjectQuery, page: Page[Shown]) -> ProjectListing:
     """The answer for one page of projects, as simple as it is asked for."""
-    present, base = simple_fields if query.simple else project_fields, base_url(request)
-    return listing(request, page, lambda shown: present(shown, base))
+    base = base_url(request)
+    if query.simple:
+        return listing(request, page, lambda shown: simple_fields(shown, base))
+    return listing(request, page, lambda shown: project_fields(shown, base))
 
 
 @router.post("", status_code=201, summary="Create a project", openapi_extra=documented(CreateProject))
-async def create_project(
-    request: Request, call: ApiCall, new: CreateProject = parameters(CreateProject)
-) -> dict[str, object]:
+async def create_project(request: Request, call: ApiCall, new: CreateProject = parameters(CreateProject)) -> Project:
     """The caller becomes its owner."""
     seen = await call.write(
         lambda registry, caller: _shown(registry, caller, projects.create(registry, caller, new.wanted))
@@ -219,7 +287,7 @@ async def create_project(
 )
 async def create_project_for(
     request: Request, call: ApiCall, user_id: str, new: CreateProject = parameters(CreateProject)
-) -> dict[str, object]:
+) -> Project:
     """For administrators; the user becomes its owner."""
     seen = await call.write(
         lambda registry, caller: _shown(
@@ -232,7 +300,7 @@ async def create_project_for(
 @router.get("/{project}", summary="Show a project", openapi_extra=query_documented(ShowProject))
 async def show_project(
     request: Request, call: ApiCall, project: str, query: ShowProject = parameters(ShowProject, public=True)
-) -> dict[str, object]:
+) -> Project:
     """By id, or by URL-encoded path whatever its case."""
     ref, statistics = parse_project(project), query.statistics
     read = call.search_public if statistics else call.read_public
@@ -245,7 +313,7 @@ async def show_project(
 @router.put("/{project}", summary="Change a project", openapi_extra=documented(UpdateProject))
 async def update_project(
     request: Request, call: ApiCall, project: str, change: UpdateProject = parameters(UpdateProject)
-) -> dict[str, object]:
+) -> Project:
     """Name and description as a maintainer, path and visibility as an owner, `storage_limit` as an administrator."""
     ref = parse_project(project)
     wanted = projects.ProjectChange(
@@ -258,7 +326,7 @@ async def update_project(
 
 
 @router.delete("/{project}", status_code=202, summary="Delete a project")
-async def delete_project(call: ApiCall, project: str) -> dict[str, str]:
+async def delete_project(call: ApiCall, project: str) -> Message:
     """As an owner; everything in it goes, and its bytes with the next garbage collection."""
     ref = parse_project(project)
     await call.write(lambda registry, caller: projects.delete(registry, caller, ref))

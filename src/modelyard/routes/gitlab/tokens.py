@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BeforeValidator, Field
+from typing_extensions import TypedDict
 
 from modelyard.access.tokens import Scope
 from modelyard.clock import iso, iso_date
+from modelyard.registry import tables
 from modelyard.registry.people.tokens import TokenFilter
-from modelyard.registry.tables import Token
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.http.answers import Day, Listing, Timestamp
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Moment, Needle, PageQuery, listing
@@ -19,7 +22,7 @@ from modelyard.routes.http.params import Parameters, comma_separated, documented
 from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id
 
-router = APIRouter(prefix="/api/v4", tags=["tokens"])
+router = gitlab_router("", "tokens")
 
 MAX_SCOPES = 100
 
@@ -94,8 +97,34 @@ class PersonalTokenQuery(TokenQuery):
     user_id: int | None = None
 
 
-def token_fields(token: Token) -> dict[str, object]:
+class TokenFacts(TypedDict):
+    """What is told of every token."""
+
+    id: int
+    name: str
+    revoked: bool
+    created_at: Timestamp
+    description: str
+    scopes: list[str]
+    user_id: int
+    last_used_at: Timestamp | None
+    active: bool
+
+
+class Token(TokenFacts):
     """A token without its secret."""
+
+    expires_at: Day | None
+
+
+class NewToken(Token):
+    """A token that was made, with its secret."""
+
+    token: str
+
+
+def token_facts(token: tables.Token) -> TokenFacts:
+    """What is told of a token, whatever its kind."""
     return {
         "id": token.id,
         "name": token.name,
@@ -106,13 +135,17 @@ def token_fields(token: Token) -> dict[str, object]:
         "user_id": token.user_id,
         "last_used_at": iso(token.last_used_at),
         "active": credentials.is_active(token),
-        "expires_at": iso_date(token.expires_at),
     }
 
 
-def with_secret(made: credentials.Made) -> dict[str, object]:
+def token_fields(token: tables.Token) -> Token:
+    """A token without its secret."""
+    return {**token_facts(token), "expires_at": iso_date(token.expires_at)}
+
+
+def with_secret(made: credentials.Made) -> NewToken:
     """A token that was made, with its secret."""
-    return token_fields(made[0]) | {"token": made[1]}
+    return {**token_fields(made[0]), "token": made[1]}
 
 
 def token_ref(text: str) -> int | None:
@@ -128,7 +161,7 @@ def token_ref(text: str) -> int | None:
 )
 async def create_personal(
     call: ApiCall, user_id: str, new: CreateToken = parameters(CreateToken, most=SMALL_BODY_BYTES)
-) -> dict[str, object]:
+) -> NewToken:
     """For administrators. The secret is shown this once."""
     return with_secret(
         await call.write(
@@ -142,7 +175,7 @@ async def create_personal(
 )
 async def list_personal(
     request: Request, call: ApiCall, query: PersonalTokenQuery = parameters(PersonalTokenQuery)
-) -> Response:
+) -> Listing[Token]:
     """One's own; for administrators everybody's."""
     narrowed = query.narrowed
     page = await call.search(
@@ -152,7 +185,7 @@ async def list_personal(
 
 
 @router.get("/personal_access_tokens/{token_id}", summary="Show a token")
-async def show_personal(call: ApiCall, token_id: str) -> dict[str, object]:
+async def show_personal(call: ApiCall, token_id: str) -> Token:
     """By id, or `self` for the one that is presented."""
     return token_fields(
         await call.read(lambda registry, caller: credentials.find_personal(registry, caller, token_ref(token_id)))
@@ -172,9 +205,7 @@ async def revoke_personal(call: ApiCall, token_id: str) -> Response:
 @router.post(
     "/personal_access_tokens/{token_id}/rotate", summary="Replace a token", openapi_extra=documented(RotateToken)
 )
-async def rotate_personal(
-    call: ApiCall, token_id: str, options: RotateToken = parameters(RotateToken)
-) -> dict[str, object]:
+async def rotate_personal(call: ApiCall, token_id: str, options: RotateToken = parameters(RotateToken)) -> NewToken:
     """Revoke a token and make another of the same name and scopes."""
     return with_secret(
         await call.write(

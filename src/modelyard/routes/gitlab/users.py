@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import Request, Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from modelyard.access.identity import Identity
+from modelyard.access.identity import Identity, UserState
 from modelyard.clock import iso, iso_date
+from modelyard.registry import tables
 from modelyard.registry.people.users import UserFilter
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Member, Project, User
-from modelyard.routes.gitlab.projects import ProjectQuery, project_listing
+from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.gitlab.projects import ProjectListing, ProjectQuery, project_listing
+from modelyard.routes.http.answers import Day, JSONAnswer, Listing, Timestamp, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import KeysetQuery, Moment, Needle, PageQuery, listing
 from modelyard.routes.http.params import Parameters, documented, parameters, query_documented, stating
@@ -23,7 +25,7 @@ from modelyard.services.people import accounts, members, projects
 from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_key
 
-router = APIRouter(prefix="/api/v4", tags=["users"])
+router = gitlab_router("", "users")
 
 
 Name = Annotated[str, stating(maxLength=accounts.MAX_NAME)]
@@ -97,7 +99,41 @@ class UpdateUser(Parameters):
     username: str | None = Field(None, description="The one that the user has: it does not change.")
 
 
-def public_fields(user: User, base: str) -> dict[str, object]:
+Done = JSONAnswer[Literal[True]]
+
+
+class PublicUser(TypedDict):
+    """What everybody may know of a user."""
+
+    id: int
+    username: str
+    name: str
+    state: Annotated[str, stating(enum=list(UserState))]
+    avatar_url: None
+    web_url: Url
+
+
+class User(PublicUser):
+    """What a user, and administrators, may know of the user."""
+
+    email: str
+    is_admin: bool
+    bot: bool
+    created_at: Timestamp
+    last_activity_on: Day | None
+    namespace_id: int | None
+
+
+class UserMembership(TypedDict):
+    """A membership as GitLab shows it to administrators."""
+
+    source_id: int
+    source_name: str
+    source_type: Literal["Project"]
+    access_level: int
+
+
+def public_fields(user: tables.User, base: str) -> PublicUser:
     """What everybody may know of a user."""
     return {
         "id": user.id,
@@ -109,10 +145,11 @@ def public_fields(user: User, base: str) -> dict[str, object]:
     }
 
 
-def all_fields(seen: accounts.LastSeen, base: str) -> dict[str, object]:
+def all_fields(seen: accounts.LastSeen, base: str) -> User:
     """What a user, and administrators, may know of the user."""
     user, last_used_at = seen
-    return public_fields(user, base) | {
+    return {
+        **public_fields(user, base),
         "email": user.email,
         "is_admin": user.admin,
         "bot": user.bot,
@@ -122,8 +159,8 @@ def all_fields(seen: accounts.LastSeen, base: str) -> dict[str, object]:
     }
 
 
-def membership_fields(row: tuple[Member, Project]) -> dict[str, object]:
-    """A membership as GitLab shows it to administrators."""
+def membership_fields(row: tuple[tables.Member, tables.Project]) -> UserMembership:
+    """A membership of a user."""
     member, project = row
     return {
         "source_id": project.id,
@@ -134,14 +171,16 @@ def membership_fields(row: tuple[Member, Project]) -> dict[str, object]:
 
 
 @router.get("/user", summary="Who is signed in")
-async def current_user(request: Request, call: ApiCall) -> dict[str, object]:
+async def current_user(request: Request, call: ApiCall) -> User:
     """The account behind the token."""
     seen = await call.read(accounts.current)
     return all_fields(seen, base_url(request))
 
 
 @router.get("/users", summary="List users", openapi_extra=query_documented(UserQuery))
-async def list_users(request: Request, call: ApiCall, query: UserQuery = parameters(UserQuery)) -> Response:
+async def list_users(
+    request: Request, call: ApiCall, query: UserQuery = parameters(UserQuery)
+) -> Listing[User] | Listing[PublicUser]:
     """For administrators; for others who know a `username`, with what everybody may know."""
     narrowed, base = query.narrowed, base_url(request)
     page, caller = await call.search(
@@ -153,7 +192,7 @@ async def list_users(request: Request, call: ApiCall, query: UserQuery = paramet
 
 
 @router.post("/users", status_code=201, summary="Create a user", openapi_extra=documented(CreateUser))
-async def create_user(request: Request, call: ApiCall, new: CreateUser = parameters(CreateUser)) -> dict[str, object]:
+async def create_user(request: Request, call: ApiCall, new: CreateUser = parameters(CreateUser)) -> User:
     """For administrators."""
     wanted = accounts.NewUser(new.username, new.name, new.email, new.admin)
     user = await call.write(lambda registry, caller: accounts.create(registry, caller, wanted))
@@ -161,7 +200,7 @@ async def create_user(request: Request, call: ApiCall, new: CreateUser = paramet
 
 
 @router.get("/users/{user_id}", summary="Show a user")
-async def show_user(request: Request, call: ApiCall, user_id: str) -> dict[str, object]:
+async def show_user(request: Request, call: ApiCall, user_id: str) -> User | PublicUser:
     """All fields for administrators and for oneself."""
     seen, caller = await call.read(lambda registry, caller: (accounts.show(registry, parse_id(user_id)), caller))
     if caller.admin or caller.user_id == seen[0].id:
@@ -174,7 +213,7 @@ async def show_user(request: Request, call: ApiCall, user_id: str) -> dict[str, 
 )
 async def list_memberships(
     request: Request, call: ApiCall, user_id: str, query: MembershipQuery = parameters(MembershipQuery)
-) -> Response:
+) -> Listing[UserMembership]:
     """For administrators."""
     none = query.type == "Namespace"
     page = await call.search(
@@ -186,7 +225,7 @@ async def list_memberships(
 @router.get("/users/{user}/projects", summary="List a user's projects", openapi_extra=query_documented(ProjectQuery))
 async def list_projects(
     request: Request, call: ApiCall, user: str, query: ProjectQuery = parameters(ProjectQuery, public=True)
-) -> Response:
+) -> ProjectListing:
     """Of a user, by id or name: those in the user's namespace that the caller sees."""
     key, narrowed = parse_key(user), query.narrowed
     page = await call.search_public(
@@ -200,7 +239,7 @@ async def list_projects(
 @router.put("/users/{user_id}", summary="Change a user", openapi_extra=documented(UpdateUser))
 async def update_user(
     request: Request, call: ApiCall, user_id: str, change: UpdateUser = parameters(UpdateUser)
-) -> dict[str, object]:
+) -> User:
     """For administrators. User names do not change, since projects are addressed by them."""
     wanted = accounts.UserChange(change.name, change.email, change.admin, change.username)
     seen = await call.write(lambda registry, caller: accounts.update(registry, caller, parse_id(user_id), wanted))
@@ -215,29 +254,29 @@ async def delete_user(call: ApiCall, user_id: str) -> Response:
 
 
 @router.post("/users/{user_id}/block", status_code=201, summary="Block a user")
-async def block_user(call: ApiCall, user_id: str) -> Response:
+async def block_user(call: ApiCall, user_id: str) -> Done:
     """For administrators; the user's tokens are refused from the next request on."""
     return await _moderate(call, user_id, accounts.block)
 
 
 @router.post("/users/{user_id}/unblock", status_code=201, summary="Let a blocked user in again")
-async def unblock_user(call: ApiCall, user_id: str) -> Response:
+async def unblock_user(call: ApiCall, user_id: str) -> Done:
     """For administrators; who was deactivated is to be activated instead."""
     return await _moderate(call, user_id, accounts.unblock)
 
 
 @router.post("/users/{user_id}/deactivate", status_code=201, summary="Deactivate a user")
-async def deactivate_user(call: ApiCall, user_id: str) -> Response:
+async def deactivate_user(call: ApiCall, user_id: str) -> Done:
     """For administrators: somebody whose tokens nobody used for 90 days; they are refused from then on."""
     return await _moderate(call, user_id, accounts.deactivate)
 
 
 @router.post("/users/{user_id}/activate", status_code=201, summary="Let a deactivated user in again")
-async def activate_user(call: ApiCall, user_id: str) -> Response:
+async def activate_user(call: ApiCall, user_id: str) -> Done:
     """For administrators; who was blocked is to be unblocked instead."""
     return await _moderate(call, user_id, accounts.activate)
 
 
-async def _moderate(call: ApiCall, user_id: str, change: Callable[[Registry, Identity, int], None]) -> Response:
+async def _moderate(call: ApiCall, user_id: str, change: Callable[[Registry, Identity, int], None]) -> Done:
     await call.write(lambda registry, caller: change(registry, caller, parse_id(user_id)))
-    return JSONResponse(True, 201)
+    return JSONAnswer(True, 201)

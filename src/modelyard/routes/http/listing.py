@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import MAX_NEEDLE, Ends
+from modelyard.routes.http.answers import Listing
 from modelyard.routes.http.params import Parameters, empty_is_none, stating
 from modelyard.routes.http.urls import own_url
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.wire.links import keyset_headers, paging_headers
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Mapping[str, object])
 
 
 def _milliseconds(text: object) -> Milliseconds:
@@ -82,9 +83,9 @@ class KeysetQuery(PageQuery):
         return PageRequest(1, self.per_page, keyset="id_before" if self.descending else "id_after")
 
 
-def listing(request: Request, page: Page[T], present: Callable[[T], dict[str, object]]) -> JSONResponse:
+def listing(request: Request, page: Page[T], present: Callable[[T], R]) -> Listing[R]:
     """The answer for one page, each row in its shape."""
     rows, url, query = [present(item) for item in page.items], own_url(request), request.query_params.multi_items()
     if page.request.keyset is None:
-        return JSONResponse(rows, headers=paging_headers(page, url, query))
-    return JSONResponse(rows, headers=keyset_headers(page, rows[-1]["id"] if rows else None, url, query))
+        return Listing(rows, headers=paging_headers(page, url, query))
+    return Listing(rows, headers=keyset_headers(page, rows[-1]["id"] if rows else None, url, query))

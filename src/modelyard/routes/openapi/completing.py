@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from starlette.routing import BaseRoute
+
 from modelyard.errors import TooManyRequests
 from modelyard.routes.mlflow.common import ROOT
 from modelyard.routes.openapi.operations import (
@@ -37,18 +39,20 @@ from modelyard.routes.openapi.operations import (
     UPLOAD,
     VALIDATORS,
 )
+from modelyard.routes.openapi.schemas import schemas_of
 from modelyard.routes.openapi.shapes import SCHEMAS, TEXT, Schema, ref
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
+def complete(document: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]:
     """The document of FastAPI with all that is missing, in place."""
+    answers, shapes = schemas_of(routes)
     components = document.setdefault("components", {})
     components["securitySchemes"] = SECURITY_SCHEMES
-    components["schemas"] = {**SCHEMAS, **_hoisted(document)}
+    components["schemas"] = {**SCHEMAS, **shapes, **_hoisted(document)}
     components["responses"] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _complete_operation(f"{method.upper()} {path}", operation, components["responses"])
+            _complete_operation(f"{method.upper()} {path}", operation, components["responses"], answers)
     for source, (parameter, value, targets) in LINKS.items():
         _link(document["paths"], source, parameter, value, targets)
     return document
@@ -84,7 +88,9 @@ def _hoisted(document: object) -> dict[str, Schema]:
     return found
 
 
-def _complete_operation(key: str, operation: dict[str, Any], shared: dict[str, Any]) -> None:
+def _complete_operation(
+    key: str, operation: dict[str, Any], shared: dict[str, Any], answers: dict[str, Schema]
+) -> None:
     path = key.partition(" ")[2]
     if path.startswith(API):
         operation["security"] = ANYBODY if key in PUBLIC else SIGNED_IN
@@ -92,7 +98,7 @@ def _complete_operation(key: str, operation: dict[str, Any], shared: dict[str, A
         if parameter["in"] == "path":
             parameter["schema"] = PARAMETERS[parameter["name"]]
     (status,) = (status for status in operation["responses"] if status.startswith("2"))
-    operation["responses"] = {} if key in NOT_OFFERED else _successes(key, status)
+    operation["responses"] = {} if key in NOT_OFFERED else _successes(key, status, answers)
     for refusal in _refusals(key, operation):
         name = f"MLflow{refusal}" if path.startswith(ROOT) else f"Refusal{refusal}"
         shared.setdefault(name, _refusal(refusal, mlflow=path.startswith(ROOT)))
@@ -101,7 +107,7 @@ def _complete_operation(key: str, operation: dict[str, Any], shared: dict[str, A
         operation["responses"]["503"] = operation["responses"]["200"] | {"description": "One of them fails."}
 
 
-def _successes(key: str, status: str) -> dict[str, Any]:
+def _successes(key: str, status: str, answers: dict[str, Schema]) -> dict[str, Any]:
     if key in DOWNLOAD:
         headers = VALIDATORS | {"Last-Modified": TEXT_HEADER}
         described = headers | {"Accept-Ranges": TEXT_HEADER, "Content-Disposition": TEXT_HEADER}
@@ -111,7 +117,7 @@ def _successes(key: str, status: str) -> dict[str, Any]:
             "302": _response("Where the bytes are to be had.", {}, {"Location": TEXT_HEADER}),
             "304": _response("The client has the file already.", {}, headers),
         }
-    schema = ANSWERS.get(key, EMPTY)
+    schema = answers.get(key) or ANSWERS.get(key, EMPTY)
     content = {} if status == "204" else {PLAIN if schema is TEXT else JSON: schema}
     if key in UPLOAD:
         return {status: _response("The file is durable.", content, VALIDATORS)}
@@ -119,7 +125,13 @@ def _successes(key: str, status: str) -> dict[str, Any]:
         kept = _response("A file whose own name is `authorize` is durable.", {JSON: ref("Message")}, VALIDATORS)
         return {status: _response("Done.", content), "201": kept}
     paging = KEYSET_PAGING if key in KEYSET else PAGING
-    return {status: _response("Done.", content, paging if schema.get("type") == "array" else {})}
+    return {
+        status: _response(
+            "Done.",
+            content,
+            paging if any(s.get("type") == "array" for s in (schema, *schema.get("anyOf", ()))) else {},
+        )
+    }
 
 
 def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:

@@ -16,7 +16,7 @@ from modelyard.services.people.authentication import open_project, refuse_job
 from modelyard.services.people.credentials import hold, is_active, revoke, store
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.terms.paging import Page, PageRequest
-from modelyard.terms.paths import ProjectRef
+from modelyard.terms.paths import NOBODY, ProjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class JobToken:
 
     token: Token
     maker: Token | None
+
+    @property
+    def project_id(self) -> int:
+        """The only project that it opens."""
+        return self.token.project_id or NOBODY
 
     @property
     def revoked(self) -> bool:

@@ -1,0 +1,40 @@
+"""Answers that carry the type of what is in them, and the words that such types are made of.
+
+A shape is a TypedDict beside its endpoint: mypy holds the function that fills it to it, OpenAPI is made of it when
+somebody asks for the document, and no request pays for it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+from pydantic import Field, WithJsonSchema
+from typing_extensions import TypedDict
+
+T = TypeVar("T")
+
+# Texts, as a client may rely on them.
+Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+Url = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Message(TypedDict):
+    """GitLab's usual sentence, or what is wrong with each field."""
+
+    message: str | dict[str, list[str]]
+
+
+class Answer(Response, Generic[T]):
+    """A response with a T in JSON."""
+
+
+class JSONAnswer(JSONResponse, Answer[T]):
+    """A response that writes its T down by itself."""
+
+
+class Listing(JSONResponse, Answer[T]):
+    """A page of a list of Ts, with GitLab's paging headers."""
