@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import orjson
 from fastapi import Request
-from pydantic import ConfigDict, Field
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from modelyard.clock import iso
@@ -52,10 +52,9 @@ class AuditQuery(ProjectAuditQuery):
         return AuditFilter(self.entity_type, self.entity_id, times.created_after, times.created_before)
 
 
+@with_config(extra="allow")
 class EventDetails(TypedDict):
     """What an event was about: at least its message."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc] # pydantic's own word for it
 
     custom_message: str
 

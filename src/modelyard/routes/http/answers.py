@@ -6,10 +6,11 @@ somebody asks for the document, and no request pays for it.
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 from fastapi import Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
@@ -35,6 +36,18 @@ class Answer(Response, Generic[T]):
 class JSONAnswer(JSONResponse, Answer[T]):
     """A response that writes its T down by itself."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, content: T, status_code: int = 200) -> None: ...
+
 
 class Listing(JSONResponse, Answer[T]):
     """A page of a list of Ts, with GitLab's paging headers."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, content: list[T], *, headers: Mapping[str, str]) -> None: ...
+
+
+class StreamedAnswer(StreamingResponse, Answer[T]):
+    """A response that sends its T piece by piece."""

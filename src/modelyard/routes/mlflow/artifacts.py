@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NotRequired
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
 from modelyard.registry.files.packages import Child
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import parameters, query_documented
 from modelyard.routes.http.transfers import files_of, serve, store
-from modelyard.routes.mlflow.common import ROOT, InProject, ProjectCall, answer, project_call
+from modelyard.routes.mlflow.common import NOTHING, InProject, ProjectCall, answer, mlflow_router, project_call
 from modelyard.routes.mlflow.messages import Message
+from modelyard.routes.mlflow.records import Nothing
 from modelyard.services.files import artifacts
 from modelyard.services.files.locating import Address
 from modelyard.terms.paths import OwnerRef
 from modelyard.wire.paths import parse_artifact_path, parse_file_name, parse_project, split_project
 
-router = APIRouter(prefix=f"{ROOT}/api/2.0/mlflow-artifacts", tags=["mlflow artifacts"])
+router = mlflow_router("/api/2.0/mlflow-artifacts", "mlflow artifacts")
 
 BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 
@@ -42,21 +46,28 @@ def directory_of(path: str | None) -> str:
     return parse_file_name(quote(path.strip("/"), safe="/:")) if path and path.strip("/") else ""
 
 
-def file_list(children: Sequence[Child], directory: str = "") -> dict[str, object]:
+def file_list(children: Sequence[Child], directory: str = "") -> Files:
     """A directory as MLflow lists it: names, or paths where these are to begin with `directory`."""
     begin = f"{directory}/" if directory else ""
-    return {
-        "files": [
-            {"path": begin + child.name, "is_dir": True}
-            if child.size is None
-            else {"path": begin + child.name, "is_dir": False, "file_size": child.size}
-            for child in children
-        ]
-    }
+    return {"files": [_info(begin + child.name, child.size) for child in children]}
+
+
+class FileInfo(TypedDict):
+    """A file, or a directory, which has no size."""
+
+    path: str
+    is_dir: bool
+    file_size: NotRequired[int]
+
+
+class Files(TypedDict):
+    """What lies in a directory."""
+
+    files: list[FileInfo]
 
 
 @router.get("/artifacts", summary="List a directory", openapi_extra=query_documented(Directory))
-async def list_directory(project: InProject, wanted: Directory = parameters(Directory)) -> Response:
+async def list_directory(project: InProject, wanted: Directory = parameters(Directory)) -> Answer[Files]:
     """Names are relative to it; there is nothing in a file, nor in what is not there."""
     place, owner, directory = _split(project, quote(wanted.path.strip("/"), safe="/:"))
     children = await place.search(lambda registry, pid: artifacts.list_directory(registry, pid, owner, directory))
@@ -64,14 +75,14 @@ async def list_directory(project: InProject, wanted: Directory = parameters(Dire
 
 
 @router.put("/artifacts/{path:path}", summary="Upload a file", openapi_extra=BODY)
-async def upload(request: Request, project: str, path: str) -> Response:
+async def upload(request: Request, project: str, path: str) -> Answer[Nothing]:
     """As the file API does, but with an empty JSON object and 200 as answer."""
     address = _address(project, path)
     try:
         headers = await store(request, address, files_of(request))
     except NotFound as error:
         raise _missing(error, address) from error
-    response = answer()
+    response = answer(NOTHING)
     response.headers.update(headers)
     return response
 
@@ -98,7 +109,7 @@ async def download(request: Request, project: str, path: str) -> Response:
 
 
 @router.delete("/artifacts/{path:path}", summary="Delete a file or a directory")
-async def delete(project: InProject, path: str) -> Response:
+async def delete(project: InProject, path: str) -> Answer[Nothing]:
     """A directory goes with all that is in it; what is not there is gone already."""
     place, owner, name = _split(project, path)
     if not name:
@@ -106,7 +117,7 @@ async def delete(project: InProject, path: str) -> Response:
     await place.write(
         lambda registry, caller, pid: artifacts.delete_tree(registry, caller, pid, owner, name), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/mpu/{operation}/{path:path}", summary="Upload in parts: not offered")
@@ -121,6 +132,12 @@ async def presigned(project: InProject, path: str) -> Response:
     """MLflow's client then downloads through the server."""
     await project.read(lambda _registry, _pid: None)
     raise _not_implemented("Multipart download")
+
+
+def _info(path: str, size: int | None) -> FileInfo:
+    if size is None:
+        return {"path": path, "is_dir": True}
+    return {"path": path, "is_dir": False, "file_size": size}
 
 
 def _address(project: str, path: str) -> Address:

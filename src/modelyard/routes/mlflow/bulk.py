@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Response
 from pydantic import BeforeValidator, Field
+from typing_extensions import TypedDict
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import PREFIX, ROOT, Ids, InProject, answer, one_or_many
+from modelyard.routes.mlflow.common import REST, Ids, InProject, answer, mlflow_router, one_or_many
 from modelyard.routes.mlflow.messages import Count, Id, Int64, Message
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.records import DatasetSummary, FoundMetrics, Metric
 from modelyard.services.tracking import comparing
 
-router = APIRouter(tags=["mlflow"])
+router = mlflow_router("")
 
-PAGES_PREFIX = f"{ROOT}/ajax-api/2.0/mlflow"  # where MLflow's server has two of them alone
+PAGES = "/ajax-api/2.0/mlflow"  # where MLflow's server has two of them alone
 MAX_RUNS = 100
 # Counted in MLflow's own words, but for what no URL has room for.
 Runs = Annotated[list[Id], Field(fail_fast=True, max_length=10 * MAX_RUNS), BeforeValidator(one_or_many)]
@@ -64,48 +66,62 @@ class DatasetSearch(Message):
     experiment_ids: Ids
 
 
-@router.get(f"{PAGES_PREFIX}/metrics/get-history-bulk", include_in_schema=False)
+class MetricsOfRuns(TypedDict):
+    """Points of a metric, run by run."""
+
+    metrics: list[Metric]
+
+
+class DatasetSummaries(TypedDict):
+    """Datasets of experiments."""
+
+    dataset_summaries: list[DatasetSummary]
+
+
+@router.get(f"{PAGES}/metrics/get-history-bulk", include_in_schema=False)
 @router.get(
-    f"{PREFIX}/metrics/get-history-bulk",
+    f"{REST}/metrics/get-history-bulk",
     summary="Show a metric's history in many runs",
     openapi_extra=query_documented(Bulk),
 )
-async def get_history_bulk(project: InProject, wanted: Bulk = parameters(Bulk)) -> Response:
+async def get_history_bulk(project: InProject, wanted: Bulk = parameters(Bulk)) -> Answer[MetricsOfRuns]:
     """Run by run, each by time, then step; runs that are not there are left out."""
     _check_runs("GetMetricHistoryBulk", wanted.run_id)
     limit = min(wanted.max_results, MAX_POINTS)
 
-    def found(registry: Registry, pid: int) -> dict[str, object]:
+    def found(registry: Registry, pid: int) -> MetricsOfRuns:
         points = comparing.histories(registry, pid, wanted.run_id, wanted.metric_key, limit)
         return {"metrics": [shapes.metric_of(run_id, value) for run_id, value in points]}
 
     return await project.show(found)
 
 
-@router.get(f"{PAGES_PREFIX}/metrics/get-history-bulk-interval", include_in_schema=False)
+@router.get(f"{PAGES}/metrics/get-history-bulk-interval", include_in_schema=False)
 @router.get(
-    f"{PREFIX}/metrics/get-history-bulk-interval",
+    f"{REST}/metrics/get-history-bulk-interval",
     summary="Show samples of a metric's history in many runs",
     openapi_extra=query_documented(Interval),
 )
-async def get_history_bulk_interval(project: InProject, wanted: Interval = parameters(Interval)) -> Response:
+async def get_history_bulk_interval(
+    project: InProject, wanted: Interval = parameters(Interval)
+) -> Answer[FoundMetrics]:
     """Spread evenly over the points of each run, the last one always among them; no run need be there."""
     _check_runs("GetMetricHistoryBulkInterval", wanted.run_ids)
     if not 1 <= wanted.max_results <= MAX_SAMPLES:
         raise InvalidValue(f"max_results must be between 1 and {MAX_SAMPLES}.")
     asked = _Sampling(wanted.run_ids, wanted.metric_key, wanted.steps, wanted.max_results)
-    return await page(project, "metrics", asked.read, None, MAX_RUNS * MAX_SAMPLES)
+    return await page(project, FoundMetrics, asked.read, None, MAX_RUNS * MAX_SAMPLES)
 
 
-@router.post(f"{PAGES_PREFIX}/experiments/search-datasets", include_in_schema=False)
+@router.post(f"{PAGES}/experiments/search-datasets", include_in_schema=False)
 @router.post(
-    f"{PREFIX}/experiments/search-datasets",
+    f"{REST}/experiments/search-datasets",
     summary="Show the datasets of experiments",
     openapi_extra=documented(DatasetSearch),
 )
 async def search_datasets(
     project: InProject, wanted: DatasetSearch = parameters(DatasetSearch, most=LONG_BODY_BYTES)
-) -> Response:
+) -> Answer[DatasetSummaries]:
     """What their runs took in, each once for everything that it was used for."""
     ids, request = wanted.experiment_ids, "SearchDatasets request"
     if not ids:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BeforeValidator, Field
 
 from modelyard.access.identity import Identity
@@ -16,21 +16,24 @@ from modelyard.errors import InvalidValue, Unauthorized
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import stating
+from modelyard.routes.http.routing import Route
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
+from modelyard.routes.mlflow.records import Nothing
 from modelyard.services.people.authentication import enter_project
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
 from modelyard.terms.filters import MAX_LENGTH, MAX_ORDERS
-from modelyard.terms.paths import ProjectRef
+from modelyard.terms.paths import API, ProjectRef
 from modelyard.wire.paths import parse_project
 
 T = TypeVar("T")
 
-ROOT = "/api/v4/projects/{project}/ml/mlflow"
-PREFIX = f"{ROOT}/api/2.0/mlflow"
+ROOT = f"{API}/projects/{{project}}/ml/mlflow"
+REST = "/api/2.0/mlflow"  # below the root
 
 MAX_LISTED = 1000  # tags, parameters, datasets or models that one request names
 MAX_PAGE_TOKEN = 512 * 1024  # characters
@@ -91,9 +94,9 @@ class SearchQuery(Message):
         return Search(self.filter, self.order_by, view, limit, token)
 
 
-def mlflow_router(resource: str) -> APIRouter:
-    """A router for one of MLflow's resources."""
-    return APIRouter(prefix=f"{PREFIX}/{resource}", tags=["mlflow"])
+def mlflow_router(path: str, tag: str = "mlflow") -> APIRouter:
+    """A router for what lies at `path` below the root of a project's MLflow."""
+    return APIRouter(prefix=ROOT + path, tags=[tag], route_class=Route)
 
 
 def tags_by_key(tags: Sequence[Tag]) -> dict[str, str]:
@@ -104,11 +107,14 @@ def tags_by_key(tags: Sequence[Tag]) -> dict[str, str]:
     return mapping
 
 
-def answer(body: Mapping[str, object] | None = None) -> Response:
+NOTHING: Nothing = {}
+
+
+def answer(body: T) -> Answer[T]:
     """200 with a JSON object, as every success of MLflow's API is. A run may have megabytes: orjson takes a tenth of
     the time that the standard library does, and FastAPI's own encoder would take ten times as long again.
     """
-    return Response(orjson.dumps(body or {}), media_type="application/json")
+    return Answer(orjson.dumps(body), media_type="application/json")
 
 
 class ProjectCall:
@@ -137,10 +143,10 @@ class ProjectCall:
         """
         return await self._searches.read(self._credential, lambda registry: self._seen(registry, work), begun=begun)
 
-    async def show(self, work: Read[Mapping[str, object]]) -> Response:
+    async def show(self, work: Read[T]) -> Answer[T]:
         """200 with what `work` finds, as `search`: perhaps megabytes, which are made where they are read."""
         body = await self.search(lambda registry, pid: orjson.dumps(work(registry, pid)))
-        return Response(body, media_type="application/json")
+        return Answer(body, media_type="application/json")
 
     async def write(self, work: Write[T], *, adds: bool = True) -> T:
         """What `work` changes, for callers who may write in the project; what `adds` to it needs room for rows."""

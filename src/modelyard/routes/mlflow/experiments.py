@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from fastapi import Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    NOTHING,
+    REST,
     InProject,
     Key,
     PageToken,
@@ -27,10 +30,11 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.records import Experiment, Nothing
 from modelyard.services.tracking import experiments
 from modelyard.services.tracking.limits import MAX_EXPERIMENT_NAME
 
-router = mlflow_router("experiments")
+router = mlflow_router(f"{REST}/experiments")
 
 MAX_EXPERIMENTS = 50_000  # on a page
 Name = Annotated[str, stating(minLength=1, maxLength=MAX_EXPERIMENT_NAME)]
@@ -100,8 +104,27 @@ class ExperimentList(Message):
         return min(self.max_results or MAX_EXPERIMENTS, MAX_EXPERIMENTS)
 
 
+class NewExperimentId(TypedDict):
+    """The experiment that was made."""
+
+    experiment_id: str
+
+
+class ShownExperiment(TypedDict):
+    """One experiment."""
+
+    experiment: Experiment
+
+
+class FoundExperiments(TypedDict):
+    """A page of experiments."""
+
+    experiments: list[Experiment]
+    next_page_token: str | None
+
+
 @router.post("/create", summary="Create an experiment", openapi_extra=documented(NewExperiment))
-async def create(project: InProject, new: NewExperiment = parameters(NewExperiment)) -> Response:
+async def create(project: InProject, new: NewExperiment = parameters(NewExperiment)) -> Answer[NewExperimentId]:
     """The answer's id counts within the project."""
     tags = tags_by_key(new.tags)
     made = await project.write(
@@ -111,14 +134,16 @@ async def create(project: InProject, new: NewExperiment = parameters(NewExperime
 
 
 @router.get("/get", summary="Show an experiment", openapi_extra=query_documented(MaybeExperimentId))
-async def get(project: InProject, wanted: MaybeExperimentId = parameters(MaybeExperimentId)) -> Response:
+async def get(project: InProject, wanted: MaybeExperimentId = parameters(MaybeExperimentId)) -> Answer[ShownExperiment]:
     """By its id, deleted or not."""
     view = await project.read(lambda registry, pid: experiments.get_experiment(registry, pid, _named(wanted)))
     return answer({"experiment": shapes.experiment(view)})
 
 
 @router.get("/get-by-name", summary="Find an experiment", openapi_extra=query_documented(ExperimentName))
-async def get_by_name(project: InProject, wanted: ExperimentName = parameters(ExperimentName)) -> Response:
+async def get_by_name(
+    project: InProject, wanted: ExperimentName = parameters(ExperimentName)
+) -> Answer[ShownExperiment]:
     """By exactly that name, deleted or not."""
     view = await project.read(
         lambda registry, pid: experiments.get_by_name(registry, pid, wanted.experiment_name or "")
@@ -127,21 +152,21 @@ async def get_by_name(project: InProject, wanted: ExperimentName = parameters(Ex
 
 
 @router.get("/list", summary="List experiments", openapi_extra=query_documented(ExperimentList))
-async def list_all(project: InProject, query: ExperimentList = parameters(ExperimentList)) -> Response:
+async def list_all(project: InProject, query: ExperimentList = parameters(ExperimentList)) -> Answer[FoundExperiments]:
     """All that are not deleted, those of models among them, newest first; in pages, as MLflow 1 had them."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
         views, following = experiments.list_experiments(registry, pid, token, limit)
         return [shapes.experiment(view) for view in views], following
 
-    return await page(project, "experiments", read, query.page_token, query.limit)
+    return await page(project, FoundExperiments, read, query.page_token, query.limit)
 
 
 @router.get("/search", summary="Search experiments by query", openapi_extra=query_documented(ExperimentSearch))
 @router.post("/search", summary="Search experiments", openapi_extra=documented(ExperimentSearch))
 async def search(
     project: InProject, query: ExperimentSearch = parameters(ExperimentSearch, most=LONG_BODY_BYTES)
-) -> Response:
+) -> Answer[FoundExperiments]:
     """With MLflow's filters and orders."""
     looked_at = query.view_type if isinstance(query.view_type, View) else View.ACTIVE_ONLY
 
@@ -149,11 +174,11 @@ async def search(
         views, following = experiments.search_experiments(registry, pid, query.search(token, limit, looked_at))
         return [shapes.experiment(view) for view in views], following
 
-    return await page(project, "experiments", read, query.page_token, query.limit)
+    return await page(project, FoundExperiments, read, query.page_token, query.limit)
 
 
 @router.post("/update", summary="Rename an experiment", openapi_extra=documented(RenameExperiment))
-async def update(project: InProject, change: RenameExperiment = parameters(RenameExperiment)) -> Response:
+async def update(project: InProject, change: RenameExperiment = parameters(RenameExperiment)) -> Answer[Nothing]:
     """A model's own experiment keeps its name."""
     await project.write(
         lambda registry, _caller, pid: experiments.rename_experiment(
@@ -161,43 +186,43 @@ async def update(project: InProject, change: RenameExperiment = parameters(Renam
         ),
         adds=False,
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/delete", summary="Delete an experiment", openapi_extra=documented(ExperimentId))
-async def delete(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Response:
+async def delete(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Answer[Nothing]:
     """With its runs; all of it can be restored."""
     await project.write(
         lambda registry, _caller, pid: experiments.delete_experiment(registry, pid, wanted.experiment_id), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/restore", summary="Restore a deleted experiment", openapi_extra=documented(ExperimentId))
-async def restore(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Response:
+async def restore(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Answer[Nothing]:
     """With the runs that were deleted along with it."""
     await project.write(
         lambda registry, _caller, pid: experiments.restore_experiment(registry, pid, wanted.experiment_id), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/set-experiment-tag", summary="Set a tag of an experiment", openapi_extra=documented(SetTag))
-async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Response:
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     await project.write(
         lambda registry, _caller, pid: experiments.set_tag(registry, pid, tag.experiment_id, tag.key, tag.value)
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/delete-experiment-tag", summary="Delete a tag of an experiment", openapi_extra=documented(TagKey))
-async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
+async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Answer[Nothing]:
     """By its key."""
     await project.write(
         lambda registry, _caller, pid: experiments.delete_tag(registry, pid, tag.experiment_id, tag.key), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 def _named(wanted: MaybeExperimentId) -> str:

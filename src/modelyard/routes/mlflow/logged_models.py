@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from fastapi import Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.errors import ParameterError
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.logged_models import ModelOrder
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.artifacts import directory_of, file_list
+from modelyard.routes.mlflow.artifacts import Files, directory_of, file_list
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    NOTHING,
+    REST,
     Asked,
     Ids,
     InProject,
@@ -27,6 +30,7 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.records import LoggedModel, Nothing
 from modelyard.services.files import artifacts
 from modelyard.services.models import logged_models
 from modelyard.services.tracking.experiments import Search
@@ -35,7 +39,7 @@ from modelyard.terms.filters import MAX_CLAUSES, MAX_ORDERS, Order, check_keys, 
 from modelyard.terms.paths import OwnerKind, OwnerRef
 from modelyard.wire.paths import decode_segment
 
-router = mlflow_router("logged-models")
+router = mlflow_router(f"{REST}/logged-models")
 
 
 class NewLoggedModel(Message):
@@ -113,8 +117,21 @@ class Directory(Message):
     artifact_directory_path: str | None = None
 
 
+class ShownLoggedModel(TypedDict):
+    """One logged model."""
+
+    model: LoggedModel
+
+
+class FoundLoggedModels(TypedDict):
+    """A page of logged models."""
+
+    models: list[LoggedModel]
+    next_page_token: str | None
+
+
 @router.post("", summary="Announce a model", openapi_extra=documented(NewLoggedModel))
-async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedModel)) -> Response:
+async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedModel)) -> Answer[ShownLoggedModel]:
     """Its files are to follow, at the `artifact_uri` of the answer."""
     params = {param.key: param.value for param in new.params}
     wanted = logged_models.NewLoggedModel(
@@ -129,7 +146,7 @@ async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedM
 @router.post("/search", summary="Search logged models", openapi_extra=documented(LoggedModelSearch))
 async def search(
     project: InProject, query: LoggedModelSearch = parameters(LoggedModelSearch, most=LONG_BODY_BYTES)
-) -> Response:
+) -> Answer[FoundLoggedModels]:
     """With MLflow's filters and orders, over any number of experiments."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
@@ -137,17 +154,19 @@ async def search(
         views, following = logged_models.search_logged_models(registry, pid, query.experiment_ids, asked)
         return [shapes.logged_model(view) for view in views], following
 
-    return await page(project, "models", read, query.page_token, query.limit)
+    return await page(project, FoundLoggedModels, read, query.page_token, query.limit)
 
 
 @router.get("/{model_id}", summary="Show a logged model")
-async def get(project: InProject, model_id: str) -> Response:
+async def get(project: InProject, model_id: str) -> Answer[ShownLoggedModel]:
     """With everything that was logged of it."""
     return await _shown(project, model_id)
 
 
 @router.patch("/{model_id}", summary="Say that a model's files are complete", openapi_extra=documented(Finalize))
-async def finalize(project: InProject, model_id: str, change: Finalize = parameters(Finalize)) -> Response:
+async def finalize(
+    project: InProject, model_id: str, change: Finalize = parameters(Finalize)
+) -> Answer[ShownLoggedModel]:
     """Or that they never will be."""
     await project.write(
         lambda registry, _caller, pid: logged_models.finalize(registry, pid, model_id, change.status), adds=False
@@ -156,16 +175,18 @@ async def finalize(project: InProject, model_id: str, change: Finalize = paramet
 
 
 @router.delete("/{model_id}", summary="Delete a logged model")
-async def delete(project: InProject, model_id: str) -> Response:
+async def delete(project: InProject, model_id: str) -> Answer[Nothing]:
     """With its files; versions that were made from it keep theirs."""
     await project.write(
         lambda registry, _caller, pid: logged_models.delete_logged_model(registry, pid, model_id), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.patch("/{model_id}/tags", summary="Set tags of a logged model", openapi_extra=documented(SetTags))
-async def set_tags(project: InProject, model_id: str, change: SetTags = parameters(SetTags)) -> Response:
+async def set_tags(
+    project: InProject, model_id: str, change: SetTags = parameters(SetTags)
+) -> Answer[ShownLoggedModel]:
     """Whether or not there are any of these keys."""
     tags = {tag.key: tag.value for tag in change.tags}
     await project.write(lambda registry, _caller, pid: logged_models.set_tags(registry, pid, model_id, tags))
@@ -173,7 +194,7 @@ async def set_tags(project: InProject, model_id: str, change: SetTags = paramete
 
 
 @router.delete("/{model_id}/tags/{key}", summary="Delete a tag of a logged model")
-async def delete_tag(project: InProject, model_id: str, key: str) -> Response:
+async def delete_tag(project: InProject, model_id: str, key: str) -> Answer[Nothing]:
     """By its key."""
     try:
         name = decode_segment(key)
@@ -182,15 +203,15 @@ async def delete_tag(project: InProject, model_id: str, key: str) -> Response:
     await project.write(
         lambda registry, _caller, pid: logged_models.delete_tag(registry, pid, model_id, name), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/{model_id}/params", summary="Add parameters to a logged model", openapi_extra=documented(LogParams))
-async def log_params(project: InProject, model_id: str, logged: LogParams = parameters(LogParams)) -> Response:
+async def log_params(project: InProject, model_id: str, logged: LogParams = parameters(LogParams)) -> Answer[Nothing]:
     """Parameters are written once."""
     params = {param.key: param.value for param in logged.params}
     await project.write(lambda registry, _caller, pid: logged_models.log_params(registry, pid, model_id, params))
-    return answer()
+    return answer(NOTHING)
 
 
 @router.get(
@@ -198,7 +219,7 @@ async def log_params(project: InProject, model_id: str, logged: LogParams = para
     summary="List its files",
     openapi_extra=query_documented(Directory),
 )
-async def list_files(project: InProject, model_id: str, wanted: Directory = parameters(Directory)) -> Response:
+async def list_files(project: InProject, model_id: str, wanted: Directory = parameters(Directory)) -> Answer[Files]:
     """Directly in one directory."""
     directory = directory_of(wanted.artifact_directory_path)
     owner = OwnerRef(OwnerKind.LOGGED_MODEL, model_id)
@@ -206,7 +227,7 @@ async def list_files(project: InProject, model_id: str, wanted: Directory = para
     return answer(file_list(children))
 
 
-async def _shown(project: InProject, model_id: str) -> Response:
+async def _shown(project: InProject, model_id: str) -> Answer[ShownLoggedModel]:
     """A logged model; the last points of its metrics are looked for among all, where nobody waits for it."""
     return await project.show(
         lambda registry, pid: {"model": shapes.logged_model(logged_models.get_logged_model(registry, pid, model_id))}

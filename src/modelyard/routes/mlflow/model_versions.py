@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from fastapi import Request, Response
+from fastapi import Request
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.routes.http import urls
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    NOTHING,
+    REST,
     Description,
     InProject,
     RegistryKey,
@@ -26,13 +30,14 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.records import ModelVersion, Nothing, ShownVersion
 from modelyard.routes.mlflow.uris import Here
 from modelyard.services.models import versions
 from modelyard.services.models.new_versions import NewVersion, create_version
 from modelyard.services.models.stages import Stage
 from modelyard.services.tracking.limits import MAX_RUN_ID, MAX_SOURCE
 
-router = mlflow_router("model-versions")
+router = mlflow_router(f"{REST}/model-versions")
 
 Source = Annotated[str, stating(maxLength=MAX_SOURCE)]
 RunId = Annotated[str, Field(max_length=MAX_RUN_ID)]
@@ -92,8 +97,23 @@ class VersionSearch(SearchQuery):
     most: ClassVar[int] = 200_000
 
 
+class FoundVersions(TypedDict):
+    """A page of versions."""
+
+    model_versions: list[ModelVersion]
+    next_page_token: str | None
+
+
+class DownloadUri(TypedDict):
+    """Where a version's files lie."""
+
+    artifact_uri: str
+
+
 @router.post("/create", summary="Create a model version", openapi_extra=documented(CreateVersion))
-async def create(request: Request, project: InProject, new: CreateVersion = parameters(CreateVersion)) -> Response:
+async def create(
+    request: Request, project: InProject, new: CreateVersion = parameters(CreateVersion)
+) -> Answer[ShownVersion]:
     """The answer's `version` is the id that the file API takes."""
     wanted = NewVersion(
         model=new.name,
@@ -112,7 +132,7 @@ async def create(request: Request, project: InProject, new: CreateVersion = para
 
 
 @router.get("/get", summary="Show a version", openapi_extra=query_documented(Version))
-async def get(project: InProject, wanted: Version = parameters(Version)) -> Response:
+async def get(project: InProject, wanted: Version = parameters(Version)) -> Answer[ShownVersion]:
     """By its model's name and its own id or semantic version."""
     view = await project.read(lambda registry, pid: versions.get_version(registry, pid, wanted.name, wanted.version))
     return answer({"model_version": shapes.model_version(view)})
@@ -121,7 +141,7 @@ async def get(project: InProject, wanted: Version = parameters(Version)) -> Resp
 @router.patch("/update", summary="Change a version's description", openapi_extra=documented(UpdateVersion))
 async def update(
     project: InProject, change: UpdateVersion = parameters(UpdateVersion, most=LONG_BODY_BYTES)
-) -> Response:
+) -> Answer[ShownVersion]:
     """Nothing else of a version can be changed so."""
     name, version = change.name, change.version
     if name is None or version is None:
@@ -133,30 +153,30 @@ async def update(
 
 
 @router.delete("/delete", summary="Delete a version", openapi_extra=documented(Version))
-async def delete(project: InProject, wanted: Version = parameters(Version)) -> Response:
+async def delete(project: InProject, wanted: Version = parameters(Version)) -> Answer[Nothing]:
     """With its candidate and its files; a run that was promoted keeps its own."""
     await project.write(
         lambda registry, _caller, pid: versions.delete_version(registry, pid, wanted.name, wanted.version), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.get("/search", summary="Search versions by query", openapi_extra=query_documented(VersionSearch))
 @router.post("/search", summary="Search versions", openapi_extra=documented(VersionSearch))
 async def search(
     project: InProject, query: VersionSearch = parameters(VersionSearch, most=LONG_BODY_BYTES)
-) -> Response:
+) -> Answer[FoundVersions]:
     """With MLflow's filters and orders, over all models of the project."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
         views, following = versions.search_versions(registry, pid, query.search(token, limit))
         return [shapes.model_version(view) for view in views], following
 
-    return await page(project, "model_versions", read, query.page_token, query.limit)
+    return await page(project, FoundVersions, read, query.page_token, query.limit)
 
 
 @router.get("/get-download-uri", summary="Show where a version's files lie", openapi_extra=query_documented(Version))
-async def download_uri(project: InProject, wanted: Version = parameters(Version)) -> Response:
+async def download_uri(project: InProject, wanted: Version = parameters(Version)) -> Answer[DownloadUri]:
     """In MLflow's own scheme; what has no files here, but was made from a place elsewhere, has them there."""
     version, elsewhere = await project.read(
         lambda registry, pid: versions.download_location(registry, pid, wanted.name, wanted.version)
@@ -165,7 +185,7 @@ async def download_uri(project: InProject, wanted: Version = parameters(Version)
 
 
 @router.post("/transition-stage", summary="Move a version to a stage", openapi_extra=documented(Transition))
-async def transition(project: InProject, wanted: Transition = parameters(Transition)) -> Response:
+async def transition(project: InProject, wanted: Transition = parameters(Transition)) -> Answer[ShownVersion]:
     """Perhaps archiving all others that are in it."""
     view = await project.write(
         lambda registry, _caller, pid: versions.transition(
@@ -177,18 +197,18 @@ async def transition(project: InProject, wanted: Transition = parameters(Transit
 
 
 @router.post("/set-tag", summary="Set a tag of a version", openapi_extra=documented(SetTag))
-async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Response:
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     await project.write(
         lambda registry, _caller, pid: versions.set_tag(registry, pid, tag.name, tag.version, tag.key, tag.value)
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.delete("/delete-tag", summary="Delete a tag of a version", openapi_extra=documented(TagKey))
-async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
+async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Answer[Nothing]:
     """By its key."""
     await project.write(
         lambda registry, _caller, pid: versions.delete_tag(registry, pid, tag.name, tag.version, tag.key), adds=False
     )
-    return answer()
+    return answer(NOTHING)

@@ -6,19 +6,18 @@ depend on what the server can hold.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import orjson
 import structlog
-from fastapi import Response
-from fastapi.responses import StreamingResponse
 
 from modelyard.departures import ClientGone
 from modelyard.errors import ShortRead
 from modelyard.registry.repository import Registry
 from modelyard.routes.http import failures
+from modelyard.routes.http.answers import Answer, StreamedAnswer
 from modelyard.routes.mlflow.common import ProjectCall
-from modelyard.routes.mlflow.shapes import Shape
 
 log = structlog.get_logger()
 
@@ -30,21 +29,22 @@ TEXT_BYTES, ITEM_BYTES = 16 * 1024 * 1024, 2048  # beside those of as many items
 SLICE_BYTES = 256 * 1024
 JSON = "application/json"
 
-Piece = tuple[list[Shape], str | None]  # items, and the token of what follows
+T = TypeVar("T")
+Piece = tuple[Sequence[Mapping[str, object]], str | None]  # items, and the token of what follows
 ReadPiece = Callable[[Registry, int, str | None, int], Piece]  # with the project, a token, and how many items at most
 
 
-async def page(project: ProjectCall, key: str, read: ReadPiece, token: str | None, limit: int) -> Response:
-    """200 with up to `limit` items under `key`, and the `next_page_token`, null when nothing follows."""
+async def page(project: ProjectCall, shape: type[T], read: ReadPiece, token: str | None, limit: int) -> Answer[T]:
+    """200 with up to `limit` items in the first field of `shape`, and the token of what follows, if anything."""
     pieces = _Pieces(project, read, token, limit)
-    opening, items = b'{"%b":[' % key.encode(), await pieces.next()
+    opening, items = b'{"%b":[' % next(iter(shape.__annotations__)).encode(), await pieces.next()
     if not pieces.over:
-        return StreamingResponse(pieces.rest(opening, items), media_type=JSON)
+        return StreamedAnswer(pieces.rest(opening, items), media_type=JSON)
     whole = (opening, items, pieces.tail())
     if len(items) <= SLICE_BYTES:
-        return Response(b"".join(whole), media_type=JSON)
+        return Answer(b"".join(whole), media_type=JSON)
     length = {"Content-Length": str(sum(map(len, whole)))}
-    return StreamingResponse(_sliced(*whole), media_type=JSON, headers=length)
+    return StreamedAnswer(_sliced(*whole), media_type=JSON, headers=length)
 
 
 class _Pieces:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    NOTHING,
+    REST,
     Description,
     InProject,
     RegistryKey,
@@ -26,11 +29,12 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.records import ModelVersion, Nothing, RegisteredModel, ShownVersion
 from modelyard.services.models import registered as models
 from modelyard.services.models.names import MAX_ALIAS
 from modelyard.services.tracking.limits import MAX_MODEL_NAME
 
-router = mlflow_router("registered-models")
+router = mlflow_router(f"{REST}/registered-models")
 
 Name = Annotated[str, stating(minLength=1, maxLength=MAX_MODEL_NAME)]
 
@@ -98,8 +102,27 @@ class SetAlias(Alias):
     version: Id = Field(description="Id or semantic version.")
 
 
+class ShownModel(TypedDict):
+    """One model."""
+
+    registered_model: RegisteredModel
+
+
+class FoundModels(TypedDict):
+    """A page of models."""
+
+    registered_models: list[RegisteredModel]
+    next_page_token: str | None
+
+
+class ShownVersions(TypedDict):
+    """Versions of one model."""
+
+    model_versions: list[ModelVersion]
+
+
 @router.post("/create", summary="Register a model", openapi_extra=documented(NewModel))
-async def create(project: InProject, new: NewModel = parameters(NewModel)) -> Response:
+async def create(project: InProject, new: NewModel = parameters(NewModel)) -> Answer[ShownModel]:
     """Make the model, and the experiment of its candidates."""
     tags, description = tags_by_key(new.tags), new.description or ""
     view = await project.write(
@@ -109,7 +132,7 @@ async def create(project: InProject, new: NewModel = parameters(NewModel)) -> Re
 
 
 @router.get("/get", summary="Show a model", openapi_extra=query_documented(ModelName))
-async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> Response:
+async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> Answer[ShownModel]:
     """With the latest version of each stage, all of which may have long tags."""
     return await project.show(
         lambda registry, pid: {
@@ -119,7 +142,9 @@ async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> 
 
 
 @router.patch("/update", summary="Change a model's description", openapi_extra=documented(UpdateModel))
-async def update(project: InProject, change: UpdateModel = parameters(UpdateModel, most=LONG_BODY_BYTES)) -> Response:
+async def update(
+    project: InProject, change: UpdateModel = parameters(UpdateModel, most=LONG_BODY_BYTES)
+) -> Answer[ShownModel]:
     """The name is changed by `rename`."""
     view = await project.write(
         lambda registry, _caller, pid: models.update_model(registry, pid, change.known, change.description)
@@ -128,7 +153,7 @@ async def update(project: InProject, change: UpdateModel = parameters(UpdateMode
 
 
 @router.post("/rename", summary="Rename a model", openapi_extra=documented(RenameModel))
-async def rename(project: InProject, change: RenameModel = parameters(RenameModel)) -> Response:
+async def rename(project: InProject, change: RenameModel = parameters(RenameModel)) -> Answer[ShownModel]:
     """With its experiment and its packages."""
     view = await project.write(
         lambda registry, _caller, pid: models.rename_model(registry, pid, change.known, change.new_name), adds=False
@@ -137,22 +162,24 @@ async def rename(project: InProject, change: RenameModel = parameters(RenameMode
 
 
 @router.delete("/delete", summary="Delete a model", openapi_extra=documented(ModelName))
-async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) -> Response:
+async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) -> Answer[Nothing]:
     """With all its versions and their files."""
     await project.write(lambda registry, _caller, pid: models.delete_model(registry, pid, wanted.known), adds=False)
-    return answer()
+    return answer(NOTHING)
 
 
 @router.get("/search", summary="Search models by query", openapi_extra=query_documented(SearchQuery))
 @router.post("/search", summary="Search models", openapi_extra=documented(SearchQuery))
-async def search(project: InProject, query: SearchQuery = parameters(SearchQuery, most=LONG_BODY_BYTES)) -> Response:
+async def search(
+    project: InProject, query: SearchQuery = parameters(SearchQuery, most=LONG_BODY_BYTES)
+) -> Answer[FoundModels]:
     """With MLflow's filters and orders."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
         views, following = models.search_models(registry, pid, query.search(token, limit))
         return [shapes.registered_model(view) for view in views], following
 
-    return await page(project, "registered_models", read, query.page_token, query.limit)
+    return await page(project, FoundModels, read, query.page_token, query.limit)
 
 
 @router.get(
@@ -163,10 +190,10 @@ async def search(project: InProject, query: SearchQuery = parameters(SearchQuery
 @router.post("/get-latest-versions", summary="Show a model's latest versions", openapi_extra=documented(LatestVersions))
 async def latest_versions(
     project: InProject, wanted: LatestVersions = parameters(LatestVersions, most=LONG_BODY_BYTES)
-) -> Response:
+) -> Answer[ShownVersions]:
     """The highest of each stage."""
 
-    def found(registry: Registry, pid: int) -> dict[str, object]:
+    def found(registry: Registry, pid: int) -> ShownVersions:
         views = models.latest_versions(registry, pid, wanted.known, wanted.stages)
         return {"model_versions": [shapes.model_version(view) for view in views]}
 
@@ -174,39 +201,39 @@ async def latest_versions(
 
 
 @router.get("/alias", summary="Show the version of an alias", openapi_extra=query_documented(Alias))
-async def by_alias(project: InProject, wanted: Alias = parameters(Alias)) -> Response:
+async def by_alias(project: InProject, wanted: Alias = parameters(Alias)) -> Answer[ShownVersion]:
     """Every semantic version is an alias of itself."""
     view = await project.read(lambda registry, pid: models.by_alias(registry, pid, wanted.known, wanted.alias))
     return answer({"model_version": shapes.model_version(view)})
 
 
 @router.post("/alias", summary="Set an alias", openapi_extra=documented(SetAlias))
-async def set_alias(project: InProject, alias: SetAlias = parameters(SetAlias)) -> Response:
+async def set_alias(project: InProject, alias: SetAlias = parameters(SetAlias)) -> Answer[Nothing]:
     """Whatever it named before."""
     await project.write(
         lambda registry, _caller, pid: models.set_alias(registry, pid, alias.known, alias.alias, alias.version)
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.delete("/alias", summary="Delete an alias", openapi_extra=documented(Alias))
-async def delete_alias(project: InProject, alias: Alias = parameters(Alias)) -> Response:
+async def delete_alias(project: InProject, alias: Alias = parameters(Alias)) -> Answer[Nothing]:
     """The version stays."""
     await project.write(
         lambda registry, _caller, pid: models.delete_alias(registry, pid, alias.known, alias.alias), adds=False
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/set-tag", summary="Set a tag of a model", openapi_extra=documented(SetTag))
-async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Response:
+async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     await project.write(lambda registry, _caller, pid: models.set_tag(registry, pid, tag.known, tag.key, tag.value))
-    return answer()
+    return answer(NOTHING)
 
 
 @router.delete("/delete-tag", summary="Delete a tag of a model", openapi_extra=documented(TagKey))
-async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Response:
+async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Answer[Nothing]:
     """By its key."""
     await project.write(lambda registry, _caller, pid: models.delete_tag(registry, pid, tag.known, tag.key), adds=False)
-    return answer()
+    return answer(NOTHING)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
 from pydantic import Field
 
 from modelyard.registry.repository import Registry
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    PREFIX,
+    NOTHING,
+    REST,
     InProject,
     Key,
     PageToken,
     Param,
     Tag,
     answer,
+    mlflow_router,
 )
 from modelyard.routes.mlflow.messages import MAX_INT64, Count, Double, Int64, Message, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.records import FoundMetrics, Nothing
 from modelyard.services.tracking import run_logging
 from modelyard.services.tracking.limits import (
     MAX_DATASET_DIGEST,
@@ -34,7 +37,7 @@ from modelyard.services.tracking.limits import (
     MAX_REGISTRY_KEY,
 )
 
-router = APIRouter(prefix=PREFIX, tags=["mlflow"])
+router = mlflow_router(REST)
 
 MAX_MODEL_JSON = 1024 * 1024  # of which what is kept must fit into a tag
 DatasetName = Annotated[str, Field(max_length=MAX_DATASET_NAME)]
@@ -146,31 +149,33 @@ class History(OfRun):
     page_token: PageToken | None = None
 
 
-async def _log(project: InProject, run_id: str, batch: run_logging.Batch) -> Response:
+async def _log(project: InProject, run_id: str, batch: run_logging.Batch) -> Answer[Nothing]:
     await project.write_run(run_id, lambda registry, _caller, pid: run_logging.log_batch(registry, pid, run_id, batch))
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/runs/log-metric", summary="Log a metric", openapi_extra=documented(LogMetric))
-async def log_metric(project: InProject, logged: LogMetric = parameters(LogMetric)) -> Response:
+async def log_metric(project: InProject, logged: LogMetric = parameters(LogMetric)) -> Answer[Nothing]:
     """Append one point."""
     return await _log(project, logged.run_id, run_logging.Batch(metrics=[logged.metric()]))
 
 
 @router.post("/runs/log-parameter", summary="Log a parameter", openapi_extra=documented(LogKeyed))
-async def log_parameter(project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)) -> Response:
+async def log_parameter(
+    project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)
+) -> Answer[Nothing]:
     """Parameters are written once; the same value again changes nothing."""
     return await _log(project, logged.run_id, run_logging.Batch(params=[(logged.key, logged.value)]))
 
 
 @router.post("/runs/set-tag", summary="Set a tag of a run", openapi_extra=documented(LogKeyed))
-async def set_tag(project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)) -> Response:
+async def set_tag(project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     return await _log(project, logged.run_id, run_logging.Batch(tags={logged.key: logged.value}))
 
 
 @router.post("/runs/log-batch", summary="Log metrics, parameters and tags", openapi_extra=documented(LogBatch))
-async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch)) -> Response:
+async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch)) -> Answer[Nothing]:
     """All of it or nothing."""
     metrics = [each.metric() for each in logged.metrics]
     params = [(each.key, each.value) for each in logged.params]
@@ -179,54 +184,56 @@ async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch))
 
 
 @router.post("/runs/delete-tag", summary="Delete a tag of a run", openapi_extra=documented(DeleteTag))
-async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag)) -> Response:
+async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag)) -> Answer[Nothing]:
     """By its key."""
     await project.write_run(
         tag.run_id,
         lambda registry, _caller, pid: run_logging.delete_tag(registry, pid, tag.run_id, tag.key),
         adds=False,
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/runs/log-inputs", summary="Log what a run takes in", openapi_extra=documented(LogInputs))
-async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInputs)) -> Response:
+async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInputs)) -> Answer[Nothing]:
     """Datasets and logged models."""
     datasets, model_ids = [each.described() for each in logged.datasets], [each.model_id for each in logged.models]
     await project.write_run(
         logged.run_id,
         lambda registry, _caller, pid: run_logging.log_inputs(registry, pid, logged.run_id, datasets, model_ids),
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/runs/log-model", summary="Record a model", openapi_extra=documented(LogModel))
-async def log_model(project: InProject, logged: LogModel = parameters(LogModel, most=LONG_BODY_BYTES)) -> Response:
+async def log_model(
+    project: InProject, logged: LogModel = parameters(LogModel, most=LONG_BODY_BYTES)
+) -> Answer[Nothing]:
     """What MLflow 2 tells of a model whose files it has put among the run's."""
     await project.write_run(
         logged.run_id,
         lambda registry, _caller, pid: run_logging.record_model(registry, pid, logged.run_id, logged.model_json),
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/runs/outputs", summary="Log what a run brings forth", openapi_extra=documented(LogOutputs))
-async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOutputs)) -> Response:
+async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOutputs)) -> Answer[Nothing]:
     """Logged models, each at a step."""
     models = [(each.model_id, each.step) for each in logged.models]
     await project.write_run(
         logged.run_id,
         lambda registry, _caller, pid: run_logging.log_outputs(registry, pid, logged.run_id, models),
     )
-    return answer()
+    return answer(NOTHING)
 
 
 @router.get("/metrics/get-history", summary="Show a metric's history", openapi_extra=query_documented(History))
-async def get_history(project: InProject, wanted: History = parameters(History)) -> Response:
+async def get_history(project: InProject, wanted: History = parameters(History)) -> Answer[FoundMetrics]:
     """Every point by step, then time, page by page."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
         points, following = run_logging.metric_history(registry, pid, wanted.run_id, wanted.metric_key, token, limit)
         return shapes.metrics(points), following
 
-    return await page(project, "metrics", read, wanted.page_token, wanted.max_results or MAX_INT64)
+    return await page(project, FoundMetrics, read, wanted.page_token, wanted.max_results or MAX_INT64)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from fastapi import Request, Response
+from fastapi import Request
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
+    NOTHING,
+    REST,
     Ids,
     InProject,
     SearchQuery,
@@ -24,10 +28,11 @@ from modelyard.routes.mlflow.common import (
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, NumberOrText, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
+from modelyard.routes.mlflow.records import Nothing, Run, RunInfo
 from modelyard.services.tracking import runs
 from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER
 
-router = mlflow_router("runs")
+router = mlflow_router(f"{REST}/runs")
 
 RunName = Annotated[str, stating(maxLength=MAX_RUN_NAME)]
 User = Annotated[NumberOrText, stating(maxLength=MAX_USER)]
@@ -61,8 +66,27 @@ class RunSearch(SearchQuery):
     most: ClassVar[int] = 50_000
 
 
+class ShownRun(TypedDict):
+    """One run."""
+
+    run: Run
+
+
+class UpdatedRun(TypedDict):
+    """A run that was changed, without what was logged to it."""
+
+    run_info: RunInfo
+
+
+class FoundRuns(TypedDict):
+    """A page of runs."""
+
+    runs: list[Run]
+    next_page_token: str | None
+
+
 @router.post("/create", summary="Begin a run", openapi_extra=documented(CreateRun))
-async def create(request: Request, project: InProject, new: CreateRun = parameters(CreateRun)) -> Response:
+async def create(request: Request, project: InProject, new: CreateRun = parameters(CreateRun)) -> Answer[ShownRun]:
     """The run is the candidate whose iid `artifact_uri` names."""
     wanted = runs.NewRun(new.experiment_id, new.run_name, new.start_time, new.user_id, tags_by_key(new.tags))
     view = await project.write(lambda registry, caller, pid: runs.create_run(registry, caller, pid, wanted))
@@ -70,7 +94,7 @@ async def create(request: Request, project: InProject, new: CreateRun = paramete
 
 
 @router.get("/get", summary="Show a run", openapi_extra=query_documented(OfRun))
-async def get(request: Request, project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
+async def get(request: Request, project: InProject, wanted: OfRun = parameters(OfRun)) -> Answer[ShownRun]:
     """With everything that was logged to it."""
     view = await project.read(lambda registry, pid: runs.get_run(registry, pid, wanted.run_id))
     return answer({"run": shapes.run(request, view)})
@@ -79,7 +103,7 @@ async def get(request: Request, project: InProject, wanted: OfRun = parameters(O
 @router.post("/search", summary="Search runs", openapi_extra=documented(RunSearch))
 async def search(
     request: Request, project: InProject, query: RunSearch = parameters(RunSearch, most=LONG_BODY_BYTES)
-) -> Response:
+) -> Answer[FoundRuns]:
     """With MLflow's filters and orders, over any number of experiments."""
 
     def read(registry: Registry, pid: int, token: str | None, limit: int) -> Piece:
@@ -87,11 +111,11 @@ async def search(
         views, following = runs.search_runs(registry, pid, query.experiment_ids, wanted, uris)
         return [shapes.run(request, view) for view in views], following
 
-    return await page(project, "runs", read, query.page_token, query.limit)
+    return await page(project, FoundRuns, read, query.page_token, query.limit)
 
 
 @router.post("/update", summary="Change a run", openapi_extra=documented(UpdateRun))
-async def update(request: Request, project: InProject, change: UpdateRun = parameters(UpdateRun)) -> Response:
+async def update(request: Request, project: InProject, change: UpdateRun = parameters(UpdateRun)) -> Answer[UpdatedRun]:
     """Its status, its end or its name."""
     wanted = runs.RunChange(change.status, change.end_time, change.run_name)
     view = await project.write_run(
@@ -101,14 +125,14 @@ async def update(request: Request, project: InProject, change: UpdateRun = param
 
 
 @router.post("/delete", summary="Delete a run", openapi_extra=documented(OfRun))
-async def delete(project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
+async def delete(project: InProject, wanted: OfRun = parameters(OfRun)) -> Answer[Nothing]:
     """It can be restored."""
     await project.write(lambda registry, _caller, pid: runs.delete_run(registry, pid, wanted.run_id), adds=False)
-    return answer()
+    return answer(NOTHING)
 
 
 @router.post("/restore", summary="Restore a deleted run", openapi_extra=documented(OfRun))
-async def restore(project: InProject, wanted: OfRun = parameters(OfRun)) -> Response:
+async def restore(project: InProject, wanted: OfRun = parameters(OfRun)) -> Answer[Nothing]:
     """With everything that was logged to it."""
     await project.write(lambda registry, _caller, pid: runs.restore_run(registry, pid, wanted.run_id), adds=False)
-    return answer()
+    return answer(NOTHING)

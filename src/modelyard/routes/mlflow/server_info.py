@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
+from typing_extensions import TypedDict
 
 from modelyard import __version__
-from modelyard.routes.mlflow.common import ROOT, InProject, answer
+from modelyard.routes.http.answers import Answer
+from modelyard.routes.mlflow.common import InProject, answer, mlflow_router
 
-router = APIRouter(prefix=ROOT, tags=["mlflow"])
+router = mlflow_router("")
+
+
+class ServerInfo(TypedDict):
+    """What the server can do."""
+
+    store_type: str
+    workspaces_enabled: bool
+    multipart_uploads_enabled: bool
+    multipart_downloads_enabled: bool
+    features_enabled: dict[str, bool]
 
 
 @router.get("/api/3.0/mlflow/server-info", summary="Show what the server can do")
-async def server_info(project: InProject) -> Response:
+async def server_info(project: InProject) -> Answer[ServerInfo]:
     """Clients choose between plain transfers and others by it."""
     await project.read(lambda _registry, _pid: None)
     return answer(
@@ -27,14 +38,14 @@ async def server_info(project: InProject) -> Response:
 
 
 @router.get("/version", summary="Show the server's version", response_class=PlainTextResponse)
-async def version(project: InProject) -> Response:
+async def version(project: InProject) -> PlainTextResponse:
     """As text."""
     await project.read(lambda _registry, _pid: None)
     return PlainTextResponse(__version__)
 
 
 @router.get("/health", summary="Say that the server is up", response_class=PlainTextResponse)
-async def health(project: InProject) -> Response:
+async def health(project: InProject) -> PlainTextResponse:
     """As text, to whoever may see the project; `/-/health` needs no token."""
     await project.read(lambda _registry, _pid: None)
     return PlainTextResponse("OK")

@@ -8,11 +8,27 @@ from collections.abc import Mapping, Sequence
 
 from fastapi import Request
 
+from modelyard.registry import tables
 from modelyard.registry.search.runs import ArtifactUris
-from modelyard.registry.tables import CandidateDataset, ModelVersion
+from modelyard.registry.tracking import run_data
 from modelyard.registry.tracking.metrics import Point, Value
-from modelyard.registry.tracking.run_data import DatasetSummary
 from modelyard.routes.http.urls import base_url
+from modelyard.routes.mlflow.records import (
+    Dataset,
+    DatasetSummary,
+    Experiment,
+    InputDataset,
+    LoggedModel,
+    Metric,
+    ModelVersion,
+    Number,
+    OutputModel,
+    Pair,
+    RegisteredModel,
+    Run,
+    RunInfo,
+    RunInputs,
+)
 from modelyard.services.models.logged_models import LoggedModelView
 from modelyard.services.models.registered import ModelView
 from modelyard.services.models.versions import VersionView
@@ -21,15 +37,13 @@ from modelyard.services.tracking.runs import RunView
 from modelyard.settings import Settings
 from modelyard.terms import paths
 
-Shape = dict[str, object]
 
-
-def pairs(values: Mapping[str, str]) -> list[Shape]:
+def pairs(values: Mapping[str, str]) -> list[Pair]:
     """Tags or parameters as MLflow lists them."""
     return [{"key": key, "value": value} for key, value in values.items()]
 
 
-def number(value: float | None) -> float | str:
+def number(value: float | None) -> Number:
     """A metric's value; JSON has no word for NaN (None) and infinity, so MLflow writes them as texts."""
     if value is None or math.isnan(value):
         return "NaN"
@@ -38,7 +52,7 @@ def number(value: float | None) -> float | str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def metrics(values: Sequence[Value]) -> list[Shape]:
+def metrics(values: Sequence[Value]) -> list[Metric]:
     """Points of metrics. A page of runs may hold 20 000."""
     return [
         {
@@ -51,23 +65,26 @@ def metrics(values: Sequence[Value]) -> list[Shape]:
     ]
 
 
-def metric_of(run_id: str, value: Value) -> Shape:
+def metric_of(run_id: str, value: Value) -> Metric:
     """A point of a metric among those of other runs."""
     (shape,) = metrics([value])
-    return shape | {"run_id": run_id}
+    shape["run_id"] = run_id
+    return shape
 
 
-def dataset_summary(summary: DatasetSummary) -> Shape:
+def dataset_summary(summary: run_data.DatasetSummary) -> DatasetSummary:
     """A dataset of an experiment."""
-    shape: Shape = {
+    shape: DatasetSummary = {
         "experiment_id": str(summary.experiment_iid),
         "name": summary.name,
         "digest": summary.digest,
     }
-    return shape if summary.context is None else shape | {"context": summary.context}
+    if summary.context is not None:
+        shape["context"] = summary.context
+    return shape
 
 
-def experiment(view: ExperimentView) -> Shape:
+def experiment(view: ExperimentView) -> Experiment:
     """An experiment. Its artifacts have no place of their own, as GitLab says in its own words."""
     row = view.experiment
     return {
@@ -89,10 +106,10 @@ def artifact_uris(request: Request, project_id: int) -> ArtifactUris:
     return ArtifactUris(f"{base_url(request)}/api/v4/projects/{project_id}/packages/ml_models/", "/files/")
 
 
-def run_info(request: Request, view: RunView) -> Shape:
+def run_info(request: Request, view: RunView) -> RunInfo:
     """What is known of a run itself."""
     candidate = view.candidate
-    info: Shape = {
+    info: RunInfo = {
         "run_id": candidate.eid,
         "run_uuid": candidate.eid,
         "experiment_id": str(view.experiment_iid),
@@ -103,16 +120,20 @@ def run_info(request: Request, view: RunView) -> Shape:
         "artifact_uri": artifact_uris(request, candidate.project_id).of(candidate),
         "lifecycle_stage": "active" if candidate.deleted_at is None else "deleted",
     }
-    return info if candidate.end_time is None else info | {"end_time": candidate.end_time}
+    if candidate.end_time is not None:
+        info["end_time"] = candidate.end_time
+    return info
 
 
-def run(request: Request, view: RunView) -> Shape:
+def run(request: Request, view: RunView) -> Run:
     """A run with everything that was logged to it."""
-    inputs: Shape = {
+    inputs: RunInputs = {
         "dataset_inputs": [_dataset(dataset) for dataset in view.datasets],
         "model_inputs": [{"model_id": model.model_id} for model in view.models if not model.output],
     }
-    outputs = [{"model_id": model.model_id, "step": model.step} for model in view.models if model.output]
+    outputs: list[OutputModel] = [
+        {"model_id": model.model_id, "step": model.step} for model in view.models if model.output
+    ]
     return {
         "info": run_info(request, view),
         "data": {
@@ -125,7 +146,7 @@ def run(request: Request, view: RunView) -> Shape:
     }
 
 
-def registered_model(view: ModelView) -> Shape:
+def registered_model(view: ModelView) -> RegisteredModel:
     """A registered model with the latest version of each stage."""
     row = view.model
     return {
@@ -140,10 +161,10 @@ def registered_model(view: ModelView) -> Shape:
     }
 
 
-def model_version(view: VersionView) -> Shape:
+def model_version(view: VersionView) -> ModelVersion:
     """A version; `version` is its global id and the semantic version an alias, as in GitLab."""
     row = view.version
-    shape: Shape = {
+    shape: ModelVersion = {
         "name": view.model_name,
         "version": str(row.id),
         "creation_timestamp": row.created_at,
@@ -159,15 +180,17 @@ def model_version(view: VersionView) -> Shape:
         "tags": pairs(view.tags),
         "aliases": [row.version, *view.aliases],
     }
-    return shape | {"model_id": view.logged_model_id} if view.logged_model_id else shape
+    if view.logged_model_id:
+        shape["model_id"] = view.logged_model_id
+    return shape
 
 
-def version_uri(version: ModelVersion) -> str:
+def version_uri(version: tables.ModelVersion) -> str:
     """Where MLflow's client finds a version's files."""
     return paths.artifact_uri(version.project_id, version.id)
 
 
-def logged_model(view: LoggedModelView) -> Shape:
+def logged_model(view: LoggedModelView) -> LoggedModel:
     """A logged model with everything that was logged of it."""
     row = view.model
     metrics = [_model_metric(view, point, run_id) for point, run_id in view.metrics]
@@ -189,21 +212,23 @@ def logged_model(view: LoggedModelView) -> Shape:
     }
 
 
-def _model_metric(view: LoggedModelView, point: Point, run_id: str) -> Shape:
+def _model_metric(view: LoggedModelView, point: Point, run_id: str) -> Metric:
     (shape,) = metrics([(point.name, point.value, point.timestamp, point.step)])
-    shape |= {"model_id": view.model.eid, "run_id": run_id}
+    shape["model_id"], shape["run_id"] = view.model.eid, run_id
     if point.dataset_name:
-        shape |= {"dataset_name": point.dataset_name, "dataset_digest": point.dataset_digest or ""}
+        shape["dataset_name"], shape["dataset_digest"] = point.dataset_name, point.dataset_digest or ""
     return shape
 
 
-def _dataset(dataset: CandidateDataset) -> Shape:
-    described: Shape = {
+def _dataset(dataset: tables.CandidateDataset) -> InputDataset:
+    described: Dataset = {
         "name": dataset.name,
         "digest": dataset.digest,
         "source_type": dataset.source_type,
         "source": dataset.source,
     }
-    optional = {"schema": dataset.schema, "profile": dataset.profile}
-    described |= {key: value for key, value in optional.items() if value is not None}
+    if dataset.schema is not None:
+        described["schema"] = dataset.schema
+    if dataset.profile is not None:
+        described["profile"] = dataset.profile
     return {"dataset": described, "tags": pairs(json.loads(dataset.tags))}

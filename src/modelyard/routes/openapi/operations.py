@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from modelyard.routes.mlflow.common import PREFIX, ROOT
+from modelyard.routes.mlflow.common import REST, ROOT
 from modelyard.routes.openapi.shapes import FLAG, NUMBER, SCHEMAS, TEXT, URL, Schema, also, maybe, record, ref, several
 from modelyard.terms.paths import MAX_NAME_BYTES, MAX_SEGMENT_BYTES
 
 API = "/api/v4"
+PREFIX = ROOT + REST
 FILE = f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name}}"
 AUTHORIZE = f"PUT {FILE}/authorize"
 ARTIFACTS = f"{ROOT}/api/2.0/mlflow-artifacts"

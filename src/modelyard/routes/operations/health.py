@@ -5,21 +5,44 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
+from typing_extensions import TypedDict
 
+from modelyard.routes.http.answers import JSONAnswer
 from modelyard.routes.http.counted import PROBE_WAIT, counted
 from modelyard.routes.http.failures import DATABASE_ADVICE, STORE_ADVICE
+from modelyard.routes.http.routing import Route
 
 log = structlog.get_logger()
 
-router = APIRouter(prefix="/-", tags=["operations"], dependencies=[counted(PROBE_WAIT)])
+router = APIRouter(prefix="/-", tags=["operations"], dependencies=[counted(PROBE_WAIT)], route_class=Route)
 
 ADVICE = {"database": DATABASE_ADVICE, "blob_store": STORE_ADVICE}
 REMEMBERED_SECONDS = 5
+
+
+class Status(TypedDict):
+    """Whether all is well: `ok`, or `failed`."""
+
+    status: str
+
+
+class Checks(Status):
+    """What every check says."""
+
+    database_check: list[Status]
+    blob_store_check: list[Status]
+
+
+class Stopping(Status):
+    """What is said from the moment of a stop on."""
+
+    shutdown_check: list[Status]
+
 
 Faults = Mapping[str, str | None]  # by check; None: it passes
 
@@ -66,32 +89,33 @@ class Readiness:
             log.info("ready again", check=name)
 
 
-@router.get("/health", summary="The process answers")
-async def health() -> Response:
+@router.get("/health", summary="The process answers", response_class=PlainTextResponse)
+async def health() -> PlainTextResponse:
     """Plain text, as GitLab's."""
     return PlainTextResponse("modelyard OK")
 
 
 @router.get("/liveness", summary="The process need not be restarted")
-async def liveness() -> dict[str, str]:
+async def liveness() -> Status:
     """Says nothing of what the process depends on: restarting would not mend that."""
     return {"status": "ok"}
 
 
 @router.get("/readiness", summary="Database and blob store can be used")
-async def readiness(request: Request) -> Response:
+async def readiness(request: Request) -> JSONAnswer[Checks] | JSONAnswer[Stopping]:
     """200 when both answer, else 503; the body says which one failed, and the log why.
 
     503 from the moment of a stop on, too. See `Readiness` for how old the answer may be.
     """
     if getattr(request.state, "stopping", False):
-        return JSONResponse({"status": "failed", "shutdown_check": [{"status": "failed"}]}, 503)
+        stopping: Stopping = {"status": "failed", "shutdown_check": [{"status": "failed"}]}
+        return JSONAnswer(stopping, 503)
     faults = await request.app.state.readiness.faults()
     ready = not any(faults.values())
     body = {"status": "ok" if ready else "failed"} | {
         f"{name}_check": [{"status": "failed" if fault else "ok"}] for name, fault in faults.items()
     }
-    return JSONResponse(body, 200 if ready else 503)
+    return JSONAnswer(cast("Checks", body), 200 if ready else 503)
 
 
 def _fault(probed: Probed) -> str | None:

@@ -13,9 +13,10 @@ from modelyard.access.tokens import read_credential
 from modelyard.errors import Unauthorized, UnknownRoute
 from modelyard.metrics import LastRun, Metrics
 from modelyard.routes.http.counted import counted
+from modelyard.routes.http.routing import Route
 from modelyard.settings import Settings
 
-router = APIRouter(tags=["operations"], dependencies=[counted()])
+router = APIRouter(tags=["operations"], dependencies=[counted()], route_class=Route)
 
 # Whatever says that somebody else passed the request on, and so that the address at hand may not be the client's.
 FORWARDING = frozenset(
