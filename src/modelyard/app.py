@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,7 +40,6 @@ from modelyard.routes.gitlab import (
 from modelyard.routes.http import failures
 from modelyard.routes.http.bodies import Bodies
 from modelyard.routes.http.known import Known
-from modelyard.routes.http.params import described
 from modelyard.routes.mlflow import (
     artifacts,
     bulk,
@@ -113,12 +111,6 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made when it is first asked for."""
         if self.openapi_schema is None:
-            for route in self.state.routes:
-                if isinstance(route, APIRoute) and route.openapi_extra:
-                    # In place: once FastAPI has looked at all routes, for a 404 say, it keeps what they were then.
-                    told = described(route.openapi_extra)
-                    route.openapi_extra.clear()
-                    route.openapi_extra.update(told)
             from modelyard.routes.openapi.completing import complete  # noqa: PLC0415 - most starts are never asked for it
 
             complete(super().openapi(), self.state.routes)

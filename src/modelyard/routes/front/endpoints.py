@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from fastapi.params import Depends
 from starlette.requests import Request
@@ -43,7 +43,7 @@ def _argument(parameter: inspect.Parameter) -> Argument | None:
         return _request
     if parameter.annotation == InProject:
         return _project
-    if parameter.annotation is str and parameter.default is parameter.empty:
+    if get_origin(parameter.annotation) is Annotated and get_args(parameter.annotation)[0] is str:
         return _path_parameter(parameter.name)
     return None
 

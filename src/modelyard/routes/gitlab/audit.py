@@ -17,7 +17,8 @@ from modelyard.routes.gitlab.face import gitlab_router
 from modelyard.routes.http.answers import Listing, Timestamp
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Moment, PageQuery, listing
-from modelyard.routes.http.params import parameters, query_documented, stating
+from modelyard.routes.http.params import parameters, stating
+from modelyard.routes.http.path_params import ProjectKey, RecordId
 from modelyard.services.people import audit
 from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_project
@@ -85,7 +86,7 @@ def audit_fields(event: tables.AuditEvent) -> AuditEvent:
     }
 
 
-@router.get("/audit_events", summary="List audit events", openapi_extra=query_documented(AuditQuery))
+@router.get("/audit_events", summary="List audit events")
 async def list_events(
     request: Request, call: ApiCall, query: AuditQuery = parameters(AuditQuery)
 ) -> Listing[AuditEvent]:
@@ -96,7 +97,7 @@ async def list_events(
 
 
 @router.get("/audit_events/{event_id}", summary="Show an audit event")
-async def show_event(call: ApiCall, event_id: str) -> AuditEvent:
+async def show_event(call: ApiCall, event_id: RecordId) -> AuditEvent:
     """For administrators."""
     return audit_fields(await call.read(lambda registry, caller: audit.find(registry, caller, parse_id(event_id))))
 
@@ -104,10 +105,9 @@ async def show_event(call: ApiCall, event_id: str) -> AuditEvent:
 @router.get(
     "/projects/{project}/audit_events",
     summary="List a project's audit events",
-    openapi_extra=query_documented(ProjectAuditQuery),
 )
 async def list_of_project(
-    request: Request, call: ApiCall, project: str, query: ProjectAuditQuery = parameters(ProjectAuditQuery)
+    request: Request, call: ApiCall, project: ProjectKey, query: ProjectAuditQuery = parameters(ProjectAuditQuery)
 ) -> Listing[AuditEvent]:
     """For maintainers, newest first."""
     ref, narrowed = parse_project(project), query.narrowed
@@ -118,7 +118,7 @@ async def list_of_project(
 
 
 @router.get("/projects/{project}/audit_events/{event_id}", summary="Show a project's audit event")
-async def show_of_project(call: ApiCall, project: str, event_id: str) -> AuditEvent:
+async def show_of_project(call: ApiCall, project: ProjectKey, event_id: RecordId) -> AuditEvent:
     """For maintainers."""
     ref = parse_project(project)
     event = await call.read(lambda registry, caller: audit.find_of_project(registry, caller, ref, parse_id(event_id)))

@@ -7,11 +7,13 @@ from pydantic import Field
 
 from modelyard.clock import iso
 from modelyard.routes.gitlab.face import gitlab_router
-from modelyard.routes.gitlab.tokens import TokenFacts, TokenQuery, token_facts, token_ref
+from modelyard.routes.gitlab.tokens import TokenFacts, TokenKey, TokenQuery, token_facts, token_ref
 from modelyard.routes.http.answers import Listing, Timestamp
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import listing
-from modelyard.routes.http.params import Parameters, documented, parameters, query_documented
+from modelyard.routes.http.params import Parameters, parameters
+from modelyard.routes.http.path_params import ProjectKey
+from modelyard.routes.http.routing import Traits
 from modelyard.services.people import job_tokens
 from modelyard.wire.paths import parse_project
 
@@ -52,9 +54,10 @@ def job_token_fields(found: job_tokens.JobToken) -> JobToken:
     }
 
 
-@router.post("", status_code=201, summary="Create a job token", openapi_extra=documented(CreateJobToken))
+@router.post("", status_code=201, summary="Create a job token")
+@Traits(follows="project")
 async def create(
-    request: Request, call: ApiCall, project: str, new: CreateJobToken = parameters(CreateJobToken)
+    request: Request, call: ApiCall, project: ProjectKey, new: CreateJobToken = parameters(CreateJobToken)
 ) -> NewJobToken:
     """A short-lived token that acts for the caller in this project alone. It ends with the token that made it."""
     ref, rows = parse_project(project), request.app.state.rows
@@ -64,9 +67,9 @@ async def create(
     return {**job_token_fields(made), "token": secret}
 
 
-@router.get("", summary="List job tokens", openapi_extra=query_documented(TokenQuery))
+@router.get("", summary="List job tokens")
 async def list_job_tokens(
-    request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
+    request: Request, call: ApiCall, project: ProjectKey, query: TokenQuery = parameters(TokenQuery)
 ) -> Listing[JobToken]:
     """One's own; for owners all of the project."""
     ref, narrowed = parse_project(project), query.narrowed
@@ -75,14 +78,14 @@ async def list_job_tokens(
 
 
 @router.get("/{token_id}", summary="Show a job token")
-async def show(call: ApiCall, project: str, token_id: str) -> JobToken:
+async def show(call: ApiCall, project: ProjectKey, token_id: TokenKey) -> JobToken:
     """For its maker and for owners, by id; `self` for the job token that is presented."""
     ref, wanted = parse_project(project), token_ref(token_id)
     return job_token_fields(await call.read(lambda registry, caller: job_tokens.find(registry, caller, ref, wanted)))
 
 
 @router.delete("/{token_id}", status_code=204, summary="Revoke a job token")
-async def revoke(call: ApiCall, project: str, token_id: str) -> Response:
+async def revoke(call: ApiCall, project: ProjectKey, token_id: TokenKey) -> Response:
     """For its maker and for owners, by id; `self` for the job token that is presented."""
     ref, wanted = parse_project(project), token_ref(token_id)
     await call.write(lambda registry, caller: job_tokens.end(registry, caller, ref, wanted))

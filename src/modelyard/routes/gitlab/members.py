@@ -19,11 +19,12 @@ from modelyard.routes.http.listing import Needle, PageQuery, listing
 from modelyard.routes.http.params import (
     Parameters,
     comma_separated,
-    documented,
     empty_is_none,
     parameters,
-    query_documented,
 )
+from modelyard.routes.http.path_params import ProjectKey, RecordId
+from modelyard.routes.http.refusals import refusing
+from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import members
 from modelyard.terms.paths import parse_id
@@ -92,17 +93,17 @@ def member_fields(membership: Membership, base: str) -> Member:
     }
 
 
-@router.get("", summary="List members", openapi_extra=query_documented(MemberQuery))
+@router.get("", summary="List members")
 async def list_members(
-    request: Request, call: ApiCall, project: str, query: MemberQuery = parameters(MemberQuery)
+    request: Request, call: ApiCall, project: ProjectKey, query: MemberQuery = parameters(MemberQuery)
 ) -> Listing[Member]:
     """For the project's members."""
     return await _list(request, call, project, query)
 
 
-@router.get("/all", summary="List members, also by inheritance", openapi_extra=query_documented(AllMembersQuery))
+@router.get("/all", summary="List members, also by inheritance")
 async def list_all_members(
-    request: Request, call: ApiCall, project: str, query: AllMembersQuery = parameters(AllMembersQuery)
+    request: Request, call: ApiCall, project: ProjectKey, query: AllMembersQuery = parameters(AllMembersQuery)
 ) -> Listing[Member]:
     """For the project's members. There are no groups to inherit from, so it is those of the project."""
     return await _list(request, call, project, query, none=query.state == "awaiting")
@@ -118,9 +119,10 @@ async def _list(
     return listing(request, page, lambda membership: member_fields(membership, base))
 
 
-@router.post("", status_code=201, summary="Add a member", openapi_extra=documented(CreateMember))
+@router.post("", status_code=201, summary="Add a member", responses=refusing(409))
+@Traits(follows="project")
 async def add_member(
-    request: Request, call: ApiCall, project: str, new: CreateMember = parameters(CreateMember)
+    request: Request, call: ApiCall, project: ProjectKey, new: CreateMember = parameters(CreateMember)
 ) -> Member:
     """For maintainers who are no bots, with a role up to their own."""
     ref = parse_project(project)
@@ -131,16 +133,20 @@ async def add_member(
 
 @router.get("/all/{user_id}", summary="Show a member, also by inheritance")
 @router.get("/{user_id}", summary="Show a member")
-async def show_member(request: Request, call: ApiCall, project: str, user_id: str) -> Member:
+async def show_member(request: Request, call: ApiCall, project: ProjectKey, user_id: RecordId) -> Member:
     """For the project's members."""
     ref = parse_project(project)
     membership = await call.read(lambda registry, caller: members.show(registry, caller, ref, parse_id(user_id)))
     return member_fields(membership, base_url(request))
 
 
-@router.put("/{user_id}", summary="Change a member", openapi_extra=documented(UpdateMember))
+@router.put("/{user_id}", summary="Change a member")
 async def update_member(
-    request: Request, call: ApiCall, project: str, user_id: str, change: UpdateMember = parameters(UpdateMember)
+    request: Request,
+    call: ApiCall,
+    project: ProjectKey,
+    user_id: RecordId,
+    change: UpdateMember = parameters(UpdateMember),
 ) -> Member:
     """For maintainers who are no bots; it counts from the next request on."""
     ref = parse_project(project)
@@ -152,7 +158,7 @@ async def update_member(
 
 
 @router.delete("/{user_id}", status_code=204, summary="Remove a member")
-async def remove_member(call: ApiCall, project: str, user_id: str) -> Response:
+async def remove_member(call: ApiCall, project: ProjectKey, user_id: RecordId) -> Response:
     """For maintainers, and for members who leave."""
     ref = parse_project(project)
     await call.write(lambda registry, caller: members.remove(registry, caller, ref, parse_id(user_id)))

@@ -5,19 +5,25 @@ These operations take the bare request and read their own path, so that `direct`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Annotated, Literal, NotRequired, TypeVar
 
 import orjson
-from fastapi import Request, Response
+from fastapi import Depends, Path, Request, Response
+from typing_extensions import TypedDict
 
 from modelyard.access.tokens import read_credential
 from modelyard.routes.gitlab.claims import Claim, read_stated, refuse_other_facts, sent_file
 from modelyard.routes.gitlab.face import gitlab_router
-from modelyard.routes.gitlab.model_files_schema import OFFER, PERMISSION, UPLOAD_BODY, described
+from modelyard.routes.http.answers import Answer, BytesAnswer, Sha256, Url
 from modelyard.routes.http.bodies import has_body, read_query
 from modelyard.routes.http.known import known_first
-from modelyard.routes.http.params import query_documented, validate
+from modelyard.routes.http.params import validate
+from modelyard.routes.http.path_params import ID, FileName, ProjectKey, either
+from modelyard.routes.http.refusals import Message, refusing
+from modelyard.routes.http.routing import SHAPE, Traits
+from modelyard.routes.http.transferred import BODY_OR_FORM, CREATED, DOWNLOADED, OFFER, STORED
 from modelyard.routes.http.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.http.urls import own_url
 from modelyard.services.files.locating import Address, FileRequest
@@ -25,9 +31,58 @@ from modelyard.services.files.remote import Offer
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined, encoded
 from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
-from modelyard.wire.send import BytesResponse
 
 router = gitlab_router("/projects/{project}/packages/ml_models/{model_version_id}/files", "model files")
+
+PERMITTED = (
+    "The upload is permitted. `RemoteObject` is there where the client may upload to the bucket by itself: it PUTs each"
+    " part of `PartSize` bytes to its URL, POSTs the ETags to `CompleteURL` as S3's CompleteMultipartUpload, and then"
+    " PUTs an empty body to `URL` with `ID` as `X-Modelyard-Upload`."
+)
+VersionKey = Annotated[
+    str,
+    Path(description="Version id, or `candidate:` and a candidate's iid."),
+    either(ID, {"type": "string", "pattern": "^candidate:[1-9][0-9]{0,8}$"}),
+]
+
+
+class StoredNow(TypedDict):
+    """The file that the upload would follow."""
+
+    SHA256: Sha256
+    Size: int
+
+
+class MultipartUpload(TypedDict):
+    """Where the parts of an upload go."""
+
+    PartSize: int
+    PartURLs: Sequence[Url]
+    CompleteURL: Url
+    AbortURL: Url
+
+
+class RemoteObject(TypedDict):
+    """An upload past this server, in the shape in which GitLab's Rails gives it to Workhorse."""
+
+    ID: str
+    Timeout: int
+    GetURL: Url
+    MultipartUpload: MultipartUpload
+
+
+class UploadPermission(TypedDict):
+    """What an upload may be, and where it goes."""
+
+    MaximumSize: int
+    UploadHashFunctions: list[str]
+    Method: Literal["PUT"]
+    URL: Url
+    Exists: StoredNow | None
+    RemoteObject: NotRequired[RemoteObject]
+
+
+T = TypeVar("T")
 
 NO_HEADERS: Mapping[str, str] = {}
 AUTHORIZE_SUFFIX = "/authorize"
@@ -35,7 +90,29 @@ MAX_REMEMBERED = 512  # characters of an address; anybody can make up 4 096 of 1
 PATH = "/{name:path}"
 
 
-async def authorize(request: Request) -> Response:
+async def _addressed(
+    project: ProjectKey,
+    model_version_id: VersionKey,
+    name: Annotated[FileName, Path(description="`(*path/):file_name`")],
+) -> None:
+    """Says to OpenAPI what the path names; the operations read it themselves."""
+
+
+ADDRESSED = [Depends(_addressed)]
+
+
+@router.put(
+    PATH + AUTHORIZE_SUFFIX,
+    summary="Check an upload before its bytes are sent",
+    dependencies=ADDRESSED,
+    responses={
+        200: {"description": PERMITTED, SHAPE: UploadPermission},
+        201: CREATED | {"description": "A file whose own name is `authorize` is durable."},
+        **refusing(408, 412, 413, 415),
+    },
+)
+@Traits(query=Claim)
+async def authorize(request: Request) -> Answer[UploadPermission] | Answer[Message]:
     """Answer all that the upload would answer, but for its body. It promises nothing: the upload checks again.
 
     A file whose own name is `authorize` is taken where its type or its bytes show that it is one.
@@ -55,7 +132,7 @@ async def authorize(request: Request) -> Response:
     current = permit.current
     refuse_other_facts(stated)
     precondition_of(headers)(current)
-    body: dict[str, object] = {
+    body: UploadPermission = {
         "MaximumSize": files.uploads.max_file_size,
         "UploadHashFunctions": ["sha256"],
         "Method": "PUT",
@@ -65,11 +142,11 @@ async def authorize(request: Request) -> Response:
     offer = await files.bypass.offer(permit, claim.size, claim.sha256) if claim.size else None
     if offer is None:
         return _json(body)
-    return _json(body | {"RemoteObject": _remote_object(offer)}, headers={"Cache-Control": "no-store"})
+    body["RemoteObject"] = _remote_object(offer)
+    return _json(body, headers={"Cache-Control": "no-store"})
 
 
-def _remote_object(offer: Offer) -> dict[str, object]:
-    """An upload past this server, in the shape in which GitLab's Rails gives it to Workhorse."""
+def _remote_object(offer: Offer) -> RemoteObject:
     upload = offer.upload
     return {
         "ID": offer.id,
@@ -84,16 +161,35 @@ def _remote_object(offer: Offer) -> dict[str, object]:
     }
 
 
-async def upload(request: Request) -> Response:
+@router.put(
+    PATH,
+    status_code=201,
+    summary="Upload a file",
+    dependencies=ADDRESSED,
+    openapi_extra=BODY_OR_FORM | {"parameters": [OFFER]},
+    responses={201: STORED, **refusing(412)},
+)
+@Traits(query=UploadOptions)
+async def upload(request: Request) -> Answer[Message]:
     """Take a form with a part named `file`, or any other body as the bytes themselves; 201 means durable."""
     return await _upload(request)
 
 
-async def _upload(request: Request, suffix: str = "") -> Response:
+async def _upload(request: Request, suffix: str = "") -> Answer[Message]:
     stored = await store(request, _address(request, suffix), files_of(request))
-    return _json({"message": "201 Created"}, 201, {"Location": own_url(request), **stored})
+    created: Message = {"message": "201 Created"}
+    return _json(created, 201, {"Location": own_url(request), **stored})
 
 
+@router.head(PATH, include_in_schema=False)
+@router.get(
+    PATH,
+    summary="Download a file",
+    response_class=Response,
+    dependencies=ADDRESSED,
+    responses=DOWNLOADED,
+)
+@Traits(public=True)
 async def download(request: Request) -> Response:
     """Answer with the bytes, whole or in ranges, as conditions and ranges of RFC 9110 ask."""
     return await serve(request, _address(request), files_of(request))
@@ -114,33 +210,7 @@ def _parse(project: str, model_version_id: str, name: str) -> Address:
 _parsed = lru_cache(maxsize=4096)(_parse)
 
 
-def _json(body: dict[str, object], status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+def _json(body: T, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Answer[T]:
     content = orjson.dumps(body)
     own = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-    return BytesResponse(status, encoded({**own, **headers}), content)
-
-
-router.add_api_route(
-    PATH + AUTHORIZE_SUFFIX,
-    authorize,
-    methods=["PUT"],
-    summary="Check an upload before its bytes are sent",
-    openapi_extra=described(query_documented(Claim), PERMISSION),
-)
-router.add_api_route(
-    PATH,
-    upload,
-    methods=["PUT"],
-    status_code=201,
-    summary="Upload a file",
-    openapi_extra=described(UPLOAD_BODY, query_documented(UploadOptions), OFFER),
-)
-router.add_api_route(
-    PATH,
-    download,
-    methods=["GET"],
-    summary="Download a file",
-    response_class=Response,
-    openapi_extra=described(),
-)
-router.add_api_route(PATH, download, methods=["HEAD"], include_in_schema=False)
+    return BytesAnswer(status, encoded({**own, **headers}), content)

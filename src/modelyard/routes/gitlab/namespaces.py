@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import Request
 from pydantic import Field
@@ -13,13 +13,17 @@ from modelyard.routes.gitlab.face import gitlab_router
 from modelyard.routes.http.answers import Listing, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Id, Needle, PageQuery, listing
-from modelyard.routes.http.params import Parameters, parameters, query_documented
+from modelyard.routes.http.params import Parameters, parameters
+from modelyard.routes.http.path_params import ID, PATH, either
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import namespaces
 from modelyard.services.people.namespaces import NamespaceFilter
 from modelyard.wire.paths import decode_segment, parse_key
 
 router = gitlab_router("/namespaces", "namespaces")
+
+
+NamespaceKey = Annotated[str, either(ID, PATH | {"pattern": "^[^/]+(/[^/]+)*$"})]
 
 
 class NamespaceQuery(PageQuery):
@@ -77,7 +81,7 @@ def namespace_fields(namespace: namespaces.Namespace, base: str) -> Namespace:
     }
 
 
-@router.get("", summary="List namespaces", openapi_extra=query_documented(NamespaceQuery))
+@router.get("", summary="List namespaces")
 async def list_namespaces(
     request: Request, call: ApiCall, query: NamespaceQuery = parameters(NamespaceQuery)
 ) -> Listing[Namespace]:
@@ -88,15 +92,15 @@ async def list_namespaces(
 
 
 @router.get("/{namespace}", summary="Show a namespace")
-async def show_namespace(request: Request, call: ApiCall, namespace: str) -> Namespace:
+async def show_namespace(request: Request, call: ApiCall, namespace: NamespaceKey) -> Namespace:
     """By id, or by URL-encoded path whatever its case: one's own, or one with a project that one sees."""
     found = await call.read(lambda registry, caller: namespaces.show(registry, caller, parse_key(namespace)))
     return namespace_fields(found, base_url(request))
 
 
-@router.get("/{namespace}/exists", summary="Whether a namespace exists", openapi_extra=query_documented(ExistenceQuery))
+@router.get("/{namespace}/exists", summary="Whether a namespace exists")
 async def namespace_exists(
-    call: ApiCall, namespace: str, query: ExistenceQuery = parameters(ExistenceQuery)
+    call: ApiCall, namespace: NamespaceKey, query: ExistenceQuery = parameters(ExistenceQuery)
 ) -> Existence:
     """By its path; if so, with a path that is free."""
     exists, suggests = await call.search(

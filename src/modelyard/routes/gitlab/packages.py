@@ -15,7 +15,9 @@ from modelyard.routes.gitlab.face import gitlab_router
 from modelyard.routes.http.answers import Listing, Sha256, Timestamp, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Needle, PageQuery, listing
-from modelyard.routes.http.params import parameters, query_documented
+from modelyard.routes.http.params import parameters
+from modelyard.routes.http.path_params import ProjectKey, RecordId
+from modelyard.routes.http.routing import Traits
 from modelyard.services.files import packages
 from modelyard.terms.paths import parse_id, stored_form
 from modelyard.wire.paths import parse_project
@@ -144,9 +146,10 @@ def file_fields(file: tables.PackageFile) -> PackageFile:
     }
 
 
-@router.get("", summary="List packages", openapi_extra=query_documented(PackageQuery))
+@router.get("", summary="List packages")
+@Traits(public=True, makes=("package_id", "/0/id"))
 async def list_packages(
-    request: Request, call: ApiCall, project: str, query: PackageQuery = parameters(PackageQuery, public=True)
+    request: Request, call: ApiCall, project: ProjectKey, query: PackageQuery = parameters(PackageQuery, public=True)
 ) -> Listing[Package]:
     """One package for each version and for each candidate that has files."""
     ref = parse_project(project)
@@ -161,7 +164,8 @@ async def list_packages(
 
 
 @router.get("/{package_id}", summary="Show a package")
-async def show_package(call: ApiCall, project: str, package_id: str) -> Package:
+@Traits(public=True, follows="package_id")
+async def show_package(call: ApiCall, project: ProjectKey, package_id: RecordId) -> Package:
     """For whoever may read the project; with the newest other versions of the same name."""
     ref = parse_project(project)
     package, others = await call.search_public(
@@ -171,19 +175,20 @@ async def show_package(call: ApiCall, project: str, package_id: str) -> Package:
 
 
 @router.delete("/{package_id}", status_code=204, summary="Delete a package")
-async def delete_package(call: ApiCall, project: str, package_id: str) -> Response:
+async def delete_package(call: ApiCall, project: ProjectKey, package_id: RecordId) -> Response:
     """With all its files; its version or candidate stays."""
     ref = parse_project(project)
     await call.write(lambda registry, caller: packages.delete(registry, caller, ref, parse_id(package_id)))
     return Response(status_code=204)
 
 
-@router.get("/{package_id}/package_files", summary="List a package's files", openapi_extra=query_documented(FileQuery))
+@router.get("/{package_id}/package_files", summary="List a package's files")
+@Traits(public=True, follows="package_id")
 async def list_files(
     request: Request,
     call: ApiCall,
-    project: str,
-    package_id: str,
+    project: ProjectKey,
+    package_id: RecordId,
     query: FileQuery = parameters(FileQuery, public=True),
 ) -> Listing[PackageFile]:
     """All of them, also those that a newer file of the same name hides."""
@@ -197,7 +202,7 @@ async def list_files(
 
 
 @router.delete("/{package_id}/package_files/{file_id}", status_code=204, summary="Delete a file")
-async def delete_file(call: ApiCall, project: str, package_id: str, file_id: str) -> Response:
+async def delete_file(call: ApiCall, project: ProjectKey, package_id: RecordId, file_id: RecordId) -> Response:
     """The file before it of the same name is served again."""
     ref = parse_project(project)
     await call.write(

@@ -11,6 +11,7 @@ from modelyard.routes.gitlab.tokens import (
     NewToken,
     RotateToken,
     Token,
+    TokenKey,
     TokenQuery,
     token_fields,
     token_ref,
@@ -20,7 +21,10 @@ from modelyard.routes.http.answers import Listing
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import listing
-from modelyard.routes.http.params import documented, parameters, query_documented
+from modelyard.routes.http.params import parameters
+from modelyard.routes.http.path_params import ProjectKey
+from modelyard.routes.http.refusals import refusing
+from modelyard.routes.http.routing import Traits
 from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_project
@@ -54,10 +58,9 @@ def project_token_fields(row: credentials.WithRole) -> ProjectToken:
 @router.get(
     "/access_tokens",
     summary="List project access tokens",
-    openapi_extra=query_documented(TokenQuery),
 )
 async def list_of_project(
-    request: Request, call: ApiCall, project: str, query: TokenQuery = parameters(TokenQuery)
+    request: Request, call: ApiCall, project: ProjectKey, query: TokenQuery = parameters(TokenQuery)
 ) -> Listing[ProjectToken]:
     """For maintainers; with `state=active`, those that still work."""
     ref, narrowed = parse_project(project), query.narrowed
@@ -71,12 +74,12 @@ async def list_of_project(
     "/access_tokens",
     status_code=201,
     summary="Create a project access token",
-    openapi_extra=documented(CreateProjectToken),
 )
+@Traits(follows="project")
 async def create_for_project(
     request: Request,
     call: ApiCall,
-    project: str,
+    project: ProjectKey,
     new: CreateProjectToken = parameters(CreateProjectToken, most=SMALL_BODY_BYTES),
 ) -> NewProjectToken:
     """For maintainers who are no bots: a token for a bot that has the given role. The secret is shown this once."""
@@ -90,7 +93,7 @@ async def create_for_project(
 
 
 @router.get("/access_tokens/{token_id}", summary="Show a project access token")
-async def show_of_project(call: ApiCall, project: str, token_id: str) -> ProjectToken:
+async def show_of_project(call: ApiCall, project: ProjectKey, token_id: TokenKey) -> ProjectToken:
     """For maintainers."""
     ref = parse_project(project)
     return project_token_fields(
@@ -101,10 +104,10 @@ async def show_of_project(call: ApiCall, project: str, token_id: str) -> Project
 @router.post(
     "/access_tokens/{token_id}/rotate",
     summary="Replace a project access token",
-    openapi_extra=documented(RotateToken),
+    responses=refusing(405),
 )
 async def rotate_of_project(
-    call: ApiCall, project: str, token_id: str, options: RotateToken = parameters(RotateToken)
+    call: ApiCall, project: ProjectKey, token_id: TokenKey, options: RotateToken = parameters(RotateToken)
 ) -> NewProjectToken:
     """For maintainers who are no bots, by id; `self` for the one that is presented, as any project access token may."""
     ref = parse_project(project)
@@ -117,7 +120,7 @@ async def rotate_of_project(
 
 
 @router.delete("/access_tokens/{token_id}", status_code=204, summary="Revoke a project access token")
-async def revoke_of_project(call: ApiCall, project: str, token_id: str) -> Response:
+async def revoke_of_project(call: ApiCall, project: ProjectKey, token_id: TokenKey) -> Response:
     """For maintainers."""
     ref = parse_project(project)
     await call.write(lambda registry, caller: credentials.revoke_of_project(registry, caller, ref, parse_id(token_id)))

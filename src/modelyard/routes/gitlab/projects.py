@@ -16,10 +16,13 @@ from modelyard.registry.people.projects import ProjectFilter
 from modelyard.registry.repository import Registry
 from modelyard.routes.gitlab.face import gitlab_router
 from modelyard.routes.gitlab.namespaces import Namespace, namespace_fields
-from modelyard.routes.http.answers import Listing, Message, Timestamp, Url
+from modelyard.routes.http.answers import Listing, Timestamp, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Id, KeysetQuery, Moment, Needle, listing
-from modelyard.routes.http.params import Parameters, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import Parameters, parameters, stating
+from modelyard.routes.http.path_params import ProjectKey, RecordId
+from modelyard.routes.http.refusals import Message
+from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import projects
 from modelyard.services.people.authentication import Seen
@@ -253,7 +256,8 @@ def _shown(registry: Registry, caller: Identity, seen: Seen, *, statistics: bool
     return projects.shown(registry, caller, [seen[0]], statistics=statistics)[0], seen[1]
 
 
-@router.get("", summary="List projects", openapi_extra=query_documented(ProjectQuery))
+@router.get("", summary="List projects")
+@Traits(public=True)
 async def list_projects(
     request: Request, call: ApiCall, query: ProjectQuery = parameters(ProjectQuery, public=True)
 ) -> ProjectListing:
@@ -273,7 +277,8 @@ def project_listing(request: Request, query: ProjectQuery, page: Page[Shown]) ->
     return listing(request, page, lambda shown: project_fields(shown, base))
 
 
-@router.post("", status_code=201, summary="Create a project", openapi_extra=documented(CreateProject))
+@router.post("", status_code=201, summary="Create a project")
+@Traits(makes=("project", "/id"))
 async def create_project(request: Request, call: ApiCall, new: CreateProject = parameters(CreateProject)) -> Project:
     """The caller becomes its owner."""
     seen = await call.write(
@@ -282,11 +287,9 @@ async def create_project(request: Request, call: ApiCall, new: CreateProject = p
     return _with_permissions(*seen, base_url(request))
 
 
-@router.post(
-    "/user/{user_id}", status_code=201, summary="Create a project for a user", openapi_extra=documented(CreateProject)
-)
+@router.post("/user/{user_id}", status_code=201, summary="Create a project for a user")
 async def create_project_for(
-    request: Request, call: ApiCall, user_id: str, new: CreateProject = parameters(CreateProject)
+    request: Request, call: ApiCall, user_id: RecordId, new: CreateProject = parameters(CreateProject)
 ) -> Project:
     """For administrators; the user becomes its owner."""
     seen = await call.write(
@@ -297,9 +300,10 @@ async def create_project_for(
     return _with_permissions(*seen, base_url(request))
 
 
-@router.get("/{project}", summary="Show a project", openapi_extra=query_documented(ShowProject))
+@router.get("/{project}", summary="Show a project")
+@Traits(public=True, follows="project")
 async def show_project(
-    request: Request, call: ApiCall, project: str, query: ShowProject = parameters(ShowProject, public=True)
+    request: Request, call: ApiCall, project: ProjectKey, query: ShowProject = parameters(ShowProject, public=True)
 ) -> Project:
     """By id, or by URL-encoded path whatever its case."""
     ref, statistics = parse_project(project), query.statistics
@@ -310,9 +314,10 @@ async def show_project(
     return _with_permissions(*seen, base_url(request))
 
 
-@router.put("/{project}", summary="Change a project", openapi_extra=documented(UpdateProject))
+@router.put("/{project}", summary="Change a project")
+@Traits(follows="project")
 async def update_project(
-    request: Request, call: ApiCall, project: str, change: UpdateProject = parameters(UpdateProject)
+    request: Request, call: ApiCall, project: ProjectKey, change: UpdateProject = parameters(UpdateProject)
 ) -> Project:
     """Name and description as a maintainer, path and visibility as an owner, `storage_limit` as an administrator."""
     ref = parse_project(project)
@@ -326,7 +331,8 @@ async def update_project(
 
 
 @router.delete("/{project}", status_code=202, summary="Delete a project")
-async def delete_project(call: ApiCall, project: str) -> Message:
+@Traits(follows="project")
+async def delete_project(call: ApiCall, project: ProjectKey) -> Message:
     """As an owner; everything in it goes, and its bytes with the next garbage collection."""
     ref = parse_project(project)
     await call.write(lambda registry, caller: projects.delete(registry, caller, ref))

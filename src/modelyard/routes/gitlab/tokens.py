@@ -18,7 +18,9 @@ from modelyard.routes.http.answers import Day, Listing, Timestamp
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import Moment, Needle, PageQuery, listing
-from modelyard.routes.http.params import Parameters, comma_separated, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import Parameters, comma_separated, parameters, stating
+from modelyard.routes.http.path_params import ID, RecordId, either
+from modelyard.routes.http.routing import Traits
 from modelyard.services.people import credentials
 from modelyard.terms.paths import parse_id
 
@@ -27,6 +29,7 @@ router = gitlab_router("", "tokens")
 MAX_SCOPES = 100
 
 SELF = "self"
+TokenKey = Annotated[str, either(ID, {"const": SELF})]
 
 
 class CreateToken(Parameters):
@@ -157,10 +160,10 @@ def token_ref(text: str) -> int | None:
     "/users/{user_id}/personal_access_tokens",
     status_code=201,
     summary="Create a personal access token",
-    openapi_extra=documented(CreateToken),
 )
+@Traits(makes=("token_id", "/id"), follows="user_id")
 async def create_personal(
-    call: ApiCall, user_id: str, new: CreateToken = parameters(CreateToken, most=SMALL_BODY_BYTES)
+    call: ApiCall, user_id: RecordId, new: CreateToken = parameters(CreateToken, most=SMALL_BODY_BYTES)
 ) -> NewToken:
     """For administrators. The secret is shown this once."""
     return with_secret(
@@ -170,9 +173,7 @@ async def create_personal(
     )
 
 
-@router.get(
-    "/personal_access_tokens", summary="List personal access tokens", openapi_extra=query_documented(PersonalTokenQuery)
-)
+@router.get("/personal_access_tokens", summary="List personal access tokens")
 async def list_personal(
     request: Request, call: ApiCall, query: PersonalTokenQuery = parameters(PersonalTokenQuery)
 ) -> Listing[Token]:
@@ -185,7 +186,8 @@ async def list_personal(
 
 
 @router.get("/personal_access_tokens/{token_id}", summary="Show a token")
-async def show_personal(call: ApiCall, token_id: str) -> Token:
+@Traits(follows="token_id")
+async def show_personal(call: ApiCall, token_id: TokenKey) -> Token:
     """By id, or `self` for the one that is presented."""
     return token_fields(
         await call.read(lambda registry, caller: credentials.find_personal(registry, caller, token_ref(token_id)))
@@ -193,7 +195,8 @@ async def show_personal(call: ApiCall, token_id: str) -> Token:
 
 
 @router.delete("/personal_access_tokens/{token_id}", status_code=204, summary="Revoke a token")
-async def revoke_personal(call: ApiCall, token_id: str) -> Response:
+@Traits(follows="token_id")
+async def revoke_personal(call: ApiCall, token_id: TokenKey) -> Response:
     """By id, or `self` for the one that is presented, which any token may do to itself."""
     await call.write(
         lambda registry, caller: credentials.revoke_personal(registry, caller, token_ref(token_id)),
@@ -202,10 +205,11 @@ async def revoke_personal(call: ApiCall, token_id: str) -> Response:
     return Response(status_code=204)
 
 
-@router.post(
-    "/personal_access_tokens/{token_id}/rotate", summary="Replace a token", openapi_extra=documented(RotateToken)
-)
-async def rotate_personal(call: ApiCall, token_id: str, options: RotateToken = parameters(RotateToken)) -> NewToken:
+@router.post("/personal_access_tokens/{token_id}/rotate", summary="Replace a token")
+@Traits(follows="token_id")
+async def rotate_personal(
+    call: ApiCall, token_id: TokenKey, options: RotateToken = parameters(RotateToken)
+) -> NewToken:
     """Revoke a token and make another of the same name and scopes."""
     return with_secret(
         await call.write(

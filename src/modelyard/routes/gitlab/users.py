@@ -19,7 +19,10 @@ from modelyard.routes.gitlab.projects import ProjectListing, ProjectQuery, proje
 from modelyard.routes.http.answers import Day, JSONAnswer, Listing, Timestamp, Url
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import KeysetQuery, Moment, Needle, PageQuery, listing
-from modelyard.routes.http.params import Parameters, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import Parameters, parameters, stating
+from modelyard.routes.http.path_params import ID, SEGMENT, RecordId, either
+from modelyard.routes.http.refusals import refusing
+from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.urls import base_url
 from modelyard.services.people import accounts, members, projects
 from modelyard.terms.paths import parse_id
@@ -99,6 +102,7 @@ class UpdateUser(Parameters):
     username: str | None = Field(None, description="The one that the user has: it does not change.")
 
 
+UserKey = Annotated[str, either(ID, SEGMENT | {"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"})]
 Done = JSONAnswer[Literal[True]]
 
 
@@ -177,7 +181,7 @@ async def current_user(request: Request, call: ApiCall) -> User:
     return all_fields(seen, base_url(request))
 
 
-@router.get("/users", summary="List users", openapi_extra=query_documented(UserQuery))
+@router.get("/users", summary="List users")
 async def list_users(
     request: Request, call: ApiCall, query: UserQuery = parameters(UserQuery)
 ) -> Listing[User] | Listing[PublicUser]:
@@ -191,7 +195,8 @@ async def list_users(
     return listing(request, page, lambda seen: public_fields(seen[0], base))
 
 
-@router.post("/users", status_code=201, summary="Create a user", openapi_extra=documented(CreateUser))
+@router.post("/users", status_code=201, summary="Create a user", responses=refusing(409))
+@Traits(makes=("user_id", "/id"))
 async def create_user(request: Request, call: ApiCall, new: CreateUser = parameters(CreateUser)) -> User:
     """For administrators."""
     wanted = accounts.NewUser(new.username, new.name, new.email, new.admin)
@@ -200,7 +205,8 @@ async def create_user(request: Request, call: ApiCall, new: CreateUser = paramet
 
 
 @router.get("/users/{user_id}", summary="Show a user")
-async def show_user(request: Request, call: ApiCall, user_id: str) -> User | PublicUser:
+@Traits(follows="user_id")
+async def show_user(request: Request, call: ApiCall, user_id: RecordId) -> User | PublicUser:
     """All fields for administrators and for oneself."""
     seen, caller = await call.read(lambda registry, caller: (accounts.show(registry, parse_id(user_id)), caller))
     if caller.admin or caller.user_id == seen[0].id:
@@ -208,11 +214,9 @@ async def show_user(request: Request, call: ApiCall, user_id: str) -> User | Pub
     return public_fields(seen[0], base_url(request))
 
 
-@router.get(
-    "/users/{user_id}/memberships", summary="List a user's memberships", openapi_extra=query_documented(MembershipQuery)
-)
+@router.get("/users/{user_id}/memberships", summary="List a user's memberships")
 async def list_memberships(
-    request: Request, call: ApiCall, user_id: str, query: MembershipQuery = parameters(MembershipQuery)
+    request: Request, call: ApiCall, user_id: RecordId, query: MembershipQuery = parameters(MembershipQuery)
 ) -> Listing[UserMembership]:
     """For administrators."""
     none = query.type == "Namespace"
@@ -222,9 +226,10 @@ async def list_memberships(
     return listing(request, page, membership_fields)
 
 
-@router.get("/users/{user}/projects", summary="List a user's projects", openapi_extra=query_documented(ProjectQuery))
+@router.get("/users/{user}/projects", summary="List a user's projects")
+@Traits(public=True)
 async def list_projects(
-    request: Request, call: ApiCall, user: str, query: ProjectQuery = parameters(ProjectQuery, public=True)
+    request: Request, call: ApiCall, user: UserKey, query: ProjectQuery = parameters(ProjectQuery, public=True)
 ) -> ProjectListing:
     """Of a user, by id or name: those in the user's namespace that the caller sees."""
     key, narrowed = parse_key(user), query.narrowed
@@ -236,9 +241,10 @@ async def list_projects(
     return project_listing(request, query, page)
 
 
-@router.put("/users/{user_id}", summary="Change a user", openapi_extra=documented(UpdateUser))
+@router.put("/users/{user_id}", summary="Change a user")
+@Traits(follows="user_id")
 async def update_user(
-    request: Request, call: ApiCall, user_id: str, change: UpdateUser = parameters(UpdateUser)
+    request: Request, call: ApiCall, user_id: RecordId, change: UpdateUser = parameters(UpdateUser)
 ) -> User:
     """For administrators. User names do not change, since projects are addressed by them."""
     wanted = accounts.UserChange(change.name, change.email, change.admin, change.username)
@@ -247,32 +253,35 @@ async def update_user(
 
 
 @router.delete("/users/{user_id}", status_code=204, summary="Delete a user")
-async def delete_user(call: ApiCall, user_id: str) -> Response:
+@Traits(follows="user_id")
+async def delete_user(call: ApiCall, user_id: RecordId) -> Response:
     """For administrators; what the user made stays."""
     await call.write(lambda registry, caller: accounts.delete(registry, caller, parse_id(user_id)))
     return Response(status_code=204)
 
 
 @router.post("/users/{user_id}/block", status_code=201, summary="Block a user")
-async def block_user(call: ApiCall, user_id: str) -> Done:
+@Traits(follows="user_id")
+async def block_user(call: ApiCall, user_id: RecordId) -> Done:
     """For administrators; the user's tokens are refused from the next request on."""
     return await _moderate(call, user_id, accounts.block)
 
 
 @router.post("/users/{user_id}/unblock", status_code=201, summary="Let a blocked user in again")
-async def unblock_user(call: ApiCall, user_id: str) -> Done:
+async def unblock_user(call: ApiCall, user_id: RecordId) -> Done:
     """For administrators; who was deactivated is to be activated instead."""
     return await _moderate(call, user_id, accounts.unblock)
 
 
 @router.post("/users/{user_id}/deactivate", status_code=201, summary="Deactivate a user")
-async def deactivate_user(call: ApiCall, user_id: str) -> Done:
+@Traits(follows="user_id")
+async def deactivate_user(call: ApiCall, user_id: RecordId) -> Done:
     """For administrators: somebody whose tokens nobody used for 90 days; they are refused from then on."""
     return await _moderate(call, user_id, accounts.deactivate)
 
 
 @router.post("/users/{user_id}/activate", status_code=201, summary="Let a deactivated user in again")
-async def activate_user(call: ApiCall, user_id: str) -> Done:
+async def activate_user(call: ApiCall, user_id: RecordId) -> Done:
     """For administrators; who was blocked is to be unblocked instead."""
     return await _moderate(call, user_id, accounts.activate)
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 from fastapi import Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field, WithJsonSchema
-from typing_extensions import TypedDict
+
+from modelyard.wire.send import BytesResponse
 
 T = TypeVar("T")
 
@@ -21,12 +22,6 @@ Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-tim
 Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 Url = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class Message(TypedDict):
-    """GitLab's usual sentence, or what is wrong with each field."""
-
-    message: str | dict[str, list[str]]
 
 
 class Answer(Response, Generic[T]):
@@ -51,3 +46,7 @@ class Listing(JSONResponse, Answer[T]):
 
 class StreamedAnswer(StreamingResponse, Answer[T]):
     """A response that sends its T piece by piece."""
+
+
+class BytesAnswer(BytesResponse, Answer[T]):
+    """A response whose T is at hand as bytes, with headers that need no more work."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeVar, get_origin
 
-from fastapi import Depends, Request
+from fastapi import Request
+from fastapi.params import Depends
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from modelyard.errors import ParameterError
-from modelyard.routes.http.bodies import FORM_TYPES, SMALL_BODY_BYTES, Values, bodies_of, has_body, read_query
+from modelyard.routes.http.bodies import SMALL_BODY_BYTES, Values, bodies_of, has_body, read_query
 from modelyard.routes.http.known import known_first
 
 M = TypeVar("M", bound="Parameters")
@@ -19,13 +21,19 @@ LONG_BODY_BYTES = 2 * 1024 * 1024  # of a request with a long text: 100 000 char
 LISTS_BODY_BYTES = 8 * 1024 * 1024  # of a request with lists
 MAX_SENTENCES = 10  # that one refusal has
 MAX_TEXT = 10_000  # characters of a text that has no bound of its own
-BODY, QUERY = "x-body", "x-query"  # models in the place of their descriptions
 
 
 class Parameters(BaseModel):
     """What all parameters of requests are read into: there is no text without a bound in them."""
 
     model_config = ConfigDict(str_max_length=MAX_TEXT)
+
+
+@dataclass(frozen=True)
+class FromRequest(Depends):
+    """A dependency that reads a request's parameters into a model, which OpenAPI then tells."""
+
+    model: type[Parameters] = Parameters
 
 
 def parameters(model: type[M], *, public: bool = False, most: int | None = None) -> Any:  # noqa: ANN401 - stands as a default value, as FastAPI's own Depends does
@@ -48,64 +56,12 @@ def parameters(model: type[M], *, public: bool = False, most: int | None = None)
             await visitor.introduce()
             return await bodies_of(request).read(request, whole, limit, lists)
 
-    return Depends(read)
-
-
-def documented(model: type[Parameters]) -> dict[str, Any]:
-    """Stands for the OpenAPI description of a route that takes `parameters(model)` in its body; see `described`."""
-    return {BODY: model}
-
-
-def query_documented(model: type[Parameters]) -> dict[str, Any]:
-    """Stands for the OpenAPI description of a route that takes `parameters(model)` in its query; see `described`."""
-    return {QUERY: model}
+    return FromRequest(read, model=model)
 
 
 def stating(**rules: Any) -> Any:  # noqa: ANN401 - stands in an annotation, as pydantic's own Field does
     """A field of which the schema tells rules that a service holds, so that it refuses in its own words."""
     return Field(max_length=LISTS_BODY_BYTES if "maxLength" in rules else None, json_schema_extra=rules)
-
-
-def described(extra: dict[str, Any]) -> dict[str, Any]:
-    """What a route adds to its OpenAPI description, with the schemas of its models.
-
-    They are made when somebody asks for them: to make them all would be a tenth of a start.
-    """
-    told = {key: value for key, value in extra.items() if key not in {BODY, QUERY}}
-    if BODY in extra:
-        schema = _schema_of(extra[BODY])
-        content = {"application/json": {"schema": schema}}
-        if form := _form_of(schema):
-            content[FORM_TYPES[0]] = {"schema": form}
-        told["requestBody"] = {"content": content, "required": "required" in schema}
-    if QUERY in extra:
-        schema = _schema_of(extra[QUERY])
-        told |= {
-            "parameters": [*told.get("parameters", ()), *_query_parameters(schema)],
-            "$defs": schema.get("$defs", {}),
-        }
-    return told
-
-
-def _schema_of(model: type[Parameters]) -> dict[str, Any]:
-    """The schema of a model; those that it refers to are in its `$defs`, to be taken into the document's components."""
-    return model.model_json_schema(ref_template="#/components/schemas/{model}")
-
-
-def _form_of(schema: dict[str, Any]) -> dict[str, Any] | None:
-    """What a form can say of that schema: no null; None for one with lists of objects, which are for JSON alone."""
-    fields: dict[str, Any] = {}
-    for name, field in schema.get("properties", {}).items():
-        kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
-        if any("$ref" in kind.get("items", {}) for kind in (field, *kinds)):
-            return None
-        fields[name] = field | {"anyOf": kinds} if kinds else field
-    return {key: value for key, value in schema.items() if key != "$defs"} | {"properties": fields}
-
-
-def _query_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    required, fields = schema.get("required", ()), schema.get("properties", {})
-    return [{"name": n, "in": "query", "required": n in required, "schema": field} for n, field in fields.items()]
 
 
 def empty_is_none(value: object) -> object:

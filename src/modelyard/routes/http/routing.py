@@ -1,20 +1,58 @@
-"""Routes that know the shape of their answer: it is the return type of their endpoint."""
+"""Routes that tell all of their operation where they are declared.
+
+The shape of the answer is the return type of the endpoint, parameters are its arguments, and what the face has in
+common, as its refusals, is its `Face`. What is left is told by `Traits`, and by FastAPI's own `responses`.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
+from http import HTTPStatus
 from operator import or_
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from fastapi import Response
 from fastapi.dependencies.utils import get_typed_return_annotation
 from fastapi.routing import APIRoute
 
 from modelyard.routes.http.answers import Answer, Listing
+from modelyard.routes.http.params import FromRequest, Parameters
+
+E = TypeVar("E", bound=Callable[..., Any])
 
 JSON_OBJECT = dict[str, object]
+SHAPE = "x-shape"  # in `responses`: the type of what that answer has in it, as `model` is, but only made when asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What the operations of one API have in common."""
+
+    name: str  # which begins the names of its refusals in OpenAPI's components
+    refusal: Any  # the type of what is in one
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an operation is beyond what its signature says; it decorates the endpoint, below the route."""
+
+    public: bool = False  # it serves who has no credential, too
+    query: type[Parameters] | None = None  # which the endpoint reads by itself
+    makes: tuple[str, str] | None = None  # the parameter that names what the answer tells of, and where in it that is
+    follows: str | None = None  # the parameter of what was made: its answer leads here
+
+    def __call__(self, endpoint: E) -> E:
+        """Know the endpoint by these."""
+        _TRAITS[endpoint] = self
+        return endpoint
+
+
+_TRAITS: dict[Callable[..., Any], Traits] = {}
+_NONE = Traits()
 
 
 class Route(APIRoute):
@@ -23,16 +61,38 @@ class Route(APIRoute):
     FastAPI is told of no shape: it would build a validator for it at each start, and run that on each answer.
     """
 
+    face: ClassVar[Face | None] = None
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+        self.traits = _TRAITS.get(endpoint, _NONE)
         self.returned = _kinds(get_typed_return_annotation(endpoint))
         responds = all(issubclass(kind, Response) for kind, _shape in self.returned)
+        declared = options.get("responses") or {}
+        self.shapes = {status: told[SHAPE] for status, told in declared.items() if SHAPE in told}
+        options["responses"] = {status: {k: told[k] for k in told if k != SHAPE} for status, told in declared.items()}
+        options["response_description"] = "Done."
         super().__init__(path, endpoint, **options | {"response_model": None if responds else JSON_OBJECT})
 
     @property
-    def shape(self) -> Any:  # noqa: ANN401 - a type, of any kind
-        """What the answer has in it; None for what is no JSON, or nothing."""
+    def main_status(self) -> int:
+        """The status of the answer."""
+        return self.status_code or HTTPStatus.OK
+
+    def all_shapes(self) -> dict[int | str, Any]:
+        """By status, the types of what the answers in JSON have in them."""
         shapes = [_listed(shape) if issubclass(kind, Listing) else shape for kind, shape in self.returned]
-        return reduce(or_, shapes) if all(shapes) else None
+        return ({self.main_status: reduce(or_, shapes)} if all(shapes) else {}) | self.shapes
+
+    @property
+    def listing(self) -> bool:
+        """Whether the answer is a page with GitLab's paging headers."""
+        return any(issubclass(kind, Listing) for kind, _shape in self.returned)
+
+    @property
+    def reads(self) -> type[Parameters] | None:
+        """The parameters that the endpoint takes, in its query where its method is GET, else in its body."""
+        defaults = (parameter.default for parameter in inspect.signature(self.endpoint).parameters.values())
+        return next((default.model for default in defaults if isinstance(default, FromRequest)), None)
 
 
 def _kinds(returned: Any) -> list[tuple[type, Any]]:  # noqa: ANN401

@@ -18,7 +18,10 @@ from typing_extensions import TypedDict
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
 from modelyard.registry.files.packages import Child
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import parameters, query_documented
+from modelyard.routes.http.params import parameters
+from modelyard.routes.http.path_params import FileName, ProjectKey, Segment
+from modelyard.routes.http.refusals import refusing
+from modelyard.routes.http.transferred import BODY, DOWNLOADED, STORED
 from modelyard.routes.http.transfers import files_of, serve, store
 from modelyard.routes.mlflow.common import NOTHING, InProject, ProjectCall, answer, mlflow_router, project_call
 from modelyard.routes.mlflow.messages import Message
@@ -29,8 +32,6 @@ from modelyard.terms.paths import OwnerRef
 from modelyard.wire.paths import parse_artifact_path, parse_file_name, parse_project, split_project
 
 router = mlflow_router("/api/2.0/mlflow-artifacts", "mlflow artifacts")
-
-BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 class Directory(Message):
@@ -66,7 +67,7 @@ class Files(TypedDict):
     files: list[FileInfo]
 
 
-@router.get("/artifacts", summary="List a directory", openapi_extra=query_documented(Directory))
+@router.get("/artifacts", summary="List a directory")
 async def list_directory(project: InProject, wanted: Directory = parameters(Directory)) -> Answer[Files]:
     """Names are relative to it; there is nothing in a file, nor in what is not there."""
     place, owner, directory = _split(project, quote(wanted.path.strip("/"), safe="/:"))
@@ -74,8 +75,10 @@ async def list_directory(project: InProject, wanted: Directory = parameters(Dire
     return answer(file_list(children))
 
 
-@router.put("/artifacts/{path:path}", summary="Upload a file", openapi_extra=BODY)
-async def upload(request: Request, project: str, path: str) -> Answer[Nothing]:
+@router.put(
+    "/artifacts/{path:path}", summary="Upload a file", openapi_extra=BODY, responses={200: STORED, **refusing(412)}
+)
+async def upload(request: Request, project: ProjectKey, path: FileName) -> Answer[Nothing]:
     """As the file API does, but with an empty JSON object and 200 as answer."""
     address = _address(project, path)
     try:
@@ -88,8 +91,8 @@ async def upload(request: Request, project: str, path: str) -> Answer[Nothing]:
 
 
 @router.head("/artifacts/{path:path}", include_in_schema=False)
-@router.get("/artifacts/{path:path}", summary="Download a file", response_class=Response)
-async def download(request: Request, project: str, path: str) -> Response:
+@router.get("/artifacts/{path:path}", summary="Download a file", response_class=Response, responses=DOWNLOADED)
+async def download(request: Request, project: ProjectKey, path: FileName) -> Response:
     """As the file API does, ranges and conditions included; but never without a token.
 
     A name that no file has is that of the one which MLflow's clients show by it: they decode what they list.
@@ -109,7 +112,7 @@ async def download(request: Request, project: str, path: str) -> Response:
 
 
 @router.delete("/artifacts/{path:path}", summary="Delete a file or a directory")
-async def delete(project: InProject, path: str) -> Answer[Nothing]:
+async def delete(project: InProject, path: FileName) -> Answer[Nothing]:
     """A directory goes with all that is in it; what is not there is gone already."""
     place, owner, name = _split(project, path)
     if not name:
@@ -120,15 +123,15 @@ async def delete(project: InProject, path: str) -> Answer[Nothing]:
     return answer(NOTHING)
 
 
-@router.post("/mpu/{operation}/{path:path}", summary="Upload in parts: not offered")
-async def multipart_upload(project: InProject, operation: str, path: str) -> Response:
+@router.post("/mpu/{operation}/{path:path}", status_code=501, summary="Upload in parts: not offered")
+async def multipart_upload(project: InProject, operation: Segment, path: FileName) -> Response:
     """MLflow's client then sends the file whole, which streams here in constant memory."""
     await project.read(lambda _registry, _pid: None)
     raise _not_implemented("Multipart upload")
 
 
-@router.get("/presigned/{path:path}", summary="Presigned download: not offered")
-async def presigned(project: InProject, path: str) -> Response:
+@router.get("/presigned/{path:path}", status_code=501, summary="Presigned download: not offered")
+async def presigned(project: InProject, path: FileName) -> Response:
     """MLflow's client then downloads through the server."""
     await project.read(lambda _registry, _pid: None)
     raise _not_implemented("Multipart download")

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented
+from modelyard.routes.http.params import LONG_BODY_BYTES, parameters
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import REST, Ids, InProject, answer, mlflow_router, one_or_many
 from modelyard.routes.mlflow.messages import Count, Id, Int64, Message
@@ -82,7 +82,6 @@ class DatasetSummaries(TypedDict):
 @router.get(
     f"{REST}/metrics/get-history-bulk",
     summary="Show a metric's history in many runs",
-    openapi_extra=query_documented(Bulk),
 )
 async def get_history_bulk(project: InProject, wanted: Bulk = parameters(Bulk)) -> Answer[MetricsOfRuns]:
     """Run by run, each by time, then step; runs that are not there are left out."""
@@ -100,7 +99,6 @@ async def get_history_bulk(project: InProject, wanted: Bulk = parameters(Bulk)) 
 @router.get(
     f"{REST}/metrics/get-history-bulk-interval",
     summary="Show samples of a metric's history in many runs",
-    openapi_extra=query_documented(Interval),
 )
 async def get_history_bulk_interval(
     project: InProject, wanted: Interval = parameters(Interval)
@@ -117,7 +115,6 @@ async def get_history_bulk_interval(
 @router.post(
     f"{REST}/experiments/search-datasets",
     summary="Show the datasets of experiments",
-    openapi_extra=documented(DatasetSearch),
 )
 async def search_datasets(
     project: InProject, wanted: DatasetSearch = parameters(DatasetSearch, most=LONG_BODY_BYTES)

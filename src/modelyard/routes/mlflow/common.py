@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, NotRequired, TypeVar
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BeforeValidator, Field
 
 from modelyard.access.identity import Identity
@@ -18,7 +18,9 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.params import stating
-from modelyard.routes.http.routing import Route
+from modelyard.routes.http.path_params import ProjectKey
+from modelyard.routes.http.refusals import Message as Said
+from modelyard.routes.http.routing import Face, Route
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
 from modelyard.routes.mlflow.records import Nothing
 from modelyard.services.people.authentication import enter_project
@@ -94,9 +96,23 @@ class SearchQuery(Message):
         return Search(self.filter, self.order_by, view, limit, token)
 
 
+class MLflowError(Said):
+    """A refusal in MLflow's words; what a token lacks is told as in GitLab's API, too."""
+
+    error_code: str
+    error: NotRequired[str]
+    error_description: NotRequired[str]
+
+
+class MLflowRoute(Route):
+    """A route of MLflow's API."""
+
+    face = Face("MLflow", MLflowError)
+
+
 def mlflow_router(path: str, tag: str = "mlflow") -> APIRouter:
     """A router for what lies at `path` below the root of a project's MLflow."""
-    return APIRouter(prefix=ROOT + path, tags=[tag], route_class=Route)
+    return APIRouter(prefix=ROOT + path, tags=[tag], route_class=MLflowRoute)
 
 
 def tags_by_key(tags: Sequence[Tag]) -> dict[str, str]:
@@ -179,9 +195,7 @@ def project_call(request: Request, project: str) -> ProjectCall:
     return ProjectCall(state.database, state.searches, state.rows, credential, parse_project(project))
 
 
-async def _project_call(
-    request: Request, project: Annotated[str, Path(description="Project id or path.")]
-) -> ProjectCall:
+async def _project_call(request: Request, project: ProjectKey) -> ProjectCall:
     return project_call(request, project)
 
 

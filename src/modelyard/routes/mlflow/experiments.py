@@ -11,7 +11,8 @@ from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
+from modelyard.routes.http.routing import Traits
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -123,7 +124,8 @@ class FoundExperiments(TypedDict):
     next_page_token: str | None
 
 
-@router.post("/create", summary="Create an experiment", openapi_extra=documented(NewExperiment))
+@router.post("/create", summary="Create an experiment")
+@Traits(follows="project")
 async def create(project: InProject, new: NewExperiment = parameters(NewExperiment)) -> Answer[NewExperimentId]:
     """The answer's id counts within the project."""
     tags = tags_by_key(new.tags)
@@ -133,14 +135,14 @@ async def create(project: InProject, new: NewExperiment = parameters(NewExperime
     return answer({"experiment_id": str(made.iid)})
 
 
-@router.get("/get", summary="Show an experiment", openapi_extra=query_documented(MaybeExperimentId))
+@router.get("/get", summary="Show an experiment")
 async def get(project: InProject, wanted: MaybeExperimentId = parameters(MaybeExperimentId)) -> Answer[ShownExperiment]:
     """By its id, deleted or not."""
     view = await project.read(lambda registry, pid: experiments.get_experiment(registry, pid, _named(wanted)))
     return answer({"experiment": shapes.experiment(view)})
 
 
-@router.get("/get-by-name", summary="Find an experiment", openapi_extra=query_documented(ExperimentName))
+@router.get("/get-by-name", summary="Find an experiment")
 async def get_by_name(
     project: InProject, wanted: ExperimentName = parameters(ExperimentName)
 ) -> Answer[ShownExperiment]:
@@ -151,7 +153,7 @@ async def get_by_name(
     return answer({"experiment": shapes.experiment(view)})
 
 
-@router.get("/list", summary="List experiments", openapi_extra=query_documented(ExperimentList))
+@router.get("/list", summary="List experiments")
 async def list_all(project: InProject, query: ExperimentList = parameters(ExperimentList)) -> Answer[FoundExperiments]:
     """All that are not deleted, those of models among them, newest first; in pages, as MLflow 1 had them."""
 
@@ -162,8 +164,8 @@ async def list_all(project: InProject, query: ExperimentList = parameters(Experi
     return await page(project, FoundExperiments, read, query.page_token, query.limit)
 
 
-@router.get("/search", summary="Search experiments by query", openapi_extra=query_documented(ExperimentSearch))
-@router.post("/search", summary="Search experiments", openapi_extra=documented(ExperimentSearch))
+@router.get("/search", summary="Search experiments by query")
+@router.post("/search", summary="Search experiments")
 async def search(
     project: InProject, query: ExperimentSearch = parameters(ExperimentSearch, most=LONG_BODY_BYTES)
 ) -> Answer[FoundExperiments]:
@@ -177,7 +179,7 @@ async def search(
     return await page(project, FoundExperiments, read, query.page_token, query.limit)
 
 
-@router.post("/update", summary="Rename an experiment", openapi_extra=documented(RenameExperiment))
+@router.post("/update", summary="Rename an experiment")
 async def update(project: InProject, change: RenameExperiment = parameters(RenameExperiment)) -> Answer[Nothing]:
     """A model's own experiment keeps its name."""
     await project.write(
@@ -189,7 +191,7 @@ async def update(project: InProject, change: RenameExperiment = parameters(Renam
     return answer(NOTHING)
 
 
-@router.post("/delete", summary="Delete an experiment", openapi_extra=documented(ExperimentId))
+@router.post("/delete", summary="Delete an experiment")
 async def delete(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Answer[Nothing]:
     """With its runs; all of it can be restored."""
     await project.write(
@@ -198,7 +200,7 @@ async def delete(project: InProject, wanted: ExperimentId = parameters(Experimen
     return answer(NOTHING)
 
 
-@router.post("/restore", summary="Restore a deleted experiment", openapi_extra=documented(ExperimentId))
+@router.post("/restore", summary="Restore a deleted experiment")
 async def restore(project: InProject, wanted: ExperimentId = parameters(ExperimentId)) -> Answer[Nothing]:
     """With the runs that were deleted along with it."""
     await project.write(
@@ -207,7 +209,7 @@ async def restore(project: InProject, wanted: ExperimentId = parameters(Experime
     return answer(NOTHING)
 
 
-@router.post("/set-experiment-tag", summary="Set a tag of an experiment", openapi_extra=documented(SetTag))
+@router.post("/set-experiment-tag", summary="Set a tag of an experiment")
 async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     await project.write(
@@ -216,7 +218,7 @@ async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG
     return answer(NOTHING)
 
 
-@router.post("/delete-experiment-tag", summary="Delete a tag of an experiment", openapi_extra=documented(TagKey))
+@router.post("/delete-experiment-tag", summary="Delete a tag of an experiment")
 async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Answer[Nothing]:
     """By its key."""
     await project.write(

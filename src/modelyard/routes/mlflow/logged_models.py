@@ -11,7 +11,9 @@ from modelyard.errors import ParameterError
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.logged_models import ModelOrder
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
+from modelyard.routes.http.path_params import Segment
+from modelyard.routes.http.routing import Traits
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import Files, directory_of, file_list
 from modelyard.routes.mlflow.common import (
@@ -130,7 +132,8 @@ class FoundLoggedModels(TypedDict):
     next_page_token: str | None
 
 
-@router.post("", summary="Announce a model", openapi_extra=documented(NewLoggedModel))
+@router.post("", summary="Announce a model")
+@Traits(makes=("model_id", "/model/info/model_id"))
 async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedModel)) -> Answer[ShownLoggedModel]:
     """Its files are to follow, at the `artifact_uri` of the answer."""
     params = {param.key: param.value for param in new.params}
@@ -143,7 +146,7 @@ async def create(project: InProject, new: NewLoggedModel = parameters(NewLoggedM
     return answer({"model": shapes.logged_model(view)})
 
 
-@router.post("/search", summary="Search logged models", openapi_extra=documented(LoggedModelSearch))
+@router.post("/search", summary="Search logged models")
 async def search(
     project: InProject, query: LoggedModelSearch = parameters(LoggedModelSearch, most=LONG_BODY_BYTES)
 ) -> Answer[FoundLoggedModels]:
@@ -158,14 +161,15 @@ async def search(
 
 
 @router.get("/{model_id}", summary="Show a logged model")
-async def get(project: InProject, model_id: str) -> Answer[ShownLoggedModel]:
+@Traits(follows="model_id")
+async def get(project: InProject, model_id: Segment) -> Answer[ShownLoggedModel]:
     """With everything that was logged of it."""
     return await _shown(project, model_id)
 
 
-@router.patch("/{model_id}", summary="Say that a model's files are complete", openapi_extra=documented(Finalize))
+@router.patch("/{model_id}", summary="Say that a model's files are complete")
 async def finalize(
-    project: InProject, model_id: str, change: Finalize = parameters(Finalize)
+    project: InProject, model_id: Segment, change: Finalize = parameters(Finalize)
 ) -> Answer[ShownLoggedModel]:
     """Or that they never will be."""
     await project.write(
@@ -175,7 +179,8 @@ async def finalize(
 
 
 @router.delete("/{model_id}", summary="Delete a logged model")
-async def delete(project: InProject, model_id: str) -> Answer[Nothing]:
+@Traits(follows="model_id")
+async def delete(project: InProject, model_id: Segment) -> Answer[Nothing]:
     """With its files; versions that were made from it keep theirs."""
     await project.write(
         lambda registry, _caller, pid: logged_models.delete_logged_model(registry, pid, model_id), adds=False
@@ -183,9 +188,9 @@ async def delete(project: InProject, model_id: str) -> Answer[Nothing]:
     return answer(NOTHING)
 
 
-@router.patch("/{model_id}/tags", summary="Set tags of a logged model", openapi_extra=documented(SetTags))
+@router.patch("/{model_id}/tags", summary="Set tags of a logged model")
 async def set_tags(
-    project: InProject, model_id: str, change: SetTags = parameters(SetTags)
+    project: InProject, model_id: Segment, change: SetTags = parameters(SetTags)
 ) -> Answer[ShownLoggedModel]:
     """Whether or not there are any of these keys."""
     tags = {tag.key: tag.value for tag in change.tags}
@@ -194,7 +199,7 @@ async def set_tags(
 
 
 @router.delete("/{model_id}/tags/{key}", summary="Delete a tag of a logged model")
-async def delete_tag(project: InProject, model_id: str, key: str) -> Answer[Nothing]:
+async def delete_tag(project: InProject, model_id: Segment, key: Segment) -> Answer[Nothing]:
     """By its key."""
     try:
         name = decode_segment(key)
@@ -206,8 +211,10 @@ async def delete_tag(project: InProject, model_id: str, key: str) -> Answer[Noth
     return answer(NOTHING)
 
 
-@router.post("/{model_id}/params", summary="Add parameters to a logged model", openapi_extra=documented(LogParams))
-async def log_params(project: InProject, model_id: str, logged: LogParams = parameters(LogParams)) -> Answer[Nothing]:
+@router.post("/{model_id}/params", summary="Add parameters to a logged model")
+async def log_params(
+    project: InProject, model_id: Segment, logged: LogParams = parameters(LogParams)
+) -> Answer[Nothing]:
     """Parameters are written once."""
     params = {param.key: param.value for param in logged.params}
     await project.write(lambda registry, _caller, pid: logged_models.log_params(registry, pid, model_id, params))
@@ -217,9 +224,8 @@ async def log_params(project: InProject, model_id: str, logged: LogParams = para
 @router.get(
     "/{model_id}/artifacts/directories",
     summary="List its files",
-    openapi_extra=query_documented(Directory),
 )
-async def list_files(project: InProject, model_id: str, wanted: Directory = parameters(Directory)) -> Answer[Files]:
+async def list_files(project: InProject, model_id: Segment, wanted: Directory = parameters(Directory)) -> Answer[Files]:
     """Directly in one directory."""
     directory = directory_of(wanted.artifact_directory_path)
     owner = OwnerRef(OwnerKind.LOGGED_MODEL, model_id)

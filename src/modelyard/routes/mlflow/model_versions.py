@@ -12,7 +12,7 @@ from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.routes.http import urls
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -110,7 +110,7 @@ class DownloadUri(TypedDict):
     artifact_uri: str
 
 
-@router.post("/create", summary="Create a model version", openapi_extra=documented(CreateVersion))
+@router.post("/create", summary="Create a model version")
 async def create(
     request: Request, project: InProject, new: CreateVersion = parameters(CreateVersion)
 ) -> Answer[ShownVersion]:
@@ -131,14 +131,14 @@ async def create(
     return answer({"model_version": shapes.model_version(view)})
 
 
-@router.get("/get", summary="Show a version", openapi_extra=query_documented(Version))
+@router.get("/get", summary="Show a version")
 async def get(project: InProject, wanted: Version = parameters(Version)) -> Answer[ShownVersion]:
     """By its model's name and its own id or semantic version."""
     view = await project.read(lambda registry, pid: versions.get_version(registry, pid, wanted.name, wanted.version))
     return answer({"model_version": shapes.model_version(view)})
 
 
-@router.patch("/update", summary="Change a version's description", openapi_extra=documented(UpdateVersion))
+@router.patch("/update", summary="Change a version's description")
 async def update(
     project: InProject, change: UpdateVersion = parameters(UpdateVersion, most=LONG_BODY_BYTES)
 ) -> Answer[ShownVersion]:
@@ -152,7 +152,7 @@ async def update(
     return answer({"model_version": shapes.model_version(view)})
 
 
-@router.delete("/delete", summary="Delete a version", openapi_extra=documented(Version))
+@router.delete("/delete", summary="Delete a version")
 async def delete(project: InProject, wanted: Version = parameters(Version)) -> Answer[Nothing]:
     """With its candidate and its files; a run that was promoted keeps its own."""
     await project.write(
@@ -161,8 +161,8 @@ async def delete(project: InProject, wanted: Version = parameters(Version)) -> A
     return answer(NOTHING)
 
 
-@router.get("/search", summary="Search versions by query", openapi_extra=query_documented(VersionSearch))
-@router.post("/search", summary="Search versions", openapi_extra=documented(VersionSearch))
+@router.get("/search", summary="Search versions by query")
+@router.post("/search", summary="Search versions")
 async def search(
     project: InProject, query: VersionSearch = parameters(VersionSearch, most=LONG_BODY_BYTES)
 ) -> Answer[FoundVersions]:
@@ -175,7 +175,7 @@ async def search(
     return await page(project, FoundVersions, read, query.page_token, query.limit)
 
 
-@router.get("/get-download-uri", summary="Show where a version's files lie", openapi_extra=query_documented(Version))
+@router.get("/get-download-uri", summary="Show where a version's files lie")
 async def download_uri(project: InProject, wanted: Version = parameters(Version)) -> Answer[DownloadUri]:
     """In MLflow's own scheme; what has no files here, but was made from a place elsewhere, has them there."""
     version, elsewhere = await project.read(
@@ -184,7 +184,7 @@ async def download_uri(project: InProject, wanted: Version = parameters(Version)
     return answer({"artifact_uri": elsewhere or shapes.version_uri(version)})
 
 
-@router.post("/transition-stage", summary="Move a version to a stage", openapi_extra=documented(Transition))
+@router.post("/transition-stage", summary="Move a version to a stage")
 async def transition(project: InProject, wanted: Transition = parameters(Transition)) -> Answer[ShownVersion]:
     """Perhaps archiving all others that are in it."""
     view = await project.write(
@@ -196,7 +196,7 @@ async def transition(project: InProject, wanted: Transition = parameters(Transit
     return answer({"model_version": shapes.model_version(view)})
 
 
-@router.post("/set-tag", summary="Set a tag of a version", openapi_extra=documented(SetTag))
+@router.post("/set-tag", summary="Set a tag of a version")
 async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     await project.write(
@@ -205,7 +205,7 @@ async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG
     return answer(NOTHING)
 
 
-@router.delete("/delete-tag", summary="Delete a tag of a version", openapi_extra=documented(TagKey))
+@router.delete("/delete-tag", summary="Delete a tag of a version")
 async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Answer[Nothing]:
     """By its key."""
     await project.write(

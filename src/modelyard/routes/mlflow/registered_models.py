@@ -10,7 +10,8 @@ from typing_extensions import TypedDict
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
+from modelyard.routes.http.routing import Traits
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -121,7 +122,8 @@ class ShownVersions(TypedDict):
     model_versions: list[ModelVersion]
 
 
-@router.post("/create", summary="Register a model", openapi_extra=documented(NewModel))
+@router.post("/create", summary="Register a model")
+@Traits(follows="project")
 async def create(project: InProject, new: NewModel = parameters(NewModel)) -> Answer[ShownModel]:
     """Make the model, and the experiment of its candidates."""
     tags, description = tags_by_key(new.tags), new.description or ""
@@ -131,7 +133,7 @@ async def create(project: InProject, new: NewModel = parameters(NewModel)) -> An
     return answer({"registered_model": shapes.registered_model(view)})
 
 
-@router.get("/get", summary="Show a model", openapi_extra=query_documented(ModelName))
+@router.get("/get", summary="Show a model")
 async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> Answer[ShownModel]:
     """With the latest version of each stage, all of which may have long tags."""
     return await project.show(
@@ -141,7 +143,7 @@ async def get(project: InProject, wanted: ModelName = parameters(ModelName)) -> 
     )
 
 
-@router.patch("/update", summary="Change a model's description", openapi_extra=documented(UpdateModel))
+@router.patch("/update", summary="Change a model's description")
 async def update(
     project: InProject, change: UpdateModel = parameters(UpdateModel, most=LONG_BODY_BYTES)
 ) -> Answer[ShownModel]:
@@ -152,7 +154,7 @@ async def update(
     return answer({"registered_model": shapes.registered_model(view)})
 
 
-@router.post("/rename", summary="Rename a model", openapi_extra=documented(RenameModel))
+@router.post("/rename", summary="Rename a model")
 async def rename(project: InProject, change: RenameModel = parameters(RenameModel)) -> Answer[ShownModel]:
     """With its experiment and its packages."""
     view = await project.write(
@@ -161,15 +163,15 @@ async def rename(project: InProject, change: RenameModel = parameters(RenameMode
     return answer({"registered_model": shapes.registered_model(view)})
 
 
-@router.delete("/delete", summary="Delete a model", openapi_extra=documented(ModelName))
+@router.delete("/delete", summary="Delete a model")
 async def delete(project: InProject, wanted: ModelName = parameters(ModelName)) -> Answer[Nothing]:
     """With all its versions and their files."""
     await project.write(lambda registry, _caller, pid: models.delete_model(registry, pid, wanted.known), adds=False)
     return answer(NOTHING)
 
 
-@router.get("/search", summary="Search models by query", openapi_extra=query_documented(SearchQuery))
-@router.post("/search", summary="Search models", openapi_extra=documented(SearchQuery))
+@router.get("/search", summary="Search models by query")
+@router.post("/search", summary="Search models")
 async def search(
     project: InProject, query: SearchQuery = parameters(SearchQuery, most=LONG_BODY_BYTES)
 ) -> Answer[FoundModels]:
@@ -185,9 +187,8 @@ async def search(
 @router.get(
     "/get-latest-versions",
     summary="Show a model's latest versions by query",
-    openapi_extra=query_documented(LatestVersions),
 )
-@router.post("/get-latest-versions", summary="Show a model's latest versions", openapi_extra=documented(LatestVersions))
+@router.post("/get-latest-versions", summary="Show a model's latest versions")
 async def latest_versions(
     project: InProject, wanted: LatestVersions = parameters(LatestVersions, most=LONG_BODY_BYTES)
 ) -> Answer[ShownVersions]:
@@ -200,14 +201,14 @@ async def latest_versions(
     return await project.show(found)
 
 
-@router.get("/alias", summary="Show the version of an alias", openapi_extra=query_documented(Alias))
+@router.get("/alias", summary="Show the version of an alias")
 async def by_alias(project: InProject, wanted: Alias = parameters(Alias)) -> Answer[ShownVersion]:
     """Every semantic version is an alias of itself."""
     view = await project.read(lambda registry, pid: models.by_alias(registry, pid, wanted.known, wanted.alias))
     return answer({"model_version": shapes.model_version(view)})
 
 
-@router.post("/alias", summary="Set an alias", openapi_extra=documented(SetAlias))
+@router.post("/alias", summary="Set an alias")
 async def set_alias(project: InProject, alias: SetAlias = parameters(SetAlias)) -> Answer[Nothing]:
     """Whatever it named before."""
     await project.write(
@@ -216,7 +217,7 @@ async def set_alias(project: InProject, alias: SetAlias = parameters(SetAlias)) 
     return answer(NOTHING)
 
 
-@router.delete("/alias", summary="Delete an alias", openapi_extra=documented(Alias))
+@router.delete("/alias", summary="Delete an alias")
 async def delete_alias(project: InProject, alias: Alias = parameters(Alias)) -> Answer[Nothing]:
     """The version stays."""
     await project.write(
@@ -225,14 +226,14 @@ async def delete_alias(project: InProject, alias: Alias = parameters(Alias)) -> 
     return answer(NOTHING)
 
 
-@router.post("/set-tag", summary="Set a tag of a model", openapi_extra=documented(SetTag))
+@router.post("/set-tag", summary="Set a tag of a model")
 async def set_tag(project: InProject, tag: SetTag = parameters(SetTag, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     await project.write(lambda registry, _caller, pid: models.set_tag(registry, pid, tag.known, tag.key, tag.value))
     return answer(NOTHING)
 
 
-@router.delete("/delete-tag", summary="Delete a tag of a model", openapi_extra=documented(TagKey))
+@router.delete("/delete-tag", summary="Delete a tag of a model")
 async def delete_tag(project: InProject, tag: TagKey = parameters(TagKey)) -> Answer[Nothing]:
     """By its key."""
     await project.write(lambda registry, _caller, pid: models.delete_tag(registry, pid, tag.known, tag.key), adds=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 
 from modelyard.routes.http.answers import Answer, Url
-from modelyard.routes.http.params import parameters, query_documented
+from modelyard.routes.http.params import parameters
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import Files, directory_of, file_list
 from modelyard.routes.mlflow.common import REST, InProject, answer, mlflow_router
@@ -29,7 +29,7 @@ class RunFiles(Files):
     next_page_token: str | None
 
 
-@router.get("/list", summary="List a run's files", openapi_extra=query_documented(RunDirectory))
+@router.get("/list", summary="List a run's files")
 async def list_files(
     request: Request, project: InProject, wanted: RunDirectory = parameters(RunDirectory)
 ) -> Answer[RunFiles]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from modelyard.registry.repository import Registry
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -154,13 +154,13 @@ async def _log(project: InProject, run_id: str, batch: run_logging.Batch) -> Ans
     return answer(NOTHING)
 
 
-@router.post("/runs/log-metric", summary="Log a metric", openapi_extra=documented(LogMetric))
+@router.post("/runs/log-metric", summary="Log a metric")
 async def log_metric(project: InProject, logged: LogMetric = parameters(LogMetric)) -> Answer[Nothing]:
     """Append one point."""
     return await _log(project, logged.run_id, run_logging.Batch(metrics=[logged.metric()]))
 
 
-@router.post("/runs/log-parameter", summary="Log a parameter", openapi_extra=documented(LogKeyed))
+@router.post("/runs/log-parameter", summary="Log a parameter")
 async def log_parameter(
     project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)
 ) -> Answer[Nothing]:
@@ -168,13 +168,13 @@ async def log_parameter(
     return await _log(project, logged.run_id, run_logging.Batch(params=[(logged.key, logged.value)]))
 
 
-@router.post("/runs/set-tag", summary="Set a tag of a run", openapi_extra=documented(LogKeyed))
+@router.post("/runs/set-tag", summary="Set a tag of a run")
 async def set_tag(project: InProject, logged: LogKeyed = parameters(LogKeyed, most=LONG_BODY_BYTES)) -> Answer[Nothing]:
     """Whether or not there is one of that key."""
     return await _log(project, logged.run_id, run_logging.Batch(tags={logged.key: logged.value}))
 
 
-@router.post("/runs/log-batch", summary="Log metrics, parameters and tags", openapi_extra=documented(LogBatch))
+@router.post("/runs/log-batch", summary="Log metrics, parameters and tags")
 async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch)) -> Answer[Nothing]:
     """All of it or nothing."""
     metrics = [each.metric() for each in logged.metrics]
@@ -183,7 +183,7 @@ async def log_batch(project: InProject, logged: LogBatch = parameters(LogBatch))
     return await _log(project, logged.run_id, batch)
 
 
-@router.post("/runs/delete-tag", summary="Delete a tag of a run", openapi_extra=documented(DeleteTag))
+@router.post("/runs/delete-tag", summary="Delete a tag of a run")
 async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag)) -> Answer[Nothing]:
     """By its key."""
     await project.write_run(
@@ -194,7 +194,7 @@ async def delete_tag(project: InProject, tag: DeleteTag = parameters(DeleteTag))
     return answer(NOTHING)
 
 
-@router.post("/runs/log-inputs", summary="Log what a run takes in", openapi_extra=documented(LogInputs))
+@router.post("/runs/log-inputs", summary="Log what a run takes in")
 async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInputs)) -> Answer[Nothing]:
     """Datasets and logged models."""
     datasets, model_ids = [each.described() for each in logged.datasets], [each.model_id for each in logged.models]
@@ -205,7 +205,7 @@ async def log_inputs(project: InProject, logged: LogInputs = parameters(LogInput
     return answer(NOTHING)
 
 
-@router.post("/runs/log-model", summary="Record a model", openapi_extra=documented(LogModel))
+@router.post("/runs/log-model", summary="Record a model")
 async def log_model(
     project: InProject, logged: LogModel = parameters(LogModel, most=LONG_BODY_BYTES)
 ) -> Answer[Nothing]:
@@ -217,7 +217,7 @@ async def log_model(
     return answer(NOTHING)
 
 
-@router.post("/runs/outputs", summary="Log what a run brings forth", openapi_extra=documented(LogOutputs))
+@router.post("/runs/outputs", summary="Log what a run brings forth")
 async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOutputs)) -> Answer[Nothing]:
     """Logged models, each at a step."""
     models = [(each.model_id, each.step) for each in logged.models]
@@ -228,7 +228,7 @@ async def log_outputs(project: InProject, logged: LogOutputs = parameters(LogOut
     return answer(NOTHING)
 
 
-@router.get("/metrics/get-history", summary="Show a metric's history", openapi_extra=query_documented(History))
+@router.get("/metrics/get-history", summary="Show a metric's history")
 async def get_history(project: InProject, wanted: History = parameters(History)) -> Answer[FoundMetrics]:
     """Every point by step, then time, page by page."""
 

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, documented, parameters, query_documented, stating
+from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
@@ -85,7 +85,7 @@ class FoundRuns(TypedDict):
     next_page_token: str | None
 
 
-@router.post("/create", summary="Begin a run", openapi_extra=documented(CreateRun))
+@router.post("/create", summary="Begin a run")
 async def create(request: Request, project: InProject, new: CreateRun = parameters(CreateRun)) -> Answer[ShownRun]:
     """The run is the candidate whose iid `artifact_uri` names."""
     wanted = runs.NewRun(new.experiment_id, new.run_name, new.start_time, new.user_id, tags_by_key(new.tags))
@@ -93,14 +93,14 @@ async def create(request: Request, project: InProject, new: CreateRun = paramete
     return answer({"run": shapes.run(request, view)})
 
 
-@router.get("/get", summary="Show a run", openapi_extra=query_documented(OfRun))
+@router.get("/get", summary="Show a run")
 async def get(request: Request, project: InProject, wanted: OfRun = parameters(OfRun)) -> Answer[ShownRun]:
     """With everything that was logged to it."""
     view = await project.read(lambda registry, pid: runs.get_run(registry, pid, wanted.run_id))
     return answer({"run": shapes.run(request, view)})
 
 
-@router.post("/search", summary="Search runs", openapi_extra=documented(RunSearch))
+@router.post("/search", summary="Search runs")
 async def search(
     request: Request, project: InProject, query: RunSearch = parameters(RunSearch, most=LONG_BODY_BYTES)
 ) -> Answer[FoundRuns]:
@@ -114,7 +114,7 @@ async def search(
     return await page(project, FoundRuns, read, query.page_token, query.limit)
 
 
-@router.post("/update", summary="Change a run", openapi_extra=documented(UpdateRun))
+@router.post("/update", summary="Change a run")
 async def update(request: Request, project: InProject, change: UpdateRun = parameters(UpdateRun)) -> Answer[UpdatedRun]:
     """Its status, its end or its name."""
     wanted = runs.RunChange(change.status, change.end_time, change.run_name)
@@ -124,14 +124,14 @@ async def update(request: Request, project: InProject, change: UpdateRun = param
     return answer({"run_info": shapes.run_info(request, view)})
 
 
-@router.post("/delete", summary="Delete a run", openapi_extra=documented(OfRun))
+@router.post("/delete", summary="Delete a run")
 async def delete(project: InProject, wanted: OfRun = parameters(OfRun)) -> Answer[Nothing]:
     """It can be restored."""
     await project.write(lambda registry, _caller, pid: runs.delete_run(registry, pid, wanted.run_id), adds=False)
     return answer(NOTHING)
 
 
-@router.post("/restore", summary="Restore a deleted run", openapi_extra=documented(OfRun))
+@router.post("/restore", summary="Restore a deleted run")
 async def restore(project: InProject, wanted: OfRun = parameters(OfRun)) -> Answer[Nothing]:
     """With everything that was logged to it."""
     await project.write(lambda registry, _caller, pid: runs.restore_run(registry, pid, wanted.run_id), adds=False)

@@ -1,162 +1,134 @@
-"""The OpenAPI document, completed: who may ask, what every answer looks like, how refusals do, and where answers lead.
+"""The OpenAPI document, completed with what the routes declare beyond what FastAPI knows.
 
-It is made when it is first asked for. Paths and methods are the routes' own; the rest is in `openapi_operations`.
+It is made when it is first asked for: to make the schemas takes a tenth of a start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from starlette.routing import BaseRoute
 
-from modelyard.errors import TooManyRequests
-from modelyard.routes.mlflow.common import ROOT
-from modelyard.routes.openapi.operations import (
-    ANSWERS,
-    ANYBODY,
-    API,
-    AUTHORIZE,
-    BYTES,
-    DOWNLOAD,
-    EMPTY,
-    HEADERS,
-    JSON,
-    KEYSET,
-    KEYSET_PAGING,
-    LINKS,
-    NOT_OFFERED,
-    OCTETS,
-    PAGING,
-    PARAMETERS,
-    PLAIN,
-    PUBLIC,
-    REASONS,
-    SECURITY_SCHEMES,
-    SIGNED_IN,
-    STATUSES,
-    TEXT_HEADER,
-    UPLOAD,
-    VALIDATORS,
-)
-from modelyard.routes.openapi.schemas import schemas_of
-from modelyard.routes.openapi.shapes import SCHEMAS, TEXT, Schema, ref
+from modelyard.routes.http.listing import KeysetQuery
+from modelyard.routes.http.routing import Route
+from modelyard.routes.openapi import refusals
+from modelyard.routes.openapi.schemas import Schema, answered, query_parameters, request_body
+
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "privateToken": {"type": "apiKey", "in": "header", "name": "PRIVATE-TOKEN"},
+    "jobToken": {"type": "apiKey", "in": "header", "name": "JOB-TOKEN"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
+}
+SIGNED_IN: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
+ANYBODY: list[dict[str, list[str]]] = [*SIGNED_IN, {}]  # who sees what is public
+_TEXT = {"schema": {"type": "string"}, "required": True}
+_NUMBER = {"schema": {"type": "integer"}, "required": True}
+PAGING = {
+    "X-Page": _NUMBER,
+    "X-Per-Page": _NUMBER,
+    "X-Total": _NUMBER,
+    "X-Total-Pages": _NUMBER,
+    "X-Next-Page": _TEXT | {"description": "Empty on the last page."},
+    "X-Prev-Page": _TEXT | {"description": "Empty on the first page."},
+    "Link": _TEXT | {"description": "first, prev, next and last (RFC 8288)."},
+}
+KEYSET_PAGING = {name: header | {"required": False} for name, header in PAGING.items()}
 
 
-def complete(document: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """The document of FastAPI with all that is missing, in place."""
-    answers, shapes = schemas_of(routes)
-    components = document.setdefault("components", {})
-    components["securitySchemes"] = SECURITY_SCHEMES
-    components["schemas"] = {**SCHEMAS, **shapes, **_hoisted(document)}
-    components["responses"] = {}
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            _complete_operation(f"{method.upper()} {path}", operation, components["responses"], answers)
-    for source, (parameter, value, targets) in LINKS.items():
-        _link(document["paths"], source, parameter, value, targets)
-    return document
+def complete(document: dict[str, Any], routes: Iterable[BaseRoute]) -> None:
+    """Add to the document of FastAPI what it does not know, in place."""
+    told = [route for route in routes if isinstance(route, Route) and route.include_in_schema]
+    schemas, components = answered(dict(_shapes(told)))
+    whole = _Document(document["paths"], schemas, components)
+    for route in told:
+        whole.complete(route)
+    for route in told:
+        whole.link(route, told)
+    responses = dict(sorted(whole.responses.items()))
+    document["components"] = {"securitySchemes": SECURITY_SCHEMES, "schemas": components, "responses": responses}
 
 
-def _link(paths: dict[str, Any], source: str, parameter: str, value: str, targets: Iterable[str]) -> None:
-    """Say where an answer leads; the project stays that of the request, unless it is what the answer names."""
-    operation = _operation(paths, source)
-    parameters = {"project": "$request.path.project"} if "{project}" in source else {}
-    parameters[parameter] = value
-    status = min(operation["responses"])
-    names = [_operation(paths, target)["operationId"] for target in targets]
-    operation["responses"][status]["links"] = {name: {"operationId": name, "parameters": parameters} for name in names}
+def _shapes(routes: Iterable[Route]) -> Iterator[tuple[Any, Any]]:
+    """The types of what is answered, by face for refusals, and by route and status for the rest."""
+    for route in routes:
+        if route.face is not None:
+            yield route.face, route.face.refusal
+        yield from (((route.unique_id, str(int(status))), shape) for status, shape in route.all_shapes().items())
 
 
-def _operation(paths: dict[str, Any], key: str) -> dict[str, Any]:
-    method, _, path = key.partition(" ")
-    operation: dict[str, Any] = paths[path][method.lower()]
-    return operation
+@dataclass
+class _Document:
+    """The document while it is completed."""
 
+    paths: dict[str, Any]
+    schemas: Mapping[Any, Schema]
+    components: dict[str, Schema]
+    responses: dict[str, Any] = field(default_factory=dict)
 
-def _hoisted(document: object) -> dict[str, Schema]:
-    """The schemas that models brought along under `$defs`, taken from there."""
-    found: dict[str, Schema] = {}
-    if isinstance(document, dict):
-        for name, schema in document.pop("$defs", {}).items():
-            found |= {name: schema, **_hoisted(schema)}
-        for value in document.values():
-            found |= _hoisted(value)
-    elif isinstance(document, list):
-        for value in document:
-            found |= _hoisted(value)
-    return found
+    def complete(self, route: Route) -> None:
+        for method, operation in self._operations(route):
+            if route.face is not None:
+                operation["security"] = ANYBODY if route.traits.public else SIGNED_IN
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"].pop("title", None)
+            self._take(method, operation, route)
+            self._answer(method, operation, route)
 
+    def link(self, route: Route, targets: Iterable[Route]) -> None:
+        """Say where an answer leads; the project stays that of the request, unless it is what the answer names."""
+        if route.traits.makes is None:
+            return
+        name, pointer = route.traits.makes
+        parameters = {"project": "$request.path.project"} if "{project}" in route.path_format else {}
+        parameters[name] = f"$response.body#{pointer}"
+        following = [target.unique_id for target in targets if target.traits.follows == name]
+        for _method, operation in self._operations(route):
+            operation["responses"][str(int(route.main_status))]["links"] = {
+                each: {"operationId": each, "parameters": parameters} for each in following
+            }
 
-def _complete_operation(
-    key: str, operation: dict[str, Any], shared: dict[str, Any], answers: dict[str, Schema]
-) -> None:
-    path = key.partition(" ")[2]
-    if path.startswith(API):
-        operation["security"] = ANYBODY if key in PUBLIC else SIGNED_IN
-    for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "path":
-            parameter["schema"] = PARAMETERS[parameter["name"]]
-    (status,) = (status for status in operation["responses"] if status.startswith("2"))
-    operation["responses"] = {} if key in NOT_OFFERED else _successes(key, status, answers)
-    for refusal in _refusals(key, operation):
-        name = f"MLflow{refusal}" if path.startswith(ROOT) else f"Refusal{refusal}"
-        shared.setdefault(name, _refusal(refusal, mlflow=path.startswith(ROOT)))
-        operation["responses"][str(refusal)] = {"$ref": f"#/components/responses/{name}"}
-    if key == "GET /-/readiness":
-        operation["responses"]["503"] = operation["responses"]["200"] | {"description": "One of them fails."}
+    def _operations(self, route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
+        for method in route.methods or ():
+            yield method, self.paths[route.path_format][method.lower()]
 
+    def _take(self, method: str, operation: dict[str, Any], route: Route) -> None:
+        """Tell the parameters in the query and the body."""
+        query, body = route.traits.query, route.reads
+        if method == "GET":
+            query, body = query or body, None
+        if query is not None:
+            parameters, referred = query_parameters(query)
+            # After those of the path, and before those that the route tells itself.
+            own = operation.setdefault("parameters", [])
+            own[:] = sorted([*parameters, *own], key=lambda each: ("path", "query", "header").index(each["in"]))
+            self.components.update(referred)
+        if body is not None:
+            operation["requestBody"], referred = request_body(body)
+            self.components.update(referred)
 
-def _successes(key: str, status: str, answers: dict[str, Schema]) -> dict[str, Any]:
-    if key in DOWNLOAD:
-        headers = VALIDATORS | {"Last-Modified": TEXT_HEADER}
-        described = headers | {"Accept-Ranges": TEXT_HEADER, "Content-Disposition": TEXT_HEADER}
-        return {
-            "200": _response("The bytes.", {OCTETS: BYTES}, described),
-            "206": _response("The ranges that were asked for.", {OCTETS: BYTES, "multipart/byteranges": BYTES}),
-            "302": _response("Where the bytes are to be had.", {}, {"Location": TEXT_HEADER}),
-            "304": _response("The client has the file already.", {}, headers),
-        }
-    schema = answers.get(key) or ANSWERS.get(key, EMPTY)
-    content = {} if status == "204" else {PLAIN if schema is TEXT else JSON: schema}
-    if key in UPLOAD:
-        return {status: _response("The file is durable.", content, VALIDATORS)}
-    if key == AUTHORIZE:
-        kept = _response("A file whose own name is `authorize` is durable.", {JSON: ref("Message")}, VALIDATORS)
-        return {status: _response("Done.", content), "201": kept}
-    paging = KEYSET_PAGING if key in KEYSET else PAGING
-    return {
-        status: _response(
-            "Done.",
-            content,
-            paging if any(s.get("type") == "array" for s in (schema, *schema.get("anyOf", ()))) else {},
-        )
-    }
+    def _answer(self, method: str, operation: dict[str, Any], route: Route) -> None:
+        responses = operation["responses"]
+        responses.pop("422", None)  # parameters are never refused by FastAPI
+        for status, response in responses.items():
+            response["headers"] = {"X-Request-Id": _TEXT, **response.get("headers", {})}
+            if schema := self.schemas.get((route.unique_id, status)):
+                response["content"] = {"application/json": {"schema": schema}}
+        if route.listing:
+            keyset = route.reads is not None and issubclass(route.reads, KeysetQuery)
+            responses[str(int(route.main_status))]["headers"] |= KEYSET_PAGING if keyset else PAGING
+        if route.face is not None:
+            own = (int(status) for status in responses if int(status) >= HTTPStatus.BAD_REQUEST)
+            for status in {*own, *refusals.of_all(method, route.path_format, operation)}:
+                responses[str(status)] = self._refusal(status, route)
 
-
-def _refusals(key: str, operation: dict[str, Any]) -> Iterator[int]:
-    path = key.partition(" ")[2]
-    yield from (status for status, keys in STATUSES.items() if key in keys)
-    if not path.startswith(API):
-        return
-    yield from (401, 403, 429, 503)
-    if "{" in path:
-        yield 404
-    if operation.get("parameters") or "requestBody" in operation:
-        yield 400
-    if "requestBody" in operation or key == AUTHORIZE:
-        yield from (408, 413, 415)
-    if not key.startswith("GET"):
-        yield 507
-
-
-def _refusal(status: int, *, mlflow: bool) -> dict[str, Any]:
-    shapes: Iterable[str] = ("MLflowError",) if mlflow else ("Message", "ParameterError", "TokenError")
-    schema: Schema = {"anyOf": [ref(shape) for shape in shapes]}
-    content = {JSON: schema, PLAIN: TEXT} if status == TooManyRequests.status else {JSON: schema}
-    return _response(REASONS[status], content, HEADERS.get(status, {}))
-
-
-def _response(description: str, content: dict[str, Schema], headers: dict[str, Any] | None = None) -> dict[str, Any]:
-    told: dict[str, Any] = {"description": description, "headers": {"X-Request-Id": TEXT_HEADER, **(headers or {})}}
-    return told | {"content": {kind: {"schema": schema} for kind, schema in content.items()}} if content else told
+    def _refusal(self, status: int, route: Route) -> dict[str, Any]:
+        """A reference to what all operations of the route's face answer with that status."""
+        assert route.face is not None  # noqa: S101 - for mypy
+        name = f"{route.face.name}{status}"
+        if name not in self.responses:
+            self.responses[name] = refusals.told(status, self.schemas[route.face])
+        return {"$ref": f"#/components/responses/{name}"}

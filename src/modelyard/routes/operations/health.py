@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from modelyard.routes.http.answers import JSONAnswer
 from modelyard.routes.http.counted import PROBE_WAIT, counted
 from modelyard.routes.http.failures import DATABASE_ADVICE, STORE_ADVICE
-from modelyard.routes.http.routing import Route
+from modelyard.routes.http.routing import SHAPE, Route
 
 log = structlog.get_logger()
 
@@ -101,7 +101,11 @@ async def liveness() -> Status:
     return {"status": "ok"}
 
 
-@router.get("/readiness", summary="Database and blob store can be used")
+@router.get(
+    "/readiness",
+    summary="Database and blob store can be used",
+    responses={200: {SHAPE: Checks}, 503: {"description": "One of them fails.", SHAPE: Checks | Stopping}},
+)
 async def readiness(request: Request) -> JSONAnswer[Checks] | JSONAnswer[Stopping]:
     """200 when both answer, else 503; the body says which one failed, and the log why.
 

@@ -7,6 +7,7 @@ import hmac
 from ipaddress import ip_address
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from modelyard.access.tokens import read_credential
@@ -24,7 +25,7 @@ FORWARDING = frozenset(
 )
 
 
-@router.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """With `MODELYARD_METRICS_TOKEN` as bearer token; where none is set, from the same machine alone."""
     _require_access(request, request.app.state.settings)

@@ -1,0 +1,44 @@
+"""What OpenAPI says of uploads and downloads, for the routes that carry files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelyard.routes.http.refusals import Message, refusing
+from modelyard.routes.http.routing import SHAPE
+
+BYTES = {"type": "string", "format": "binary"}
+OCTETS = "application/octet-stream"
+TEXT_HEADER = {"schema": {"type": "string"}, "required": True}
+VALIDATORS = {"ETag": TEXT_HEADER, "Repr-Digest": {**TEXT_HEADER, "description": "RFC 9530, sha-256."}}
+_UNCHANGED = VALIDATORS | {"Last-Modified": TEXT_HEADER}
+
+STORED: dict[str, Any] = {"description": "The file is durable.", "headers": VALIDATORS}
+CREATED = STORED | {SHAPE: Message}
+DOWNLOADED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The bytes.",
+        "content": {OCTETS: {"schema": BYTES}},
+        "headers": _UNCHANGED | {"Accept-Ranges": TEXT_HEADER, "Content-Disposition": TEXT_HEADER},
+    },
+    206: {
+        "description": "The ranges that were asked for.",
+        "content": {OCTETS: {"schema": BYTES}, "multipart/byteranges": {"schema": BYTES}},
+    },
+    302: {"description": "Where the bytes are to be had.", "headers": {"Location": TEXT_HEADER}},
+    304: {"description": "The client has the file already.", "headers": _UNCHANGED},
+    **refusing(412, 416),
+}
+BODY: dict[str, Any] = {"requestBody": {"content": {OCTETS: {"schema": BYTES}}}}
+FORM = {"type": "object", "required": ["file"], "properties": {"file": BYTES}}
+BODY_OR_FORM: dict[str, Any] = {
+    "requestBody": {"content": {"multipart/form-data": {"schema": FORM}, OCTETS: {"schema": BYTES}}}
+}
+OFFER: dict[str, Any] = {
+    "name": "X-Modelyard-Upload",
+    "in": "header",
+    "required": False,
+    "description": "`RemoteObject.ID` of an upload to the bucket that is complete: the request carries no bytes, and "
+    "answers when they have been read back and verified.",
+    "schema": {"type": "string", "maxLength": 4096},
+}

@@ -1,0 +1,56 @@
+"""Which refusals an operation has, and what OpenAPI says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from modelyard.errors import TooManyRequests
+
+_TEXT = {"schema": {"type": "string"}, "required": True}
+_NUMBER = {"schema": {"type": "integer"}, "required": True}
+REASONS = {
+    400: "What was sent is against the rules.",
+    401: "No credential, or one that is not valid.",
+    403: "The caller may see the resource, but may not do this.",
+    404: "There is nothing of that id or name, or the caller may not know of it.",
+    405: "The token that is presented is none of a project.",
+    408: "The body did not come in time.",
+    409: "It is there already.",
+    412: "A condition of the request does not hold.",
+    413: "The body is larger than any that makes sense here.",
+    415: "The body is compressed.",
+    416: "The file has no such range.",
+    429: "Too many requests, failed logins or uploads at a time; worth a retry later.",
+    501: "Not offered; MLflow's client then goes another way.",
+    503: "The database or the blob store is away for the moment.",
+    507: "The disk is full; nothing was stored.",
+}
+HEADERS = {
+    401: {"WWW-Authenticate": _TEXT},
+    415: {"Accept-Encoding": _TEXT},
+    429: {"Retry-After": _NUMBER},
+    503: {"Retry-After": _NUMBER},
+}
+
+
+def of_all(method: str, path: str, operation: dict[str, Any]) -> Iterator[int]:
+    """The refusals that every operation of this kind has."""
+    yield from (401, 403, 429, 503)
+    if "{" in path:
+        yield 404
+    if operation.get("parameters") or "requestBody" in operation:
+        yield 400
+    if "requestBody" in operation:
+        yield from (408, 413, 415)
+    if method != "GET":
+        yield 507
+
+
+def told(status: int, schema: dict[str, Any]) -> dict[str, Any]:
+    """A refusal as a response that operations refer to; `schema` is its face's."""
+    content = {"application/json": {"schema": schema}}
+    if status == TooManyRequests.status:
+        content["text/plain"] = {"schema": {"type": "string"}}
+    headers = {"X-Request-Id": _TEXT, **HEADERS.get(status, {})}
+    return {"description": REASONS[status], "headers": headers, "content": content}
