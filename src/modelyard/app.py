@@ -101,7 +101,7 @@ class Application(FastAPI):
     def __init__(self, throttle: Throttle, shares: Shares, counted: Metrics, proxies: str, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
-        gate = Gate(DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle)
+        gate = Gate(DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle, routes)
         self._front: ASGIApp = Forwarded(RequestLog(RawPath(Pacing(gate, shares)), counted.request), proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

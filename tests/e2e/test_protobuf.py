@@ -14,11 +14,12 @@ from pydantic import BaseModel
 from starlette.routing import Route
 
 from modelyard.app import ROUTERS
-from modelyard.routes.mlflow.common import PREFIX
+from modelyard.routes.mlflow.common import REST, ROOT
 from tests.e2e.environments import client_python
 from tests.routes.mlflow.endpoints import ENDPOINTS
 from tests.routes.mlflow.spellings import leaves
 
+PREFIX = ROOT + REST
 SCRIPT = Path(__file__).with_name("flows") / "protobuf_messages.py"
 # What this server has no use for: places of artifacts are its own, and jobs those of another product.
 UNUSED = {"artifact_location", "deployment_job_id", "page_token"}

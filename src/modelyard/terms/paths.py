@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote, unquote, unquote_to_bytes
 
-API = "/api/v4"  # the root of GitLab's API, and of MLflow's in it
+# Roots of what has an address, by which clients name files to MLflow's registry as well.
+API = "/api/v4"
+MLFLOW = "/ml/mlflow"  # below a project
+MLFLOW_ARTIFACTS = f"{MLFLOW}/api/2.0/mlflow-artifacts"
+MODEL_FILES = "/packages/ml_models"  # below a project
 MAX_SEGMENT_BYTES = 255
 MAX_NAME_BYTES = 1024
 NOBODY = -1  # an id that nothing has

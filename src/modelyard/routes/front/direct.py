@@ -9,25 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.routes.front.endpoints import Operation, operation_of
-from modelyard.routes.gitlab import model_files
 from modelyard.routes.http import failures
-from modelyard.routes.mlflow.common import ROOT as MLFLOW_ROOT
+from modelyard.routes.http.routing import Route
 
-_FILE = re.compile(
-    r"/api/v4/projects/(?P<project>[^/]+)/packages/ml_models/(?P<model_version_id>[^/]+)/files/"
-    r"(?P<name>.+?)(?P<authorize>/authorize)?",
-    re.DOTALL,
-)
-_MLFLOW = re.compile(r"/api/v4/projects/(?P<project>[^/]+)/ml/mlflow")
+_HEAD = re.compile(r"([^{]*)\{(\w+)\}/")  # of a template: up to its first parameter, which is one segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +31,25 @@ class _Target:
     template: str
 
 
-_FILE_TEMPLATE = f"{model_files.router.prefix}{model_files.PATH}"
-_AUTHORIZE = _Target(model_files.authorize, f"{_FILE_TEMPLATE}{model_files.AUTHORIZE_SUFFIX}")
-_DOWNLOAD = _Target(model_files.download, _FILE_TEMPLATE)
-_FILE_TARGETS = {"GET": _DOWNLOAD, "HEAD": _DOWNLOAD, "PUT": _Target(model_files.upload, _FILE_TEMPLATE)}
+@dataclass(slots=True)
+class _Below:
+    """The routes whose templates go on with the same segment after their first parameter."""
+
+    plain: dict[tuple[str, str], _Target] = field(default_factory=dict)  # by method and the path from that segment on
+    patterns: dict[str, list[tuple[re.Pattern[str], _Target]]] = field(
+        default_factory=dict
+    )  # by method, of whole paths
+
+    def find(self, scope: Scope, match: re.Match[str]) -> _Target | None:
+        method, path = scope["method"], scope["path"]
+        if self.plain and (target := self.plain.get((method, path[match.start(2) :]))):
+            scope["path_params"] = match.groupdict()
+            return target
+        for pattern, target in self.patterns.get(method, ()):
+            if found := pattern.match(path):
+                scope["path_params"] = found.groupdict()
+                return target
+        return None
 
 
 class DirectRoutes:
@@ -50,10 +58,9 @@ class DirectRoutes:
     def __init__(self, app: ASGIApp, state_owner: object, routes: Iterable[BaseRoute]) -> None:
         self.app = app
         self.state_owner = state_owner
-        self._mlflow: dict[tuple[str, str], _Target] = {}  # by method and the path below MLFLOW_ROOT
-        self._mlflow_patterns: list[tuple[frozenset[str], re.Pattern[str], _Target]] = []
+        self._heads: dict[str, tuple[re.Pattern[str], dict[str, _Below]]] = {}
         for route in routes:
-            if isinstance(route, APIRoute) and route.path.startswith(MLFLOW_ROOT):
+            if isinstance(route, Route) and route.direct:
                 self._add(route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,37 +78,25 @@ class DirectRoutes:
             response = await failures.respond(request, error)
         await response(scope, receive, send)
 
-    def _add(self, route: APIRoute) -> None:
-        operation = operation_of(route.endpoint)
-        if operation is None:
-            return
-        target, below = _Target(operation, route.path), route.path.removeprefix(MLFLOW_ROOT)
-        if "{" in below:
-            self._mlflow_patterns.append((frozenset(route.methods or ()), route.path_regex, target))
-        else:
-            self._mlflow |= {(method, below): target for method in route.methods or ()}
+    def _add(self, route: Route) -> None:
+        head = _HEAD.match(route.path)
+        if head is None:
+            raise TypeError(f"{route.path} has no first parameter of one segment")
+        literal, parameter = head.groups()
+        pattern = re.compile(rf"{re.escape(literal)}(?P<{parameter}>[^/]+)/([^/]+)")
+        _pattern, segments = self._heads.setdefault(head[0], (pattern, {}))
+        rest = route.path[head.end() :]
+        below = segments.setdefault(rest.partition("/")[0], _Below())
+        target, methods = _Target(operation_of(route.endpoint), route.path), route.methods or ()
+        for method in methods:
+            if "{" in rest:
+                below.patterns.setdefault(method, []).append((route.path_regex, target))
+            else:
+                below.plain[method, rest] = target
 
     def _find(self, scope: Scope) -> _Target | None:
-        method, path = scope["method"], scope["path"]
-        if match := _FILE.fullmatch(path):
-            scope["path_params"] = match.groupdict()
-            return _authorize_target(scope) if match["authorize"] else _FILE_TARGETS.get(method)
-        if match := _MLFLOW.match(path):
-            scope["path_params"] = match.groupdict()
-            return self._mlflow.get((method, path[match.end() :])) or self._find_pattern(scope)
+        path = scope["path"]
+        for pattern, segments in self._heads.values():
+            if (match := pattern.match(path)) and (below := segments.get(match[2])):
+                return below.find(scope, match)
         return None
-
-    def _find_pattern(self, scope: Scope) -> _Target | None:
-        for methods, pattern, target in self._mlflow_patterns:
-            if scope["method"] in methods and (match := pattern.fullmatch(scope["path"])):
-                scope["path_params"] = match.groupdict()
-                return target
-        return None
-
-
-def _authorize_target(scope: Scope) -> _Target | None:
-    """What answers for `…/authorize`; to be read, it is a file of this name, as FastAPI's routes have it."""
-    if scope["method"] == "PUT":
-        return _AUTHORIZE
-    scope["path_params"]["name"] += model_files.AUTHORIZE_SUFFIX
-    return _FILE_TARGETS.get(scope["method"])

@@ -6,33 +6,37 @@ It adds 3 µs to a request with a token, and 10 µs to one that is counted.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
 from modelyard.routes.front.pacing import CREDENTIAL
 from modelyard.routes.http import failures
+from modelyard.routes.http.routing import Route
 from modelyard.services.traffic.throttling import FAILED_LOGINS, Throttle, Throttled, mark_of
+from modelyard.terms.paths import API
 
 SLOWED_SECONDS = 1.0  # for which a wrong credential that is one too many waits for its answer
-_PROBES = frozenset({"/-/health", "/-/liveness", "/-/readiness"})
-_API = "/api/v4/"
+_API = f"{API}/"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 section 9.2.1
 
 
 class Gate:
     """Counts requests by who sends them, and credentials by whether they are valid."""
 
-    def __init__(self, app: ASGIApp, throttle: Throttle) -> None:
+    def __init__(self, app: ASGIApp, throttle: Throttle, routes: Iterable[BaseRoute]) -> None:
         self.app = app
         self.throttle = throttle
+        self._probes = {route.path for route in routes if isinstance(route, Route) and route.traits.probe}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on or refuse one request; probes always pass."""
-        if scope["type"] != "http" or scope["path"] in _PROBES:
+        if scope["type"] != "http" or scope["path"] in self._probes:
             await self.app(scope, receive, send)
             return
         if scope["method"] not in _SAFE and (b"sec-fetch-site", b"cross-site") in scope["headers"]:

@@ -1,6 +1,6 @@
 """The model registry's file API: authorize, upload and download, by version id or `candidate:<iid>`.
 
-These operations take the bare request and read their own path, so that `direct` can call them without FastAPI.
+These operations take the bare request and read their own path, since no other is as hot.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from modelyard.routes.http.transfers import UploadOptions, files_of, preconditio
 from modelyard.routes.http.urls import own_url
 from modelyard.services.files.locating import Address, FileRequest
 from modelyard.services.files.remote import Offer
+from modelyard.terms.paths import MODEL_FILES
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined, encoded
 from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
 
-router = gitlab_router("/projects/{project}/packages/ml_models/{model_version_id}/files", "model files")
+router = gitlab_router(f"/projects/{{project}}{MODEL_FILES}/{{model_version_id}}/files", "model files")
 
 PERMITTED = (
     "The upload is permitted. `RemoteObject` is there where the client may upload to the bucket by itself: it PUTs each"
@@ -111,7 +112,7 @@ ADDRESSED = [Depends(_addressed)]
         **refusing(408, 412, 413, 415),
     },
 )
-@Traits(query=Claim)
+@Traits(direct=True, query=Claim)
 async def authorize(request: Request) -> Answer[UploadPermission] | Answer[Message]:
     """Answer all that the upload would answer, but for its body. It promises nothing: the upload checks again.
 
@@ -169,7 +170,7 @@ def _remote_object(offer: Offer) -> RemoteObject:
     openapi_extra=BODY_OR_FORM | {"parameters": [OFFER]},
     responses={201: STORED, **refusing(412)},
 )
-@Traits(query=UploadOptions)
+@Traits(direct=True, query=UploadOptions)
 async def upload(request: Request) -> Answer[Message]:
     """Take a form with a part named `file`, or any other body as the bytes themselves; 201 means durable."""
     return await _upload(request)
@@ -189,7 +190,7 @@ async def _upload(request: Request, suffix: str = "") -> Answer[Message]:
     dependencies=ADDRESSED,
     responses=DOWNLOADED,
 )
-@Traits(public=True)
+@Traits(direct=True, public=True)
 async def download(request: Request) -> Response:
     """Answer with the bytes, whole or in ranges, as conditions and ranges of RFC 9110 ask."""
     return await serve(request, _address(request), files_of(request))

@@ -112,7 +112,7 @@ class PackageFile(TypedDict):
 
 def package_fields(package: tables.Package) -> Package:
     """A package as GitLab shows it."""
-    own = f"/api/v4/projects/{package.project_id}/packages/{package.id}"
+    own = f"{router.prefix.format(project=package.project_id)}/{package.id}"
     return {
         "id": package.id,
         "name": package.name,

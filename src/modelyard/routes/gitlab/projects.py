@@ -237,7 +237,7 @@ def project_fields(shown: Shown, base: str) -> Project:
         "archived": False,
         "creator_id": project.creator_id,
         "updated_at": iso(project.updated_at),
-        "_links": {"self": f"{base}/api/v4/projects/{project.id}"},
+        "_links": {"self": f"{base}{router.prefix}/{project.id}"},
     }
     fields = cast("Project", full)
     if shown.limit_shown:

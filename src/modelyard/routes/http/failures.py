@@ -30,6 +30,7 @@ from modelyard.errors import (
     UnknownRoute,
 )
 from modelyard.registry.dialects import is_beyond_limits, is_damaged, is_out_of_space, is_too_long
+from modelyard.terms.paths import MLFLOW
 from modelyard.wire.browsers import is_browser
 
 log = structlog.get_logger()
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 OUTAGES = (OperationalError, DatabaseInternalError, InterfaceError, PoolTimeout)
 DATABASE_ADVICE = "check that the database can be reached, its disk space and its locks"
 STORE_ADVICE = "check the disk and the folder's permissions"
-MLFLOW_PATH = "/ml/mlflow/"
+MLFLOW_PATH = f"{MLFLOW}/"
 MAX_SENTENCE = 2_000  # characters
 # GitLab-shaped refusals on MLflow's routes carry an `error_code` as well, since its client looks for one.
 MLFLOW_CODES = {

@@ -34,6 +34,7 @@ class Face:
 
     name: str  # which begins the names of its refusals in OpenAPI's components
     refusal: Any  # the type of what is in one
+    direct: bool = False  # whether all of them go the direct way
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Traits:
     """What an operation is beyond what its signature says; it decorates the endpoint, below the route."""
 
     public: bool = False  # it serves who has no credential, too
+    probe: bool = False  # it is answered however often anybody asks
+    direct: bool = False  # it is called past FastAPI; see `front.direct`
     query: type[Parameters] | None = None  # which the endpoint reads by itself
     makes: tuple[str, str] | None = None  # the parameter that names what the answer tells of, and where in it that is
     follows: str | None = None  # the parameter of what was made: its answer leads here
@@ -72,6 +75,11 @@ class Route(APIRoute):
         options["responses"] = {status: {k: told[k] for k in told if k != SHAPE} for status, told in declared.items()}
         options["response_description"] = "Done."
         super().__init__(path, endpoint, **options | {"response_model": None if responds else JSON_OBJECT})
+
+    @property
+    def direct(self) -> bool:
+        """Whether the operation is called past FastAPI."""
+        return self.traits.direct or (self.face is not None and self.face.direct)
 
     @property
     def main_status(self) -> int:

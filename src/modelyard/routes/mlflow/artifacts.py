@@ -28,10 +28,10 @@ from modelyard.routes.mlflow.messages import Message
 from modelyard.routes.mlflow.records import Nothing
 from modelyard.services.files import artifacts
 from modelyard.services.files.locating import Address
-from modelyard.terms.paths import OwnerRef
+from modelyard.terms.paths import MLFLOW, MLFLOW_ARTIFACTS, OwnerRef
 from modelyard.wire.paths import parse_artifact_path, parse_file_name, parse_project, split_project
 
-router = mlflow_router("/api/2.0/mlflow-artifacts", "mlflow artifacts")
+router = mlflow_router(MLFLOW_ARTIFACTS.removeprefix(MLFLOW), "mlflow artifacts")
 
 
 class Directory(Message):

@@ -29,12 +29,12 @@ from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REG
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
 from modelyard.terms.filters import MAX_LENGTH, MAX_ORDERS
-from modelyard.terms.paths import API, ProjectRef
+from modelyard.terms.paths import API, MLFLOW, ProjectRef
 from modelyard.wire.paths import parse_project
 
 T = TypeVar("T")
 
-ROOT = f"{API}/projects/{{project}}/ml/mlflow"
+ROOT = f"{API}/projects/{{project}}{MLFLOW}"
 REST = "/api/2.0/mlflow"  # below the root
 
 MAX_LISTED = 1000  # tags, parameters, datasets or models that one request names
@@ -107,7 +107,7 @@ class MLflowError(Said):
 class MLflowRoute(Route):
     """A route of MLflow's API."""
 
-    face = Face("MLflow", MLflowError)
+    face = Face("MLflow", MLflowError, direct=True)
 
 
 def mlflow_router(path: str, tag: str = "mlflow") -> APIRouter:

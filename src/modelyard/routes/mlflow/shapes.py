@@ -103,7 +103,7 @@ def artifact_uris(request: Request, project_id: int) -> ArtifactUris:
     settings: Settings = request.app.state.settings
     if settings.mlflow_artifact_uri == "mlflow":
         return ArtifactUris(paths.artifact_uri(project_id, ""))
-    return ArtifactUris(f"{base_url(request)}/api/v4/projects/{project_id}/packages/ml_models/", "/files/")
+    return ArtifactUris(f"{base_url(request)}{paths.API}/projects/{project_id}{paths.MODEL_FILES}/", "/files/")
 
 
 def run_info(request: Request, view: RunView) -> RunInfo:

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from modelyard.errors import InvalidValue, ParameterError
 from modelyard.services.models.uris import ARTIFACTS, MODELS, RUNS, LoggedModelUri, ModelUri, Place, RunUri, SourceUri
-from modelyard.terms.paths import OwnerKind, OwnerRef
+from modelyard.terms.paths import API, MLFLOW_ARTIFACTS, MODEL_FILES, OwnerKind, OwnerRef
 from modelyard.wire.paths import parse_artifact_path, parse_file_name, parse_owner, parse_project, split_project
 
 PORTS = {"http": 80, "https": 443}
@@ -21,15 +21,15 @@ PORTS = {"http": 80, "https": 443}
 _LOGGED = re.compile(r"m-[0-9a-f]{32}")
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SAFE = "/:@!$&'()*+,;=~-._"
-_API = "/api/v4/projects/"
-_ARTIFACTS_API = "ml/mlflow/api/2.0/mlflow-artifacts/artifacts/"
-_FILE_API = "packages/ml_models/"
+_API = f"{API}/projects/"
+_ARTIFACTS_API = f"{MLFLOW_ARTIFACTS}/artifacts/".lstrip("/")
+_FILE_API = f"{MODEL_FILES}/".lstrip("/")
 
 Authority = tuple[str, int | None]  # host and port, None for the one that the scheme has by default
 
 
 class Here:
-    """The names of this server: the URLs, with the prefix before `/api/v4`, by which clients may know it."""
+    """The names of this server: the URLs, with the prefix before that of the API, by which clients may know it."""
 
     def __init__(self, bases: Iterable[str]) -> None:
         self._bases = {(_authority(base), base.path) for base in map(_split, bases) if base is not None}
@@ -57,7 +57,7 @@ class Here:
         return not uri.netloc or _authority(uri) in {authority for authority, _prefix in self._bases}
 
     def _below(self, url: SplitResult) -> str | None:
-        """What follows `/api/v4/projects/` in a URL of this server, still encoded; None for any other URL."""
+        """What follows the root of all projects in a URL of this server, still encoded; None for any other URL."""
         path, authority = re.sub("/+", "/", _encoded(url.path)), _authority(url)
         for known, prefix in self._bases:
             if known == authority and path.startswith(prefix + _API):

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from modelyard.routes.http.answers import JSONAnswer
 from modelyard.routes.http.counted import PROBE_WAIT, counted
 from modelyard.routes.http.failures import DATABASE_ADVICE, STORE_ADVICE
-from modelyard.routes.http.routing import SHAPE, Route
+from modelyard.routes.http.routing import SHAPE, Route, Traits
 
 log = structlog.get_logger()
 
@@ -90,12 +90,14 @@ class Readiness:
 
 
 @router.get("/health", summary="The process answers", response_class=PlainTextResponse)
+@Traits(probe=True)
 async def health() -> PlainTextResponse:
     """Plain text, as GitLab's."""
     return PlainTextResponse("modelyard OK")
 
 
 @router.get("/liveness", summary="The process need not be restarted")
+@Traits(probe=True)
 async def liveness() -> Status:
     """Says nothing of what the process depends on: restarting would not mend that."""
     return {"status": "ok"}
@@ -106,6 +108,7 @@ async def liveness() -> Status:
     summary="Database and blob store can be used",
     responses={200: {SHAPE: Checks}, 503: {"description": "One of them fails.", SHAPE: Checks | Stopping}},
 )
+@Traits(probe=True)
 async def readiness(request: Request) -> JSONAnswer[Checks] | JSONAnswer[Stopping]:
     """200 when both answer, else 503; the body says which one failed, and the log why.
 
