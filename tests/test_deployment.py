@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from modelyard.cli import cli
-from modelyard.cli import health as health_command
 from modelyard.routes.operations import health
 from modelyard.settings import PREFIX, Settings, load_settings
+from modelyard.terms.paths import HEALTH
 from tests import tools
 from tests.commands import COMMAND, environment_of
 from tests.ports import free_port
@@ -81,7 +81,7 @@ HEALTHCHECK = json.loads(instructions(FINAL, "HEALTHCHECK")[0].partition(" CMD "
 
 
 def test_the_healthcheck_asks_a_route_that_exists() -> None:
-    assert health_command.PATH in {getattr(route, "path", None) for route in health.router.routes}
+    assert HEALTH in {getattr(route, "path", None) for route in health.router.routes}
 
 
 @pytest.mark.slow

@@ -9,8 +9,8 @@ import click
 from modelyard.errors import CommandError
 from modelyard.settings import load_settings
 from modelyard.terms.addresses import in_url, reachable
+from modelyard.terms.paths import HEALTH
 
-PATH = "/-/health"
 TIMEOUT_SECONDS = 4.0
 
 
@@ -25,10 +25,10 @@ def health(host: str | None, port: int | None) -> None:
 
 def _answer(host: str, port: int) -> str:
     """What the server says of itself. Raises CommandError where that is not that all is well."""
-    url = f"http://{in_url(host)}:{port}{PATH}"
+    url = f"http://{in_url(host)}:{port}{HEALTH}"
     connection = HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", PATH)
+        connection.request("GET", HEALTH)
         answer = connection.getresponse()
         text = answer.read(1000).decode(errors="replace").strip()
     except (OSError, HTTPException) as error:

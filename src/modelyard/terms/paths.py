@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 # Roots of what has an address, by which clients name files to MLflow's registry as well.
 API = "/api/v4"
+HEALTH = "/-/health"  # which container engines ask
 MLFLOW = "/ml/mlflow"  # below a project
 MLFLOW_ARTIFACTS = f"{MLFLOW}/api/2.0/mlflow-artifacts"
 MODEL_FILES = "/packages/ml_models"  # below a project

@@ -16,10 +16,11 @@ from modelyard.routes.http.answers import JSONAnswer
 from modelyard.routes.http.counted import PROBE_WAIT, counted
 from modelyard.routes.http.failures import DATABASE_ADVICE, STORE_ADVICE
 from modelyard.routes.http.routing import SHAPE, Route, Traits
+from modelyard.terms.paths import HEALTH
 
 log = structlog.get_logger()
 
-router = APIRouter(prefix="/-", tags=["operations"], dependencies=[counted(PROBE_WAIT)], route_class=Route)
+router = APIRouter(tags=["operations"], dependencies=[counted(PROBE_WAIT)], route_class=Route)
 
 ADVICE = {"database": DATABASE_ADVICE, "blob_store": STORE_ADVICE}
 REMEMBERED_SECONDS = 5
@@ -89,14 +90,14 @@ class Readiness:
             log.info("ready again", check=name)
 
 
-@router.get("/health", summary="The process answers", response_class=PlainTextResponse)
+@router.get(HEALTH, summary="The process answers", response_class=PlainTextResponse)
 @Traits(probe=True)
 async def health() -> PlainTextResponse:
     """Plain text, as GitLab's."""
     return PlainTextResponse("modelyard OK")
 
 
-@router.get("/liveness", summary="The process need not be restarted")
+@router.get("/-/liveness", summary="The process need not be restarted")
 @Traits(probe=True)
 async def liveness() -> Status:
     """Says nothing of what the process depends on: restarting would not mend that."""
@@ -104,7 +105,7 @@ async def liveness() -> Status:
 
 
 @router.get(
-    "/readiness",
+    "/-/readiness",
     summary="Database and blob store can be used",
     responses={200: {SHAPE: Checks}, 503: {"description": "One of them fails.", SHAPE: Checks | Stopping}},
 )
