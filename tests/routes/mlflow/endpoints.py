@@ -37,6 +37,11 @@ class Endpoint:
     model: type[BaseModel]
     body: Body
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether the world is afterwards as it was before; a search that is posted shows it in each of its looks."""
+        return self.method == "GET" or self.path.endswith(("/search", "/search-datasets"))
+
 
 ENDPOINTS = [
     Endpoint("POST", "experiments/create", experiments.NewExperiment, {"name": "other", "tags": TAGS}),

@@ -6,16 +6,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.live import running
+from tests.live import LiveServer, running
 from tests.routes.mlflow.conftest import Mlflow, code_of
 
 LONG = "x" * 70  # longer than what an index holds of a value
 
 
+@pytest.fixture(scope="module")
+def four(server: LiveServer, clients: Callable[[str | None], httpx.Client]) -> Mlflow:
+    """Runs a to d, for tests that change nothing."""
+    root = clients(server.root_token)
+    return with_four(Mlflow(root, root.post("/projects", json={"name": "four-runs"}).json()["id"]))
+
+
 @pytest.fixture
-def four(mlflow: Mlflow) -> Mlflow:
+def own_four(mlflow: Mlflow) -> Mlflow:
+    """Runs a to d, for a test that changes something."""
+    return with_four(mlflow)
+
+
+def with_four(mlflow: Mlflow) -> Mlflow:
     """Runs a to d, the last of which began first and has nothing but NaN."""
     experiment = mlflow.experiment()
     runs: list[dict[str, Any]] = [
@@ -123,18 +136,18 @@ def test_filters(four: Mlflow, text: str | None, expected: str) -> None:
     assert names(four, filter=text) == expected
 
 
-def test_runs_are_found_by_the_artifact_uri_that_they_show_also_when_they_were_promoted(four: Mlflow) -> None:
-    four.model()
-    (run,) = four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'c'")["runs"]
+def test_runs_are_found_by_the_artifact_uri_that_they_show_also_when_they_were_promoted(own_four: Mlflow) -> None:
+    own_four.model()
+    (run,) = own_four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'c'")["runs"]
     before = run["info"]["artifact_uri"]
-    four.version(run_id=run["info"]["run_id"])
-    after = four.show_run(run["info"]["run_id"])["info"]["artifact_uri"]
-    assert names(four, filter=f"artifact_uri = '{after}'") == "c"
-    assert (names(four, filter=f"artifact_uri = '{before}'") == "c") is (before == after)
-    shown = [run["info"] for run in four.ok("POST", "runs/search", experiment_ids=["1"])["runs"]]
+    own_four.version(run_id=run["info"]["run_id"])
+    after = own_four.show_run(run["info"]["run_id"])["info"]["artifact_uri"]
+    assert names(own_four, filter=f"artifact_uri = '{after}'") == "c"
+    assert (names(own_four, filter=f"artifact_uri = '{before}'") == "c") is (before == after)
+    shown = [run["info"] for run in own_four.ok("POST", "runs/search", experiment_ids=["1"])["runs"]]
     expected = "".join(info["run_name"] for info in sorted(shown, key=lambda info: str(info["artifact_uri"])))
-    assert names(four, order_by=["artifact_uri"]) == expected
-    assert names(four, order_by=["attributes.artifact_uri DESC"], max_results=200) == expected[::-1]
+    assert names(own_four, order_by=["artifact_uri"]) == expected
+    assert names(own_four, order_by=["attributes.artifact_uri DESC"], max_results=200) == expected[::-1]
 
 
 def test_runs_are_found_by_gitlabs_form_of_an_artifact_uri_where_it_is_shown(tmp_path: Path) -> None:
@@ -206,19 +219,19 @@ def test_runs_that_are_equal_in_an_order_come_by_their_ids(mlflow: Mlflow, order
     assert latest in found
 
 
-def test_several_experiments_are_searched_at_once(four: Mlflow) -> None:
-    other = four.experiment("other")
-    four.run(other, run_name="e", start_time=250)
-    assert names(four, experiment_ids=["1", other]) == "abecd"
-    assert names(four, experiment_ids=["1", other], order_by=["metrics.m"]) == "acbde"
-    assert names(four, experiment_ids="1") == "abcd"
+def test_several_experiments_are_searched_at_once(own_four: Mlflow) -> None:
+    other = own_four.experiment("other")
+    own_four.run(other, run_name="e", start_time=250)
+    assert names(own_four, experiment_ids=["1", other]) == "abecd"
+    assert names(own_four, experiment_ids=["1", other], order_by=["metrics.m"]) == "acbde"
+    assert names(own_four, experiment_ids="1") == "abcd"
 
 
-def test_view_types_tell_the_deleted_from_the_living(four: Mlflow) -> None:
-    run = four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'b'")["runs"][0]
-    four.ok("POST", "runs/delete", run_id=run["info"]["run_id"])
+def test_view_types_tell_the_deleted_from_the_living(own_four: Mlflow) -> None:
+    run = own_four.ok("POST", "runs/search", experiment_ids=["1"], filter="run_name = 'b'")["runs"][0]
+    own_four.ok("POST", "runs/delete", run_id=run["info"]["run_id"])
     views = ("ACTIVE_ONLY", "DELETED_ONLY", "ALL")
-    assert [names(four, run_view_type=view) for view in views] == ["acd", "b", "abcd"]
+    assert [names(own_four, run_view_type=view) for view in views] == ["acd", "b", "abcd"]
 
 
 def test_found_runs_bring_all_that_was_logged(four: Mlflow) -> None:
@@ -229,14 +242,14 @@ def test_found_runs_bring_all_that_was_logged(four: Mlflow) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["999", 999, str(2**63)])
-def test_unknown_experiments_among_others_have_no_runs(four: Mlflow, unknown: object) -> None:
+def test_unknown_experiments_among_others_have_no_runs(own_four: Mlflow, unknown: object) -> None:
     for experiment_ids in (["1", unknown], [unknown, "1", unknown]):
-        assert names(four, experiment_ids=experiment_ids) == "abcd"
-        assert names(four, experiment_ids=experiment_ids, filter="metrics.m > 0.1", order_by=["metrics.m"]) == "cb"
-    logged = four.logged_model(experiment_id="1")["info"]["model_id"]
-    found = four.ok("POST", "logged-models/search", experiment_ids=["1", unknown])["models"]
+        assert names(own_four, experiment_ids=experiment_ids) == "abcd"
+        assert names(own_four, experiment_ids=experiment_ids, filter="metrics.m > 0.1", order_by=["metrics.m"]) == "cb"
+    logged = own_four.logged_model(experiment_id="1")["info"]["model_id"]
+    found = own_four.ok("POST", "logged-models/search", experiment_ids=["1", unknown])["models"]
     assert [model["info"]["model_id"] for model in found] == [logged]
-    assert names(four, experiment_ids=["0", unknown]) == ""
+    assert names(own_four, experiment_ids=["0", unknown]) == ""
 
 
 def test_another_projects_experiments_are_unknown(four: Mlflow, make_project: Callable[..., dict[str, Any]]) -> None:
