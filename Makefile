@@ -4,9 +4,20 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
-# Tests that meet no database, or name all of theirs: they run once.
-ONCE := $(addprefix tests/,access blobs wire connection/test_slow_clients.py cli/test_copy_database.py e2e/test_replicas.py \
-	$(addprefix test_,chart.py deployment.py logs.py memory_pages.py project.py settings.py))
+# Tests that ask no database anything that the other kind may answer otherwise: they are about HTTP, files and buckets,
+# texts, processes and clients, meet no database, or name all of theirs. They run once, on SQLite; all others on both.
+ONCE := $(addprefix tests/,access blobs connection crash/test_stop.py process remote routes/front terms wire \
+	$(addprefix cli/test_,commands.py copy_database.py health.py) \
+	$(addprefix e2e/test_,addresses.py beside_mlflow.py bucket_process.py clients.py memory.py mlflow_chapter.py nginx.py \
+		protobuf.py replicas.py requests_beside_mlflow.py rolling_restart.py stopping.py) \
+	$(addprefix faults/test_,counting.py damage.py disk.py odd_storage.py) \
+	$(addprefix hostile/test_,encoded_forms.py forms.py http_framing.py large_requests.py order_of_work.py rfc_models.py) \
+	$(addprefix routes/gitlab/test_,bad_uploads.py named_authorize.py) \
+	$(addprefix routes/http/test_,announced.py bodies.py challenges.py) \
+	$(addprefix routes/mlflow/test_,general.py json_mapping.py) \
+	$(addprefix services/,files/test_ingest.py files/test_offers.py traffic/test_body_budget.py traffic/test_throttling.py \
+		upkeep/test_pace.py) \
+	$(addprefix test_,chart.py deployment.py logs.py memory_pages.py permissions.py project.py settings.py shared_counts.py))
 JOBS ?= auto
 PYTEST := $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check

@@ -29,6 +29,8 @@ _serial = itertools.count(1)
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
 
+LEFT_OUT_ON_POSTGRESQL = {"sqlite": "it is about SQLite itself", "once": "it ran on SQLite, and is the same here"}
+
 
 def pytest_configure() -> None:
     """Log into a file that stays.
@@ -41,8 +43,9 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items if ON_POSTGRESQL else ():
-        if item.get_closest_marker("sqlite"):
-            item.add_marker(pytest.mark.skip(reason="it is about SQLite itself"))
+        for name, reason in LEFT_OUT_ON_POSTGRESQL.items():
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -30,6 +30,11 @@ FORKS.set_forkserver_preload(["tests.crash.dying", "modelyard.process.server"])
 
 WHO_DIES = {False: "process", True: "machine"}
 BY_POWER = pytest.mark.parametrize("power", WHO_DIES, ids=WHO_DIES.values())
+
+
+def of_files(step: str) -> Sequence[pytest.MarkDecorator]:
+    """The marks of a step: what is done to files is done in the same order beside every database."""
+    return () if step.endswith(dying.COMMIT) else (pytest.mark.once,)
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,16 @@ def check_after(live: LiveServer, uploader: Uploader) -> None:
         only_the_unreferenced_goes(live.settings.blob_root, referenced, upkeep_within(live))
 
 
-@pytest.mark.parametrize(("step", "power"), dying.UPLOAD_DEATHS, ids=lambda value: WHO_DIES.get(value, value))
+@pytest.mark.parametrize(
+    ("step", "power"),
+    [pytest.param(*death, marks=of_files(death[0])) for death in dying.UPLOAD_DEATHS],
+    ids=lambda value: WHO_DIES.get(value, value),
+)
 def test_an_upload_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, step: str, power: bool) -> None:
     an_upload_dies(Mortal(tmp_path, step, power), *Contents(1, largest=512 * KIB).popular[:2])
 
 
+@pytest.mark.once
 @pytest.mark.skipif(sys.platform != "linux", reason="O_DIRECT is Linux's own")
 @BY_POWER
 @pytest.mark.parametrize("step", dying.DIRECT_STEPS)
@@ -139,7 +149,7 @@ def test_a_deletion_that_dies_is_done_or_not_at_all(tmp_path: Path, step: str, w
 
 
 @BY_POWER
-@pytest.mark.parametrize("step", dying.COLLECT_STEPS)
+@pytest.mark.parametrize("step", [pytest.param(step, marks=of_files(step)) for step in dying.COLLECT_STEPS])
 def test_a_collection_that_dies_has_taken_only_what_nothing_refers_to(tmp_path: Path, step: str, power: bool) -> None:
     mortal = Mortal(tmp_path, step, power)
     contents = Contents(1, largest=64 * KIB)
