@@ -18,7 +18,7 @@ from modelyard.blobs.store import BlobStore
 from modelyard.process.server import server_options
 from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
-from tests.databases import database_url
+from tests.databases import migrated_database
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class LiveServer:
 def running(folder: Path, store: BlobStore | None = None, **settings: object) -> Iterator[LiveServer]:
     """Serve from `folder` until the block ends."""
     values: dict[str, object] = {"data_dir": folder, "host": "127.0.0.1", "port": 0, "log_level": "info"}
-    values["database_url"] = database_url(folder)
     values |= {"rate_limit_failed_logins": 0, "rate_limit_anonymous": 0}  # all tests come from one address
+    if "database_url" not in settings:
+        values["database_url"] = migrated_database(folder)
     chosen = Settings(_env_file=None, **(values | settings))  # type: ignore[call-arg, arg-type]
     prepare(chosen)
     app = create_app(chosen, store)

@@ -18,7 +18,7 @@ from tests.crash import dying
 from tests.crash.contents import KIB, MARK_BYTES, MIB, Content, Contents
 from tests.crash.uploader import Uploader
 from tests.crash.verify import only_the_unreferenced_goes, upkeep_within
-from tests.databases import database_url
+from tests.databases import database_url, migrated_database
 from tests.live import LiveServer, running
 from tests.ports import free_port
 
@@ -59,6 +59,7 @@ class Mortal:
     def serving(self) -> Iterator[httpx.Client]:
         """A server for the length of a `with`, at whose end it must have died at its step."""
         port = free_port()
+        migrated_database(self.folder / "data")
         process = self.start("serve", "--port", str(port))
         try:
             yield self._client(process, port)

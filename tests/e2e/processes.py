@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.commands import COMMAND, environment_of
+from tests.databases import migrated_database
 from tests.ports import free_port
 from tests.waiting import eventually
 
@@ -68,7 +69,9 @@ class ServerProcess:
 
 @contextmanager
 def serving(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
-    """One server, with a clean environment and `environment` in addition."""
+    """One server, with a clean environment and `environment` in addition; its database has the newest schema."""
+    if "MODELYARD_DATABASE_URL" not in (environment or {}):
+        migrated_database(folder / "data")
     with _started(folder, arguments, environment or {}) as server:
         wait_until_ready(server)
         yield server

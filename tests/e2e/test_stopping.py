@@ -19,7 +19,7 @@ from modelyard.process.server import server_options
 from modelyard.process.stopping import StoppingServer
 from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
-from tests.databases import database_url
+from tests.databases import migrated_database
 from tests.e2e.processes import MIB, new_version, serving, slowly
 from tests.waiting import eventually
 
@@ -35,7 +35,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> StoppingServer:
-    settings = Settings(_env_file=None, data_dir=tmp_path, database_url=database_url(tmp_path), port=0)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, data_dir=tmp_path, database_url=migrated_database(tmp_path), port=0)  # type: ignore[call-arg]
     prepare(settings)
     config = Config(create_app(settings), **server_options(settings))
     config.load()

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.databases import database_url
+from tests.databases import migrated_database
 from tests.raw import Answer, read_answer
 
 MIB = 1024 * 1024
@@ -99,7 +99,7 @@ class Host:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("watched")
-    command = [sys.executable, "-m", "tests.hostile.watched", str(folder), database_url(folder)]
+    command = [sys.executable, "-m", "tests.hostile.watched", str(folder), migrated_database(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -17,7 +17,7 @@ from modelyard.registry.engine import Database
 from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
 from tests.commands import run
-from tests.databases import database_url
+from tests.databases import migrated_database
 
 HOLD = """
 import sys
@@ -30,7 +30,7 @@ with Database(sys.argv[1]).alone(sys.argv[2]):
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    chosen = database_url(tmp_path)
+    chosen = migrated_database(tmp_path)
     prepare(Settings(_env_file=None, data_dir=tmp_path, database_url=chosen))  # type: ignore[call-arg]
     return chosen
 
