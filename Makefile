@@ -18,11 +18,22 @@ ONCE := $(addprefix tests/,access blobs connection crash/test_stop.py process re
 	$(addprefix services/,files/test_ingest.py files/test_offers.py traffic/test_body_budget.py traffic/test_throttling.py \
 		upkeep/test_pace.py) \
 	$(addprefix test_,chart.py deployment.py logs.py memory_pages.py permissions.py project.py settings.py shared_counts.py))
+# What is measured on PostgreSQL: it reaches all code that is PostgreSQL's alone. To measure takes as long again as the
+# tests, and what the others reach there was measured on SQLite.
+STATEMENTS := $(addprefix tests/,cli/test_backup.py faults registry routes/http services)
+# What is done in seconds: no bucket, no client and no server as a process.
+UNIT := $(addprefix tests/,access terms wire registry/test_backends.py registry/test_engine.py registry/test_hot_statements.py \
+	$(addprefix blobs/test_,direct.py local.py local_durability.py local_leftovers.py memory.py open.py) \
+	$(addprefix services/,files traffic upkeep/test_pace.py) \
+	$(addprefix test_,logs.py memory_pages.py project.py settings.py))
 JOBS ?= auto
-PYTEST := $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
+PYTEST := pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+MEASURED := $(BIN)/coverage run -m $(PYTEST)
+PLAIN := $(BIN)/python -m $(PYTEST)
+ON_POSTGRESQL := MODELYARD_TEST_DATABASE=postgresql
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test crash fuzz bench check format pins clean
+.PHONY: help serve test unit crash fuzz bench check format pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +43,14 @@ serve: $(RUNTIME) ## Set up, migrate and serve on 127.0.0.1:8080
 
 test: $(DEV) ## Set up and run all tests, on SQLite and on PostgreSQL, with coverage
 	$(BIN)/coverage erase
-	$(PYTEST) $(ARGS)
-	MODELYARD_TEST_DATABASE=postgresql $(PYTEST) $(or $(ARGS),$(addprefix --ignore=,$(ONCE)))
+	$(MEASURED) $(ARGS)
+	$(ON_POSTGRESQL) $(MEASURED) $(or $(ARGS),$(STATEMENTS) $(addprefix --ignore=,$(ONCE)))
+	$(if $(ARGS),,$(ON_POSTGRESQL) $(PLAIN) $(addprefix --ignore=,$(ONCE) $(STATEMENTS)))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+unit: $(DEV) ## Set up and run the tests that need no process and no bucket, on SQLite, in seconds
+	$(PLAIN) $(UNIT) $(ARGS)
 
 crash: $(DEV) ## Kill a working server 200 times and check what is left; SEED=n replays a run
 	$(BIN)/python -m tests.crash $(if $(SEED),--seed $(SEED)) $(ARGS)
