@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 import yaml
 
 from modelyard.cli import cli
-from modelyard.settings import Settings
+from tests import settings_page
 from tests.commands import environment_of
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.documents import DOCUMENTS, EVERYTHING, README, ROOT
@@ -60,15 +59,9 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert {"serve", "test", "check"} <= named <= targets
 
 
-def test_every_setting_is_in_the_table_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `MODELYARD_(\w+)` \| (.*?) \|", EVERYTHING, re.MULTILINE))
-    assert set(rows) == {name.upper() for name in Settings.model_fields}
-    for name, field in Settings.model_fields.items():
-        if field.default is not None and name != "data_dir":
-            assert (
-                rows[name.upper()]
-                == f"`{field.default if isinstance(field.default, str) else json.dumps(field.default)}`"
-            )
+def test_the_table_of_settings_is_made_of_them() -> None:
+    text = settings_page.PAGE.read_text()
+    assert text == settings_page.page(text), "python -m tests.settings_page writes it"
 
 
 def test_every_page_is_found_from_the_readme_and_every_link_leads_somewhere() -> None:

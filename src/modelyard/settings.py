@@ -54,88 +54,126 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 lets the system choose.")
-    workers: int = Field(1, ge=1, le=256, description="Server processes.")
-    data_dir: Path = Field(Path("data"), description="Folder of the database, the blobs and the first token.")
-    database_url: OptionalText = Field(None, description="SQLAlchemy URL; default: SQLite in the data folder. Secret.")
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; `0.0.0.0` for all of IPv4, `::` for all of IPv6 and IPv4"
+    )
+    port: int = Field(8080, ge=0, le=65535, description="TCP port")
+    workers: int = Field(
+        1, ge=1, le=256, description="server processes; on Linux new connections are spread evenly over them"
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        description="folder of the database, the blobs and the first token",
+        json_schema_extra={"default": "`./data`"},
+    )
+    database_url: OptionalText = Field(
+        None,
+        description="`sqlite:///…` or `postgresql+psycopg://…`; a secret",
+        json_schema_extra={"default": "SQLite in the data folder"},
+    )
     blob_url: OptionalText = Field(
-        None, description="Where the bytes lie, `file:///path` or `s3://bucket/prefix`; default: in the data folder."
+        None,
+        description="`file:///…`, or `s3://bucket/prefix`",
+        json_schema_extra={"default": "`blobs` in the data folder"},
     )
     direct_io: bool = Field(
-        True, description="Write large files into a folder past the page cache, where its file system can."
+        True,
+        description="write large files into a folder past the page cache, where its file system can; `false` where its"
+        " first download should come from memory, or where many uploads at once meet a disk that turns or a slow"
+        " network file system",
     )
     s3_region: OptionalText = Field(
-        None, validation_alias=REGION_VARIABLE, description="Region of the bucket; default: AWS_DEFAULT_REGION."
+        None,
+        validation_alias=REGION_VARIABLE,
+        description="region of the bucket",
+        json_schema_extra={"default": "`AWS_REGION`, `AWS_DEFAULT_REGION`, else `us-east-1`"},
     )
     s3_addressing: Literal["auto", "path", "virtual"] = Field(
-        "auto", description="Whether a bucket is part of the path or of the host name in requests to it."
+        "auto", description="`path` or `virtual`: the bucket's name in the path, or in the host name"
     )
-    s3_redirect: bool = Field(False, description="Answer downloads with 302 to a presigned URL of the bucket.")
-    s3_redirect_seconds: int = Field(300, ge=1, le=604_800, description="Seconds for which such a URL works.")
+    s3_redirect: bool = Field(False, description="`true` answers downloads with 302 to a presigned URL of the bucket")
+    s3_redirect_seconds: int = Field(300, ge=1, le=604_800, description="seconds for which such a URL works")
     s3_upload_seconds: int = Field(
-        14_400, ge=60, le=86_400, description="Seconds within which a client may upload to the bucket by itself."
+        14_400, ge=60, le=86_400, description="seconds within which a client may upload to the bucket by itself"
     )
     secret_key: OptionalText = Field(
-        None, description="Signs permissions for uploads to the bucket; default: the AWS secret key. Secret."
+        None,
+        description="signs permissions for such uploads; a secret of 20 characters or more",
+        json_schema_extra={"default": "the AWS secret key"},
     )
     x_accel_redirect: OptionalText = Field(
-        None, description="Path at which nginx has the folder of the blobs, to send downloads by itself."
+        None,
+        description="path such as `/blobs/` at which nginx has the folder of the blobs, to send downloads by itself",
+        json_schema_extra={"default": "none"},
     )
     external_url: OptionalText = Field(
-        None, description="Scheme, host and prefix that clients see; default: per request."
+        None, description="scheme, host and prefix that clients see", json_schema_extra={"default": "from the request"}
     )
-    root_token: OptionalText = Field(None, description="The administrator's token on the first start. Secret.")
+    root_token: OptionalText = Field(
+        None,
+        description="the administrator's token on the first start; a secret of 20 characters or more",
+        json_schema_extra={"default": "generated"},
+    )
     metrics_token: OptionalText = Field(
-        None, description="Opens `/metrics`; default: it is open to this machine alone. Secret."
+        None,
+        description="opens `/metrics`, which else is open to this machine alone; a secret of 20 characters or more",
+        json_schema_extra={"default": "none"},
     )
-    max_file_size: int = Field(10 * 1024**3, ge=0, description="Bytes that one file may have; 0 = no limit.")
+    max_file_size: int = Field(10 * 1024**3, ge=0, description="bytes that one file may have; 0 = no limit")
     project_quota: int = Field(
-        0, ge=0, description="Bytes that the files of a project may have, unless it has a limit of its own; 0 = none."
+        0, ge=0, description="bytes that the files of a project may have, unless it has a limit of its own; 0 = none"
     )
     project_rows_quota: int = Field(
         10 * 1024**3,
         ge=0,
-        description="Bytes that all else of a project may have: runs, metrics, tags, texts and tokens; 0 = no limit.",
+        description="bytes that all else of a project may have: runs, metrics, tags, texts and tokens; 0 = no limit",
     )
-    mlflow_artifact_uri: Literal["mlflow", "gitlab"] = Field("mlflow", description="Form of a run's `artifact_uri`.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["text", "json"] | None = Field(None, description="Default: text on a terminal, else json.")
-    gc_grace: int = Field(86_400, ge=0, description="Seconds for which `gc` leaves unreferenced bytes alone.")
+    mlflow_artifact_uri: Literal["mlflow", "gitlab"] = Field(
+        "mlflow",
+        description="`gitlab` for GitLab's form of a run's `artifact_uri`, by which MLflow's clients upload, but"
+        " neither list nor download",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`debug`, `info`, `warning` or `error`"
+    )
+    log_format: Literal["text", "json"] | None = Field(
+        None,
+        description="form of the log lines on standard error",
+        json_schema_extra={"default": "`text` on a terminal, else `json`"},
+    )
+    gc_grace: int = Field(86_400, ge=0, description="seconds for which `gc` leaves unreferenced bytes alone")
     audit_days: int = Field(
-        365, ge=0, le=36_500, description="Days for which the audit trail is kept, at least; 0 = for ever."
+        365, ge=0, le=36_500, description="days for which the audit trail is kept, at least; 0 = for ever"
     )
     shutdown_delay: int = Field(
-        0, ge=0, description="Seconds that a server told to stop still takes requests, while it says not to be ready."
+        0, ge=0, description="seconds that a server told to stop still takes requests, while it says not to be ready"
     )
-    shutdown_timeout: int = Field(30, ge=0, description="Seconds that running transfers get to finish at shutdown.")
-    head_timeout: int = Field(30, ge=0, description="Seconds in which a request's head must come; 0 = no limit.")
-    stall_timeout: int = Field(
-        60, ge=0, description="Seconds in which an upload or a reader must get on; 0 = no limit."
-    )
+    shutdown_timeout: int = Field(30, ge=0, description="seconds that running transfers get to finish at shutdown")
+    head_timeout: int = Field(30, ge=0, description="seconds in which a request's head must come; 0 = no limit")
+    stall_timeout: int = Field(60, ge=0, description="seconds in which an upload or a reader must get on; 0 = no limit")
     min_transfer_rate: int = Field(
-        1024, ge=0, description="Bytes per second below which a transfer does not get on; 0 = any byte will do."
+        1024, ge=0, description="bytes per second below which a transfer does not get on; 0 = any byte will do"
     )
     read_timeout: int = Field(
-        30, ge=0, description="Seconds in which what a request reads in the database must be found; 0 = no limit."
+        30, ge=0, description="seconds in which what a request reads in the database must be found; 0 = no limit"
     )
-    max_connections: int = Field(4000, ge=0, description="Connections that one process holds open; 0 = no limit.")
-    max_uploads_per_token: int = Field(0, ge=0, description="Uploads of one token at a time; 0 = no limit.")
+    max_connections: int = Field(4000, ge=0, description="connections that one process holds open; 0 = no limit")
+    max_uploads_per_token: int = Field(0, ge=0, description="uploads of one token at a time; 0 = no limit")
     rate_limit_anonymous: int = Field(
-        6000, ge=0, description="Requests a minute without a token from one address; 0 = no limit."
+        6000, ge=0, description="requests a minute without a token from one address; 0 = no limit"
     )
-    rate_limit_token: int = Field(0, ge=0, description="Requests a minute of one token; 0 = no limit.")
+    rate_limit_token: int = Field(0, ge=0, description="requests a minute of one token; 0 = no limit")
     fair_share: int = Field(
         25,
         ge=0,
         le=100,
-        description="Percent of one core that a client's searches and refused requests take while others ask; 0 = any.",
+        description="percent of one core that a client's searches and refused requests take while others ask; 0 = any",
     )
     rate_limit_failed_logins: int = Field(
-        30, ge=0, description="Invalid tokens a minute, from one address, beyond which they are slowed; 0 = no limit."
+        30, ge=0, description="invalid tokens a minute from one address beyond which they are slowed; 0 = no limit"
     )
     trusted_proxies: str = Field(
-        "127.0.0.1,::1", description="Addresses or CIDRs, separated by commas, whose `X-Forwarded-…` is believed."
+        "127.0.0.1,::1", description="addresses or CIDRs whose `X-Forwarded-For` and `-Proto` are believed"
     )
 
     @field_validator("host")
