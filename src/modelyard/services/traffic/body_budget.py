@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from modelyard.errors import Unavailable
 
-BUDGET_BYTES = 32 * 1024 * 1024
+BUDGET_BYTES = 24 * 1024 * 1024
 SHARES = 2  # so many senders together may take all of it
 PATIENCE_SECONDS = 5.0
 
