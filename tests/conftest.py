@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import structlog
 from sqlalchemy import update
@@ -58,7 +58,7 @@ class Account:
     id: int
     username: str
     token: str
-    client: httpx.Client
+    client: httpx2.Client
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +68,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="session")
-def clients(server: LiveServer) -> Iterator[Callable[[str | None], httpx.Client]]:
-    opened: dict[str | None, httpx.Client] = {}
+def clients(server: LiveServer) -> Iterator[Callable[[str | None], httpx2.Client]]:
+    opened: dict[str | None, httpx2.Client] = {}
 
-    def client(token: str | None) -> httpx.Client:
+    def client(token: str | None) -> httpx2.Client:
         if token not in opened:
             opened[token] = server.client(token)
         return opened[token]
@@ -82,7 +82,7 @@ def clients(server: LiveServer) -> Iterator[Callable[[str | None], httpx.Client]
 
 
 @pytest.fixture
-def client_for(clients: Callable[[str | None], httpx.Client]) -> Callable[[str | None], httpx.Client]:
+def client_for(clients: Callable[[str | None], httpx2.Client]) -> Callable[[str | None], httpx2.Client]:
     return clients
 
 
@@ -116,17 +116,17 @@ def pooler() -> Iterator[PgBouncer]:
 
 
 @pytest.fixture
-def root(server: LiveServer, clients: Callable[[str | None], httpx.Client]) -> httpx.Client:
+def root(server: LiveServer, clients: Callable[[str | None], httpx2.Client]) -> httpx2.Client:
     return clients(server.root_token)
 
 
 @pytest.fixture
-def anonymous(clients: Callable[[str | None], httpx.Client]) -> httpx.Client:
+def anonymous(clients: Callable[[str | None], httpx2.Client]) -> httpx2.Client:
     return clients(None)
 
 
 @pytest.fixture
-def make_token(root: httpx.Client) -> Callable[..., dict[str, Any]]:
+def make_token(root: httpx2.Client) -> Callable[..., dict[str, Any]]:
     def make(user_id: int, scopes: tuple[str, ...] = ("api",), **extra: str) -> dict[str, Any]:
         body = {"name": "test", "scopes": list(scopes)} | extra
         answer = root.post(f"/users/{user_id}/personal_access_tokens", json=body)
@@ -138,7 +138,7 @@ def make_token(root: httpx.Client) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def make_user(
-    root: httpx.Client, make_token: Callable[..., dict[str, Any]], clients: Callable[[str | None], httpx.Client]
+    root: httpx2.Client, make_token: Callable[..., dict[str, Any]], clients: Callable[[str | None], httpx2.Client]
 ) -> Callable[..., Account]:
     def make(name: str | None = None, *, admin: bool = False) -> Account:
         username = name or f"user-{next(_serial)}"
@@ -165,7 +165,7 @@ def make_dormant(server: LiveServer) -> Callable[[int], None]:
 
 
 @pytest.fixture
-def make_project(root: httpx.Client) -> Callable[..., dict[str, Any]]:
+def make_project(root: httpx2.Client) -> Callable[..., dict[str, Any]]:
     def make(owner: Account | None = None, visibility: str = "private", **extra: str) -> dict[str, Any]:
         client = owner.client if owner else root
         answer = client.post("/projects", json={"name": f"project-{next(_serial)}", "visibility": visibility} | extra)
@@ -176,7 +176,7 @@ def make_project(root: httpx.Client) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def make_version(root: httpx.Client) -> Callable[..., int]:
+def make_version(root: httpx2.Client) -> Callable[..., int]:
     """Makes a model version in a project; the answer is the id that the file API takes."""
 
     def make(project_id: int, model: str | None = None, **body: object) -> int:
@@ -192,7 +192,7 @@ def make_version(root: httpx.Client) -> Callable[..., int]:
 
 
 @pytest.fixture
-def make_run(root: httpx.Client) -> Callable[..., dict[str, Any]]:
+def make_run(root: httpx2.Client) -> Callable[..., dict[str, Any]]:
     """Makes a run; the answer is its `info` with `iid`, the number that `candidate:` takes."""
 
     def make(project_id: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import uvicorn
 from fastapi import FastAPI
 
@@ -36,10 +36,10 @@ class LiveServer:
         """Base of the REST API."""
         return f"{self.url}/api/v4"
 
-    def client(self, token: str | None = None) -> httpx.Client:
+    def client(self, token: str | None = None) -> httpx2.Client:
         """A client of the API that sends `token`, or nothing."""
         headers = {"PRIVATE-TOKEN": token} if token else {}
-        return httpx.Client(base_url=self.api, headers=headers, timeout=30)
+        return httpx2.Client(base_url=self.api, headers=headers, timeout=30)
 
     def connect(self) -> socket.socket:
         """A bare connection, for what no client library would send."""
@@ -85,8 +85,8 @@ def _wait_until_ready(url: str, thread: threading.Thread) -> None:
     for _ in range(500):
         assert thread.is_alive(), "the server stopped at its start"
         try:
-            if httpx.get(f"{url}/-/readiness").status_code == 200:
+            if httpx2.get(f"{url}/-/readiness").status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             threading.Event().wait(0.02)
     raise AssertionError("the server did not become ready")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.conftest import MLFLOW
 from tests.live import LiveServer
@@ -13,7 +13,7 @@ from tests.live import LiveServer
 class Project:
     """A fresh project, perhaps with a limit in bytes."""
 
-    def __init__(self, server: LiveServer, client: httpx.Client, name: str, limit: int | None = None) -> None:
+    def __init__(self, server: LiveServer, client: httpx2.Client, name: str, limit: int | None = None) -> None:
         self.server, self.client = server, client
         self.id: int = client.post("/projects", json={"name": name}).json()["id"]
         self.mlflow = f"/projects/{self.id}/{MLFLOW}"
@@ -48,7 +48,7 @@ class Project:
     def files(self, owner: str) -> str:
         return f"/projects/{self.id}/packages/ml_models/{owner}/files"
 
-    def put(self, owner: str, name: str, content: bytes) -> httpx.Response:
+    def put(self, owner: str, name: str, content: bytes) -> httpx2.Response:
         return self.client.put(f"{self.files(owner)}/{name}", content=content)
 
     def packages(self) -> list[int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -152,9 +152,9 @@ def _make_bucket(server: S3Server, folder: Path, processes: Sequence[subprocess.
     give_up = time.monotonic() + START_SECONDS
     while True:
         try:
-            httpx.get(server.endpoint)
+            httpx2.get(server.endpoint)
             server.client().create_bucket(Bucket=BUCKET)
-        except (httpx.TransportError, BotoCoreError, ClientError) as error:
+        except (httpx2.TransportError, BotoCoreError, ClientError) as error:
             if time.monotonic() > give_up or any(process.poll() is not None for process in processes):
                 logs = "".join(path.read_text() for path in sorted(folder.glob("*.log")))
                 raise AssertionError(f"Swift did not start: {error}\n{logs}") from error

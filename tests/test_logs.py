@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import structlog
 
@@ -83,7 +83,7 @@ def test_each_request_is_one_line_with_its_id_and_no_secret(capsys: Capture, tmp
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a;b", "a<b>"])
-def test_an_id_that_is_not_plain_is_replaced(anonymous: httpx.Client, sent: str) -> None:
+def test_an_id_that_is_not_plain_is_replaced(anonymous: httpx2.Client, sent: str) -> None:
     answered = anonymous.get("/version", headers={"X-Request-Id": sent}).headers["x-request-id"]
     assert answered != sent
     assert len(answered) == 32

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import MLFLOW, Account
@@ -40,7 +40,7 @@ def places() -> dict[str, str]:
 @pytest.fixture
 def files(
     places: dict[str, str],
-    root: httpx.Client,
+    root: httpx2.Client,
     make_project: Callable[..., dict[str, Any]],
     make_version: Callable[..., int],
 ) -> Callable[[str], str]:
@@ -56,7 +56,7 @@ def files(
 
 @pytest.fixture
 def credential(
-    people: dict[str, Account], root: httpx.Client, make_user: Callable[..., Account], files: Callable[[str], str]
+    people: dict[str, Account], root: httpx2.Client, make_user: Callable[..., Account], files: Callable[[str], str]
 ) -> Callable[[str, str, str], dict[str, str]]:
     """Headers of someone who has a role in the project, with a personal or a job token."""
 
@@ -81,11 +81,11 @@ def credential(
     return headers
 
 
-def outcome(answer: httpx.Response) -> tuple[int, Any]:
+def outcome(answer: httpx2.Response) -> tuple[int, Any]:
     return answer.status_code, answer.json() if answer.status_code >= 400 else None
 
 
-def requests(client: httpx.Client, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+def requests(client: httpx2.Client, url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
     yield client.put(f"{url}/new/authorize", headers=headers)
     yield client.put(f"{url}/new", content=b"x", headers=headers)
 
@@ -94,7 +94,7 @@ def requests(client: httpx.Client, url: str, headers: dict[str, str]) -> Iterato
 @pytest.mark.parametrize("visibility", VISIBILITIES)
 @pytest.mark.parametrize("role", list(ROLES))
 def test_members_write_from_developer_up_and_all_read(
-    anonymous: httpx.Client,
+    anonymous: httpx2.Client,
     files: Callable[[str], str],
     credential: Callable[[str, str, str], dict[str, str]],
     role: str,
@@ -116,7 +116,7 @@ def test_members_write_from_developer_up_and_all_read(
     [("private", NO_PROJECT, NO_PROJECT), ("internal", FORBIDDEN, (200, None)), ("public", FORBIDDEN, (200, None))],
 )
 def test_signed_in_strangers(
-    anonymous: httpx.Client,
+    anonymous: httpx2.Client,
     files: Callable[[str], str],
     credential: Callable[[str, str, str], dict[str, str]],
     visibility: str,
@@ -133,7 +133,7 @@ def test_signed_in_strangers(
     ("visibility", "read"), [("private", NO_PROJECT), ("internal", NO_PROJECT), ("public", (200, None))]
 )
 def test_anonymous_callers(
-    anonymous: httpx.Client, files: Callable[[str], str], visibility: str, read: tuple[int, Any]
+    anonymous: httpx2.Client, files: Callable[[str], str], visibility: str, read: tuple[int, Any]
 ) -> None:
     for answer in requests(anonymous, files(visibility), {}):
         assert outcome(answer) == UNAUTHORIZED
@@ -155,7 +155,7 @@ def test_anonymous_callers(
     ids=["bearer", "empty", "basic", "no-base64", "private", "job"],
 )
 def test_a_bad_credential_is_refused_even_where_none_is_needed(
-    anonymous: httpx.Client, files: Callable[[str], str], visibility: str, headers: dict[str, str]
+    anonymous: httpx2.Client, files: Callable[[str], str], visibility: str, headers: dict[str, str]
 ) -> None:
     for answer in requests(anonymous, files(visibility), headers):
         assert outcome(answer) == UNAUTHORIZED
@@ -163,14 +163,14 @@ def test_a_bad_credential_is_refused_even_where_none_is_needed(
 
 
 def test_a_token_in_the_query_is_no_credential(
-    anonymous: httpx.Client, server: LiveServer, files: Callable[[str], str]
+    anonymous: httpx2.Client, server: LiveServer, files: Callable[[str], str]
 ) -> None:
     query = {"private_token": server.root_token, "job_token": server.root_token, "access_token": server.root_token}
     assert outcome(anonymous.get(f"{files('private')}/f", params=query)) == NO_PROJECT
 
 
 def test_a_read_only_token_reads_and_is_refused_to_write(
-    anonymous: httpx.Client,
+    anonymous: httpx2.Client,
     files: Callable[[str], str],
     make_user: Callable[..., Account],
     make_token: Callable[..., dict[str, Any]],
@@ -193,7 +193,7 @@ def test_a_read_only_token_reads_and_is_refused_to_write(
 
 @pytest.mark.parametrize("way", ["query", "header"])
 def test_nobody_acts_for_somebody_else(
-    root: httpx.Client, anonymous: httpx.Client, make_user: Callable[..., Account], way: str
+    root: httpx2.Client, anonymous: httpx2.Client, make_user: Callable[..., Account], way: str
 ) -> None:
     person = make_user()
     named: dict[str, Any] = {"params" if way == "query" else "headers": {"sudo": person.username}}
@@ -213,7 +213,7 @@ def test_nobody_acts_for_somebody_else(
 
 
 def test_a_job_token_acts_in_its_own_project_only(
-    anonymous: httpx.Client, files: Callable[[str], str], credential: Callable[[str, str, str], dict[str, str]]
+    anonymous: httpx2.Client, files: Callable[[str], str], credential: Callable[[str, str, str], dict[str, str]]
 ) -> None:
     credential("owner", "public", "personal")
     headers = credential("owner", "private", "job")
@@ -235,7 +235,7 @@ def test_a_job_token_acts_in_its_own_project_only(
 
 
 def test_lowering_a_role_counts_from_the_next_request_on(
-    root: httpx.Client, files: Callable[[str], str], make_user: Callable[..., Account]
+    root: httpx2.Client, files: Callable[[str], str], make_user: Callable[..., Account]
 ) -> None:
     person, url = make_user(), files("private")
     members = f"/projects/{url.split('/')[2]}/members"
@@ -247,7 +247,7 @@ def test_lowering_a_role_counts_from_the_next_request_on(
     assert outcome(person.client.get(f"{url}/lowered")) == NO_PROJECT
 
 
-def test_every_route_is_refused_without_a_credential(server: LiveServer, anonymous: httpx.Client) -> None:
+def test_every_route_is_refused_without_a_credential(server: LiveServer, anonymous: httpx2.Client) -> None:
     routes = server.app.state.routes
     assert len(routes) > 90
     for route in routes:
@@ -269,7 +269,7 @@ def _plausible_body() -> dict[str, object]:
 
 
 def test_a_blocked_user_is_refused_everywhere_until_unblocked(
-    root: httpx.Client, files: Callable[[str], str], make_user: Callable[..., Account]
+    root: httpx2.Client, files: Callable[[str], str], make_user: Callable[..., Account]
 ) -> None:
     person, url = make_user(), files("public")
     assert root.post(f"/users/{person.id}/block").json() is True
@@ -282,7 +282,7 @@ def test_a_blocked_user_is_refused_everywhere_until_unblocked(
 
 
 def test_a_deactivated_user_is_refused_everywhere_until_activated(
-    root: httpx.Client,
+    root: httpx2.Client,
     server: LiveServer,
     files: Callable[[str], str],
     make_user: Callable[..., Account],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.blobs.s3.bucket import Bucket, Part
@@ -31,10 +31,10 @@ def uploaded(store: S3BlobStore, content: bytes) -> S3UploadedData:
     parts = ""
     for number, url in enumerate(offer.part_urls, 1):
         part = content[(number - 1) * offer.part_size : number * offer.part_size]
-        etag = httpx.put(url, content=part).headers["etag"]
+        etag = httpx2.put(url, content=part).headers["etag"]
         parts += f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
     body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
-    assert httpx.post(offer.complete_url, content=body).status_code == 200
+    assert httpx2.post(offer.complete_url, content=body).status_code == 200
     return store.uploaded(offer.id)
 
 

@@ -6,7 +6,7 @@ import json
 import socket
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.cli.amounts import BYTES
@@ -223,7 +223,7 @@ def test_a_scrub_reports_by_exit_code_log_and_metric(folder: Path) -> None:
     assert (end["event"], end["faults"]) == ("scrub finished", 1)
     assert runs(folder) == {"scrub": (1, 1, True)}
     with running(folder / "data") as live:
-        assert 'modelyard_upkeep_last_found{task="scrub"} 1.0' in httpx.get(f"{live.url}/metrics").text
+        assert 'modelyard_upkeep_last_found{task="scrub"} 1.0' in httpx2.get(f"{live.url}/metrics").text
 
 
 def test_check_and_gc_leave_their_results_and_a_dry_run_none(folder: Path) -> None:

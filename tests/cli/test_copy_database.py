@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from alembic import command
 from sqlalchemy import Connection, insert, select, text
@@ -39,7 +39,7 @@ LARGE = 2**53 + 1  # what a float cannot hold
 class Filling:
     """Fills a registry by its API until no table is empty."""
 
-    client: httpx.Client
+    client: httpx2.Client
 
     def fill(self) -> None:
         self._accounts()
@@ -119,7 +119,7 @@ READS = (
 
 
 @contextmanager
-def served(folder: Path, url: str) -> Iterator[tuple[LiveServer, httpx.Client]]:
+def served(folder: Path, url: str) -> Iterator[tuple[LiveServer, httpx2.Client]]:
     """A server on a database, and the blobs of `folder`."""
     with running(folder, database_url=url, root_token=TOKEN) as live, live.client(TOKEN) as client:
         yield live, client
@@ -162,12 +162,12 @@ def rows(url: str) -> dict[str, list[str]]:
         engine.dispose()
 
 
-def answers(live: LiveServer, client: httpx.Client) -> list[tuple[int, str]]:
+def answers(live: LiveServer, client: httpx2.Client) -> list[tuple[int, str]]:
     found = [client.get(path) for path in READS]
     return [(answer.status_code, answer.text.replace(live.url, "")) for answer in found]
 
 
-def new_ids(client: httpx.Client) -> list[Any]:
+def new_ids(client: httpx2.Client) -> list[Any]:
     """Ids of new things, one of each kind that counts."""
     filling = Filling(client)
     made = [

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.blobs import _direct
@@ -106,7 +106,7 @@ def test_a_client_that_waits_is_told_to_continue_once(server: LiveServer, versio
         assert connection.recv(12) == b"HTTP/1.1 201"
 
 
-def test_what_comes_in_dribbles_is_joined(server: LiveServer, root: httpx.Client, version_url: str) -> None:
+def test_what_comes_in_dribbles_is_joined(server: LiveServer, root: httpx2.Client, version_url: str) -> None:
     edges = [0, 1, 2, 70_000, 1_200_000, 1_200_001, 3_400_000, len(CONTENT)]
     with server.connect() as connection:
         connection.sendall(head(server, version_url, len(CONTENT)))
@@ -130,7 +130,9 @@ def test_a_fault_is_answered_before_the_rest_is_sent_and_the_rest_is_skipped(
 
 
 @pytest.mark.parametrize("sent", [1_200_000, 2_500_000])
-def test_a_body_that_ends_early_is_refused(server: LiveServer, root: httpx.Client, version_url: str, sent: int) -> None:
+def test_a_body_that_ends_early_is_refused(
+    server: LiveServer, root: httpx2.Client, version_url: str, sent: int
+) -> None:
     with server.connect() as connection:
         connection.sendall(head(server, version_url, len(CONTENT)) + CONTENT[:sent])
         connection.shutdown(socket.SHUT_WR)
@@ -140,7 +142,7 @@ def test_a_body_that_ends_early_is_refused(server: LiveServer, root: httpx.Clien
 
 
 def test_a_client_that_leaves_after_a_refusal_disturbs_nobody(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     body = b"no form at all" + CONTENT
     with server.connect() as connection:
@@ -149,7 +151,7 @@ def test_a_client_that_leaves_after_a_refusal_disturbs_nobody(
     assert root.put(f"{version_url}/f", content=CONTENT).status_code == 201
 
 
-def test_digests_are_held(root: httpx.Client, version_url: str) -> None:
+def test_digests_are_held(root: httpx2.Client, version_url: str) -> None:
     wrong = root.put(f"{version_url}/f", content=CONTENT, headers={"Content-Digest": f"sha-256=:{'A' * 43}=:"})
     assert (wrong.status_code, wrong.json()) == (
         400,
@@ -158,7 +160,7 @@ def test_digests_are_held(root: httpx.Client, version_url: str) -> None:
 
 
 def test_uploads_side_by_side_do_not_mix(
-    server: LiveServer, clients: Callable[[str | None], httpx.Client], version_url: str
+    server: LiveServer, clients: Callable[[str | None], httpx2.Client], version_url: str
 ) -> None:
     contents = [random.Random(seed).randbytes(2_000_000 + seed) for seed in range(6)]
     root = clients(server.root_token)
@@ -202,7 +204,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="O_DIRECT is Linux's own")
 @pytest.mark.parametrize("kind", ["raw", "form", "form-with-digest"])
 def test_most_of_a_large_body_goes_past_the_page_cache(
-    server: LiveServer, root: httpx.Client, version_url: str, written: list[int], way: str, kind: str
+    server: LiveServer, root: httpx2.Client, version_url: str, written: list[int], way: str, kind: str
 ) -> None:
     content = b"\r\n--" + CONTENT + b"\r\n--"
     body = content if kind == "raw" else PART + content + END
@@ -218,7 +220,7 @@ def test_most_of_a_large_body_goes_past_the_page_cache(
 
 @pytest.mark.parametrize("way", ["past-the-parser"], indirect=True)
 def test_the_few_bytes_of_a_dawdler_do_not_hold_many_blocks(
-    server: LiveServer, root: httpx.Client, version_url: str, monkeypatch: pytest.MonkeyPatch, way: str
+    server: LiveServer, root: httpx2.Client, version_url: str, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     del way
     begun: list[int] = []
@@ -268,7 +270,7 @@ def test_an_answer_that_waits_for_its_reader_hears_of_him(way: str) -> None:
     assert connection.told == ["pause", "resume"]
 
 
-def new_version(root: httpx.Client) -> str:
+def new_version(root: httpx2.Client) -> str:
     project = root.post("/projects", json={"name": "p"}).json()["id"]
     base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
     root.post(f"{base}/registered-models/create", json={"name": "m"})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -262,7 +262,7 @@ def test_too_many_connections_are_turned_away_with_503(tmp_path: Path) -> None:
             assert answer.json() == {"message": "503 Service Unavailable - Too many connections"}
             assert ended(another)
         held.pop().close()
-        eventually(lambda: httpx.get(f"{live.url}/-/liveness").status_code == 200)
+        eventually(lambda: httpx2.get(f"{live.url}/-/liveness").status_code == 200)
         for connection in held:
             connection.close()
 

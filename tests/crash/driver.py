@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.commands import COMMAND, environment_of
 from tests.crash.contents import LARGEST, Contents
@@ -61,7 +61,7 @@ def run(folder: Path, plan: Plan, say: Callable[[str], None] = print) -> None:
         for number in range(plan.kills):
             try:
                 say(driver.round(number))
-            except (AssertionError, httpx.HTTPError) as error:
+            except (AssertionError, httpx2.HTTPError) as error:
                 raise CrashFailure(f"round {number} of seed {plan.seed}, data in {folder}: {error}") from error
 
 

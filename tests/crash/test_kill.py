@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.crash.contents import KIB, MIB, Contents
@@ -78,7 +78,7 @@ def test_a_body_that_was_not_sent_to_its_end_cannot_be_whole(form: str) -> None:
     assert seen[-1][1] is (form != "chunked")
     assert body.may_be_whole
     sent = b"".join(piece for piece, _ in seen)
-    request = httpx.Request("PUT", "http://x", content=sent, headers=body.headers)
+    request = httpx2.Request("PUT", "http://x", content=sent, headers=body.headers)
     assert request.headers.get("content-length", str(len(sent))) == str(len(sent))
     assert b"".join(content.chunks()) in sent
 

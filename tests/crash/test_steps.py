@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.crash import dying
@@ -56,7 +56,7 @@ class Mortal:
         (self.folder / dying.ARMED).write_text(str(survives))
 
     @contextmanager
-    def serving(self) -> Iterator[httpx.Client]:
+    def serving(self) -> Iterator[httpx2.Client]:
         """A server for the length of a `with`, at whose end it must have died at its step."""
         port = free_port()
         migrated_database(self.folder / "data")
@@ -69,15 +69,15 @@ class Mortal:
             process.kill()
             process.join()
 
-    def _client(self, process: ForkServerProcess, port: int) -> httpx.Client:
+    def _client(self, process: ForkServerProcess, port: int) -> httpx2.Client:
         for _ in range(1200):
             assert process.is_alive(), (self.folder / "server.log").read_text()
             try:
-                if httpx.get(f"http://127.0.0.1:{port}/-/readiness").status_code == 200:
+                if httpx2.get(f"http://127.0.0.1:{port}/-/readiness").status_code == 200:
                     token = (self.folder / "data" / "root-token").read_text().strip()
                     headers = {"PRIVATE-TOKEN": token}
-                    return httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=30)
-            except httpx.TransportError:
+                    return httpx2.Client(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=30)
+            except httpx2.TransportError:
                 time.sleep(0.02)
         raise AssertionError("the server did not become ready")
 
@@ -118,7 +118,7 @@ def an_upload_dies(mortal: Mortal, kept: Content, lost: Content) -> None:
         uploader = Uploader(client, 1, contents)
         uploader.put(client, "f", kept, "raw")
         mortal.arm()
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             uploader.put(client, "f", lost, "form")
     assert uploader.failures == []
     with running(mortal.folder / "data") as live:
@@ -141,7 +141,7 @@ def test_a_deletion_that_dies_is_done_or_not_at_all(tmp_path: Path, step: str, w
         for content in contents.popular[:2]:
             uploader.put(client, "f", content, "raw")
         mortal.arm()
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             uploader.delete_file(client, "f", 1) if what == "file" else uploader.delete_package(client)
     with running(tmp_path / "data") as live:
         before = uploader.ledger.files

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.crash.contents import MIB
@@ -25,7 +25,7 @@ CONTENT = os.urandom(10 * MIB)
 
 
 @contextmanager
-def request(server: ServerProcess, client: httpx.Client, head: str) -> Iterator[socket.socket]:
+def request(server: ServerProcess, client: httpx2.Client, head: str) -> Iterator[socket.socket]:
     """A connection on which a request was sent, but perhaps for its body."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         token = client.headers["authorization"]
@@ -99,7 +99,7 @@ def test_many_fast_transfers_are_acknowledged_and_kept_or_refused(tmp_path: Path
                     name, content = f"{worker}-{number}", os.urandom(20_000)
                     try:
                         answer = other.put(f"{files}/{name}", content=content)
-                    except httpx.TransportError:
+                    except httpx2.TransportError:
                         return
                     assert answer.status_code == 201
                     acknowledged[name] = content

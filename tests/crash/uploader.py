@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.crash.contents import Content, Contents
 from tests.crash.ledger import Files, Ledger, deleted, uploaded
@@ -34,7 +34,7 @@ class StoredFile:
 class Uploader:
     """A client with a project and a version of its own, so that it alone decides what is in there."""
 
-    def __init__(self, client: httpx.Client, number: int, contents: Contents) -> None:
+    def __init__(self, client: httpx2.Client, number: int, contents: Contents) -> None:
         self.number = number
         self.ledger = Ledger()
         self.failures: list[str] = []
@@ -46,26 +46,26 @@ class Uploader:
         version = _json(client.post(f"{base}/model-versions/create", json={"name": "m"}))["model_version"]["version"]
         self.files = f"{self.project}/packages/ml_models/{version}/files"
 
-    def run(self, client: httpx.Client, chance: random.Random, stop: threading.Event) -> None:
+    def run(self, client: httpx2.Client, chance: random.Random, stop: threading.Event) -> None:
         """One random operation after the other. The first answer that is not as it should be is a failure."""
         while not stop.is_set() and not self.failures:
             try:
                 self._any_operation(client, chance)
-            except httpx.TimeoutException as error:
+            except httpx2.TimeoutException as error:
                 self.failures.append(f"no answer: {error!r}")
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 return
             except Exception as error:
                 self.failures.append(f"not as it should be: {error!r}")
 
-    def visible(self, client: httpx.Client) -> Files:
+    def visible(self, client: httpx2.Client) -> Files:
         """All that the API lists, hidden older files included."""
         found: dict[str, list[str]] = defaultdict(list)
         for file in self._list(client):
             found[file.name].append(file.sha256)
         return {name: tuple(digests) for name, digests in found.items()}
 
-    def download(self, client: httpx.Client, name: str) -> str | None:
+    def download(self, client: httpx2.Client, name: str) -> str | None:
         """The digest of the bytes that are served under a name; None where there are none."""
         digest = hashlib.sha256()
         with client.stream("GET", f"{self.files}/{name}") as answer:
@@ -75,64 +75,64 @@ class Uploader:
                 digest.update(block)
         return digest.hexdigest()
 
-    def put(self, client: httpx.Client, name: str, content: Content, form: str) -> None:
-        """Upload a content. Raises httpx.TransportError where there is no answer, as all of these do."""
+    def put(self, client: httpx2.Client, name: str, content: Content, form: str) -> None:
+        """Upload a content. Raises httpx2.TransportError where there is no answer, as all of these do."""
         body = Body(content, form)
         self.ledger.begin(uploaded(self.ledger.files, name, content.sha256))
         try:
             answer = client.put(f"{self.files}/{name}", content=body.pieces(), headers=body.headers)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             if not body.may_be_whole:
                 self.ledger.end(done=False)
             raise
         self._answered("put", answer)
 
-    def delete_file(self, client: httpx.Client, name: str, index: int) -> None:
+    def delete_file(self, client: httpx2.Client, name: str, index: int) -> None:
         """Delete one of the files of a name, counted from the oldest."""
         file = [each for each in self._list(client) if each.name == name][index]
         package = self._package(client)
         self.ledger.begin(deleted(self.ledger.files, name, index))
         self._answered("delete", client.delete(f"{package}/package_files/{file.id}"))
 
-    def delete_package(self, client: httpx.Client) -> None:
+    def delete_package(self, client: httpx2.Client) -> None:
         """Delete all files, where there ever were any."""
         package = self._package(client)
         if package is not None:
             self.ledger.begin({})
             self._answered("delete", client.delete(package))
 
-    def _any_operation(self, client: httpx.Client, chance: random.Random) -> None:
+    def _any_operation(self, client: httpx2.Client, chance: random.Random) -> None:
         crowded = sum(map(len, self.ledger.files.values())) > MAX_FILES
         weights = (1, 8, 1, 0.5) if crowded else (14, 3, 3, 0.5)
         operations = (self._put_any, self._delete_any, self._read, lambda client, _: self.delete_package(client))
         chance.choices(operations, weights)[0](client, chance)
 
-    def _put_any(self, client: httpx.Client, chance: random.Random) -> None:
+    def _put_any(self, client: httpx2.Client, chance: random.Random) -> None:
         content = chance.choice(self._contents.popular) if chance.random() < 0.3 else self._contents.new(chance)
         self.put(client, f"f{chance.randrange(NAMES)}", content, chance.choice(("form", "raw", "chunked")))
 
-    def _delete_any(self, client: httpx.Client, chance: random.Random) -> None:
+    def _delete_any(self, client: httpx2.Client, chance: random.Random) -> None:
         if self.ledger.files:
             name = chance.choice(sorted(self.ledger.files))
             self.delete_file(client, name, chance.randrange(len(self.ledger.files[name])))
 
-    def _read(self, client: httpx.Client, chance: random.Random) -> None:
+    def _read(self, client: httpx2.Client, chance: random.Random) -> None:
         for name in sorted(self.ledger.files)[: chance.randrange(1, 3)]:
             if self.download(client, name) != self.ledger.files[name][-1]:
                 self.failures.append(f"{self.files}/{name} is not what was acknowledged")
 
-    def _answered(self, operation: str, answer: httpx.Response) -> None:
+    def _answered(self, operation: str, answer: httpx2.Response) -> None:
         done = answer.status_code == ANSWERS[operation]
         self.ledger.end(done=done)
         self.acknowledged += done
         if not done:
             self.failures.append(f"{operation}: {answer.status_code} {answer.text}")
 
-    def _package(self, client: httpx.Client) -> str | None:
+    def _package(self, client: httpx2.Client) -> str | None:
         packages = _json(client.get(f"{self.project}/packages"))
         return f"{self.project}/packages/{packages[0]['id']}" if packages else None
 
-    def _list(self, client: httpx.Client) -> list[StoredFile]:
+    def _list(self, client: httpx2.Client) -> list[StoredFile]:
         package = self._package(client)
         if package is None:
             return []
@@ -167,6 +167,6 @@ class Body:
         self.may_be_whole = True
 
 
-def _json(answer: httpx.Response) -> Any:
+def _json(answer: httpx2.Response) -> Any:
     answer.raise_for_status()
     return answer.json()

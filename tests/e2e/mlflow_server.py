@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.e2e.environments import client_python
 from tests.ports import free_port
@@ -42,6 +42,6 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 def _answers(url: str, process: subprocess.Popen[bytes], said: Path) -> bool:
     assert process.poll() is None, said.read_text()[-2000:]
     try:
-        return httpx.get(f"{url}/health").status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"{url}/health").status_code == 200
+    except httpx2.TransportError:
         return False

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tests.commands import COMMAND, environment_of
 from tests.databases import migrated_database
@@ -31,10 +31,10 @@ class ServerProcess:
     process: subprocess.Popen[bytes]
 
     @property
-    def client(self) -> httpx.Client:
+    def client(self) -> httpx2.Client:
         token = (self.folder / "data" / "root-token").read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v4", headers=headers, timeout=60)
+        return httpx2.Client(base_url=f"http://127.0.0.1:{self.port}/api/v4", headers=headers, timeout=60)
 
     def log(self) -> str:
         """All that it has written."""
@@ -87,7 +87,7 @@ def replicas(folder: Path, count: int, **variables: str) -> Iterator[list[Server
         yield servers
 
 
-def new_version(client: httpx.Client, name: str = "p") -> str:
+def new_version(client: httpx2.Client, name: str = "p") -> str:
     """The path of the files of a new version, in a new project of that name."""
     project = client.post("/projects", json={"name": name}).json()["id"]
     base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
@@ -171,8 +171,8 @@ def wait_until_ready(server: ServerProcess) -> None:
     for _ in range(1200):
         assert server.process.poll() is None, "the server stopped at its start"
         try:
-            if httpx.get(f"http://127.0.0.1:{server.port}/-/readiness").status_code == 200:
+            if httpx2.get(f"http://127.0.0.1:{server.port}/-/readiness").status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.05)
     raise AssertionError("the server did not become ready")

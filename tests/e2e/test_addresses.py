@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.processes import ServerProcess, launched, serving, wait_until_ready
@@ -32,7 +32,7 @@ def told(server: ServerProcess) -> str:
     return server.log().partition("serves on ")[2].split()[0]
 
 
-def authors(client: httpx.Client) -> list[str]:
+def authors(client: httpx2.Client) -> list[str]:
     """The addresses in the audit trail, the newest first."""
     return [event["details"]["ip_address"] for event in client.get("/audit_events?per_page=100").json()]
 
@@ -44,7 +44,7 @@ def test_both_protocols_are_served_and_addresses_are_plain(tmp_path: Path, worke
         assert f"serves on http://[::]:{server.port}\n" in server.log()
         for host in ("127.0.0.1", "[::1]"):
             for path in ("/-/health", "/metrics"):
-                assert httpx.get(f"http://{host}:{server.port}{path}").status_code == 200, (host, path)
+                assert httpx2.get(f"http://{host}:{server.port}{path}").status_code == 200, (host, path)
         mark = {"X-Request-Id": "over-ipv4"}
         assert client.post("/projects", json={"name": "p"}, headers=mark).status_code == 201
         eventually(lambda: any(line.get("request_id") == "over-ipv4" for line in lines(server)))
@@ -88,12 +88,12 @@ def test_a_name_stands_for_all_its_addresses(tmp_path: Path) -> None:
         assert f"serves on http://localhost:{server.port}\n" in server.log()
         for address in addresses:
             host = f"[{address}]" if ":" in str(address) else address
-            assert httpx.get(f"http://{host}:{server.port}/-/health").status_code == 200
+            assert httpx2.get(f"http://{host}:{server.port}/-/health").status_code == 200
 
 
 def test_a_host_that_is_no_part_of_a_url_is_told_as_an_address(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "1", environment={"MODELYARD_HOST": "*"}) as server:
-        assert httpx.get(f"{told(server)}/-/health").status_code == 200
+        assert httpx2.get(f"{told(server)}/-/health").status_code == 200
 
 
 def test_the_port_that_the_system_chose_is_told(tmp_path: Path) -> None:

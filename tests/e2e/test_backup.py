@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.blobs.open import open_store
@@ -112,14 +112,14 @@ class Load:
         except BaseException as error:
             self.failures.append(error)
 
-    def _repeat(self, work: Callable[[httpx.Client, str], None], number: int) -> None:
+    def _repeat(self, work: Callable[[httpx2.Client, str], None], number: int) -> None:
         with self.server.client as client:
             turn = 0
             while not self.stopped.is_set():
                 work(client, f"{number}-{turn}")
                 turn += 1
 
-    def _upload(self, client: httpx.Client, turn: str) -> None:
+    def _upload(self, client: httpx2.Client, turn: str) -> None:
         """One file that stays, one that is replaced and one that is deleted; some contents come again and again."""
         name, content = f"kept-{turn}", os.urandom(random.choice(SIZES))
         for other in (f"again-{turn[0]}", f"doomed-{turn[0]}"):
@@ -193,7 +193,7 @@ def test_a_backup_under_load_restores_every_file_of_before_and_no_broken_one(
         assert_whole(client, load.files)
 
 
-def assert_whole(client: httpx.Client, files: str) -> None:
+def assert_whole(client: httpx2.Client, files: str) -> None:
     """Every file that is listed can be had, in the bytes that it is listed with."""
     project = f"/projects/{files.split('/')[2]}/packages"
     (package,) = client.get(project).json()

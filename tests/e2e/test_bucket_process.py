@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.processes import MIB, new_version, serving, slowly, upkeep
@@ -38,7 +38,7 @@ def test_a_kill_leaves_parts_that_nobody_sees_and_that_gc_leaves_alone_for_a_day
         begun = threading.Event()
 
         def upload() -> None:
-            with pytest.raises(httpx.TransportError):
+            with pytest.raises(httpx2.TransportError):
                 client.put(f"{url}/lost", content=slowly(content, 0.2, begun))
 
         uploading = threading.Thread(target=upload)

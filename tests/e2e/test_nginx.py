@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tests.live import LiveServer, running
@@ -35,20 +35,20 @@ def nginx(yard: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def client(yard: LiveServer, nginx: Nginx) -> Iterator[httpx.Client]:
+def client(yard: LiveServer, nginx: Nginx) -> Iterator[httpx2.Client]:
     headers = {"PRIVATE-TOKEN": yard.root_token}
-    with httpx.Client(base_url=f"{nginx.url}/api/v4", headers=headers, timeout=30) as through:
+    with httpx2.Client(base_url=f"{nginx.url}/api/v4", headers=headers, timeout=30) as through:
         yield through
 
 
 @pytest.fixture(scope="module")
-def direct(yard: LiveServer) -> Iterator[httpx.Client]:
+def direct(yard: LiveServer) -> Iterator[httpx2.Client]:
     with yard.client(yard.root_token) as past:
         yield past
 
 
 @pytest.fixture(scope="module")
-def files(client: httpx.Client) -> str:
+def files(client: httpx2.Client) -> str:
     """The files of a version; its project is named by a path with an encoded slash."""
     assert client.post("/projects", json={"name": "fronted"}).status_code == 201
     mlflow = "/projects/root%2Ffronted/ml/mlflow/api/2.0/mlflow"
@@ -59,7 +59,7 @@ def files(client: httpx.Client) -> str:
     return base
 
 
-def test_names_pass_untouched(client: httpx.Client, direct: httpx.Client, files: str) -> None:
+def test_names_pass_untouched(client: httpx2.Client, direct: httpx2.Client, files: str) -> None:
     for name in ("a%20b", "d%C3%A9j%C3%A0/v%2Bu", "q%3Fx", "semi;colon&and=", "100%25", "a%2520b"):
         assert client.put(f"{files}/{name}", content=name.encode()).status_code == 201, name
         assert direct.get(f"{files}/{name}").content == name.encode()
@@ -71,7 +71,7 @@ def test_names_pass_untouched(client: httpx.Client, direct: httpx.Client, files:
     assert client.get(f"{files}//large").content == CONTENT
 
 
-def test_addresses_are_those_that_the_client_sees(client: httpx.Client, nginx: Nginx, files: str) -> None:
+def test_addresses_are_those_that_the_client_sees(client: httpx2.Client, nginx: Nginx, files: str) -> None:
     offered = client.put(f"{files}/large/authorize").json()["URL"]
     assert offered == f"{nginx.url}/api/v4{files}/large"
 
@@ -79,7 +79,7 @@ def test_addresses_are_those_that_the_client_sees(client: httpx.Client, nginx: N
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("asked", [None, "bytes=0-0", "bytes=100-", "bytes=-17", "bytes=1048576-2097151", "lines=1-2"])
 def test_nginx_sends_the_same_bytes_and_headers_as_we_do(
-    client: httpx.Client, direct: httpx.Client, files: str, method: str, asked: str | None
+    client: httpx2.Client, direct: httpx2.Client, files: str, method: str, asked: str | None
 ) -> None:
     headers = {"Range": asked} if asked else {}
     through, past = (each.request(method, f"{files}/large", headers=headers) for each in (client, direct))
@@ -95,7 +95,7 @@ def test_nginx_sends_the_same_bytes_and_headers_as_we_do(
 
 
 def test_nginx_reads_the_file_and_not_we(
-    client: httpx.Client, yard: LiveServer, files: str, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.Client, yard: LiveServer, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_arguments: object) -> None:
         raise AssertionError("read by modelyard")
@@ -108,7 +108,7 @@ def test_nginx_reads_the_file_and_not_we(
     assert received.digest() == hashlib.sha256(CONTENT).digest()
 
 
-def test_the_older_question_for_a_digest_is_answered(client: httpx.Client, direct: httpx.Client, files: str) -> None:
+def test_the_older_question_for_a_digest_is_answered(client: httpx2.Client, direct: httpx2.Client, files: str) -> None:
     for headers, status in (({}, 200), ({"Range": "bytes=5-9"}, 206)):
         through, past = (
             each.get(f"{files}/large", headers=headers | {"Want-Digest": "SHA-256"}) for each in (client, direct)
@@ -117,7 +117,7 @@ def test_the_older_question_for_a_digest_is_answered(client: httpx.Client, direc
     assert "digest" not in client.get(f"{files}/large").headers
 
 
-def test_several_ranges_are_all_there(client: httpx.Client, files: str) -> None:
+def test_several_ranges_are_all_there(client: httpx2.Client, files: str) -> None:
     answer = client.get(f"{files}/large", headers={"Range": "bytes=0-4,1000000-1000009"})
     assert answer.status_code == 206
     assert answer.headers["content-type"].startswith("multipart/byteranges")
@@ -125,7 +125,7 @@ def test_several_ranges_are_all_there(client: httpx.Client, files: str) -> None:
     assert CONTENT[1000000:1000010] in answer.content
 
 
-def test_conditions_and_refusals_are_ours(client: httpx.Client, direct: httpx.Client, files: str) -> None:
+def test_conditions_and_refusals_are_ours(client: httpx2.Client, direct: httpx2.Client, files: str) -> None:
     etag = client.head(f"{files}/large").headers["etag"]
     for headers, status in (
         ({"If-None-Match": etag}, 304),
@@ -144,10 +144,10 @@ def test_conditions_and_refusals_are_ours(client: httpx.Client, direct: httpx.Cl
 @pytest.mark.usefixtures("files")
 def test_the_folder_of_the_blobs_is_closed(nginx: Nginx) -> None:
     digest = hashlib.sha256(CONTENT).hexdigest()
-    assert httpx.get(f"{nginx.url}/blobs/sha256/{digest[:2]}/{digest[2:4]}/{digest}").status_code == 404
+    assert httpx2.get(f"{nginx.url}/blobs/sha256/{digest[:2]}/{digest[2:4]}/{digest}").status_code == 404
 
 
-def test_whoever_comes_past_nginx_gets_bytes(direct: httpx.Client, files: str) -> None:
+def test_whoever_comes_past_nginx_gets_bytes(direct: httpx2.Client, files: str) -> None:
     answer = direct.get(f"{files}/large")
     assert answer.content == CONTENT
     assert "x-accel-redirect" not in answer.headers
@@ -166,13 +166,13 @@ def test_an_upload_arrives_while_it_is_sent(yard: LiveServer, nginx: Nginx, file
         assert connection.recv(12) == b"HTTP/1.1 201"
 
 
-def test_a_file_that_is_too_large_is_refused_by_us(client: httpx.Client, files: str) -> None:
+def test_a_file_that_is_too_large_is_refused_by_us(client: httpx2.Client, files: str) -> None:
     answer = client.put(f"{files}/huge/authorize", params={"size": 65 * MIB})
     assert (answer.status_code, answer.json()["message"]) == (400, "400 Bad request - Artifact file is too large")
 
 
 @pytest.mark.parametrize("size", [4 * MIB, 40 * MIB])
-def test_an_upload_that_is_refused_early_hears_why(client: httpx.Client, files: str, size: int) -> None:
+def test_an_upload_that_is_refused_early_hears_why(client: httpx2.Client, files: str, size: int) -> None:
     for headers, status in (({"PRIVATE-TOKEN": "wrong"}, 401), ({"If-Match": '"other"'}, 412)):
         for _ in range(3):
             # nginx closes the connection afterwards, as the rest of the body is on its way, and does not say so.
@@ -181,7 +181,7 @@ def test_an_upload_that_is_refused_early_hears_why(client: httpx.Client, files: 
 
 
 def test_what_a_client_says_of_its_scheme_is_not_believed(
-    client: httpx.Client, direct: httpx.Client, files: str
+    client: httpx2.Client, direct: httpx2.Client, files: str
 ) -> None:
     claims = {"X-Forwarded-Proto": "https"}
     through, past = (each.put(f"{files}/large/authorize", headers=claims).json() for each in (client, direct))

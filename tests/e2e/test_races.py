@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.processes import replicas, together
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.slow
 class Race:
     """The clients, each on one of the servers. What they send at once is never answered with a fault of the server."""
 
-    clients: list[httpx.Client]
+    clients: list[httpx2.Client]
 
-    def run(self, method: str, urls: list[str], **options: Any) -> list[httpx.Response]:
+    def run(self, method: str, urls: list[str], **options: Any) -> list[httpx2.Response]:
         """Each client sends one request for each URL, together with the others; `{client}` stands for its number."""
-        answers: list[httpx.Response] = []
+        answers: list[httpx2.Response] = []
         barrier = threading.Barrier(CLIENTS)
 
         def send(number: int) -> None:
@@ -60,17 +60,17 @@ def race(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Race]:
 
 
 @pytest.fixture
-def client(race: Race) -> httpx.Client:
+def client(race: Race) -> httpx2.Client:
     return race.clients[0]
 
 
 @pytest.fixture
-def project(client: httpx.Client, request: pytest.FixtureRequest) -> str:
+def project(client: httpx2.Client, request: pytest.FixtureRequest) -> str:
     name = f"p-{abs(hash(request.node.name))}"
     return f"/projects/{client.post('/projects', json={'name': name}).json()['id']}"
 
 
-def statuses(answers: list[httpx.Response]) -> Counter[int]:
+def statuses(answers: list[httpx2.Response]) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
@@ -78,12 +78,12 @@ def mlflow(project: str, what: str) -> str:
     return f"{project}/ml/mlflow/api/2.0/mlflow/{what}"
 
 
-def make_run(client: httpx.Client, project: str) -> dict[str, Any]:
+def make_run(client: httpx2.Client, project: str) -> dict[str, Any]:
     answer = client.post(mlflow(project, "runs/create"), json={"experiment_id": "0"})
     return dict(answer.json()["run"]["info"])
 
 
-def test_numbers_are_given_once_and_without_gaps(race: Race, client: httpx.Client, project: str) -> None:
+def test_numbers_are_given_once_and_without_gaps(race: Race, client: httpx2.Client, project: str) -> None:
     made = race.run("POST", [mlflow(project, "experiments/create?name={client}")])
     assert sorted(int(answer.json()["experiment_id"]) for answer in made) == list(range(1, CLIENTS + 1))
     runs = race.run("POST", [mlflow(project, "runs/create")] * ROUNDS, json={"experiment_id": "0"})
@@ -114,7 +114,7 @@ def test_a_name_is_a_users_or_a_namespaces(race: Race, project: str) -> None:
     assert statuses(made)[201] == 2  # the user first, and then a project in their namespace
 
 
-def test_a_run_is_promoted_once(race: Race, client: httpx.Client, project: str) -> None:
+def test_a_run_is_promoted_once(race: Race, client: httpx2.Client, project: str) -> None:
     client.post(mlflow(project, "registered-models/create"), json={"name": "m"})
     for _ in range(ROUNDS):
         run = make_run(client, project)
@@ -130,7 +130,7 @@ def test_a_run_is_promoted_once(race: Race, client: httpx.Client, project: str) 
         assert client.get(f"{project}/packages/ml_models/{version}/files/f").content == b"content"
 
 
-def test_one_version_is_in_production(race: Race, client: httpx.Client, project: str) -> None:
+def test_one_version_is_in_production(race: Race, client: httpx2.Client, project: str) -> None:
     client.post(mlflow(project, "registered-models/create"), json={"name": "m"})
     for _ in range(CLIENTS):
         client.post(mlflow(project, "model-versions/create"), json={"name": "m"})
@@ -142,7 +142,7 @@ def test_one_version_is_in_production(race: Race, client: httpx.Client, project:
 
 
 def test_uploads_of_one_name_are_all_kept_and_only_one_is_the_first(
-    race: Race, client: httpx.Client, project: str
+    race: Race, client: httpx2.Client, project: str
 ) -> None:
     candidate = make_run(client, project)["artifact_uri"].rpartition("/")[2]
     files = f"{project}/packages/ml_models/{candidate}/files"
@@ -161,7 +161,7 @@ def test_uploads_of_one_name_are_all_kept_and_only_one_is_the_first(
     assert later == {f"{kind}-{i}": 1 for kind in ("same", "first") for i in range(ROUNDS)}
 
 
-def test_all_that_is_logged_to_one_run_is_kept(race: Race, client: httpx.Client, project: str) -> None:
+def test_all_that_is_logged_to_one_run_is_kept(race: Race, client: httpx2.Client, project: str) -> None:
     run = make_run(client, project)["run_id"]
     for step in range(ROUNDS):
         metrics = [{"key": key, "value": 1, "timestamp": "{client}", "step": step} for key in "abc"]
@@ -176,7 +176,7 @@ def test_all_that_is_logged_to_one_run_is_kept(race: Race, client: httpx.Client,
     }
 
 
-def test_an_owner_stays(race: Race, client: httpx.Client, project: str) -> None:
+def test_an_owner_stays(race: Race, client: httpx2.Client, project: str) -> None:
     owners = []
     for i in range(CLIENTS):
         name = f"owner-{i}-{project.rpartition('/')[2]}"

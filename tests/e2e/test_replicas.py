@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests import postgres
@@ -40,11 +40,11 @@ class Yard:
     environment: dict[str, str]
     replicas: list[ServerProcess]
 
-    def client(self, replica: ServerProcess | None = None) -> httpx.Client:
+    def client(self, replica: ServerProcess | None = None) -> httpx2.Client:
         """A client of one replica, or of nginx."""
         port = replica.port if replica else self.nginx.port
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=60)
+        return httpx2.Client(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=60)
 
     def restart(self, number: int) -> None:
         """Start a replica that has ended, at the same address."""
@@ -90,12 +90,12 @@ class Load:
     kept: dict[str, bytes] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
 
-    def sent(self, client: httpx.Client, method: str, url: str, **options: Any) -> bool:
+    def sent(self, client: httpx2.Client, method: str, url: str, **options: Any) -> bool:
         """Send a request; whether it was answered well."""
         begun = time.monotonic()
         try:
             answer = client.request(method, url, **options)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             self.failed.append((begun, f"{method} {error!r}"))
             return False
         if answer.status_code >= 400 or (method == "GET" and len(answer.content) != MIB):
@@ -205,7 +205,7 @@ def test_a_long_upload_outlives_the_stop_of_its_replica(yard: Yard) -> None:
         assert begun.wait(60)
         yard.replicas[0].process.send_signal(signal.SIGTERM)
         ready = f"http://127.0.0.1:{yard.replicas[0].port}/-/readiness"
-        while (answer := httpx.get(ready)).status_code == 200:
+        while (answer := httpx2.get(ready)).status_code == 200:
             time.sleep(0.02)
         assert answer.json() == {"status": "failed", "shutdown_check": [{"status": "failed"}]}
         assert answer.headers["connection"] == "close"

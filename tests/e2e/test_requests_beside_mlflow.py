@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.live import LiveServer
@@ -26,10 +26,10 @@ OF_PAGES = {"metrics/get-history-bulk", "experiments/search-datasets"}  # which 
 class Side:
     """One of the two servers."""
 
-    client: httpx.Client
+    client: httpx2.Client
     root: str
 
-    def send(self, method: str, path: str, parameters: dict[str, Any]) -> httpx.Response:
+    def send(self, method: str, path: str, parameters: dict[str, Any]) -> httpx2.Response:
         options: dict[str, Any] = {"params" if method == "GET" else "json": parameters}
         api = "ajax-api" if path in OF_PAGES else "api"
         return self.client.request(method, f"{self.root}/{api}/2.0/mlflow/{path}", **options)
@@ -59,12 +59,12 @@ class Side:
 
 @pytest.fixture(scope="module")
 def theirs(mlflow_url: str) -> Iterator[Side]:
-    with httpx.Client(timeout=60) as client:
+    with httpx2.Client(timeout=60) as client:
         yield Side(client, mlflow_url)
 
 
 @pytest.fixture
-def ours(server: LiveServer, root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> Side:
+def ours(server: LiveServer, root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> Side:
     return Side(root, f"{server.api}/projects/{make_project()['id']}/ml/mlflow")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.processes import MIB, ServerProcess, new_version, serving, slowly
@@ -156,8 +156,8 @@ def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
 
 def test_a_connection_that_rests_is_ended_with_its_next_answer_and_a_worker_lives_as_long_as_it(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, ExitStack() as stack:
-        before, patient = server.workers(2), httpx.Limits(keepalive_expiry=None)
-        resting = [stack.enter_context(httpx.Client(limits=patient)) for _ in range(16)]
+        before, patient = server.workers(2), httpx2.Limits(keepalive_expiry=None)
+        resting = [stack.enter_context(httpx2.Client(limits=patient)) for _ in range(16)]
         for each in resting:
             assert "connection" not in each.get(f"http://127.0.0.1:{server.port}/-/health").headers
         restart(server)
@@ -171,7 +171,7 @@ def test_a_connection_that_rests_is_ended_with_its_next_answer_and_a_worker_live
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_ends_a_restart(tmp_path: Path, number: signal.Signals) -> None:
     """And the workers that come, those that go, and the others."""
-    with serving(tmp_path, "--workers", "2") as server, httpx.Client() as resting:
+    with serving(tmp_path, "--workers", "2") as server, httpx2.Client() as resting:
         resting.get(f"http://127.0.0.1:{server.port}/-/health")
         workers = {*server.workers(2)}
         server.process.send_signal(signal.SIGHUP)
@@ -207,14 +207,14 @@ def test_workers_that_cannot_start_leave_those_that_serve(tmp_path: Path) -> Non
         eventually(lambda: "worker died" in server.log())
         time.sleep(1)  # until what waited for the dead one is let go
         for _ in range(16):
-            assert httpx.get(health, timeout=5).status_code == 200
+            assert httpx2.get(health, timeout=5).status_code == 200
         assert "MODELYARD_GC_GRACE: input should be a valid integer" in server.log()
         assert "Traceback" not in server.log()
         (tmp_path / ".env").unlink()
         eventually(lambda: len(server.workers(2)) == 2, SECONDS)
         restart(server)
         assert set(before).isdisjoint(server.workers(2))
-        assert httpx.get(health).status_code == 200
+        assert httpx2.get(health).status_code == 200
 
 
 def test_workers_can_be_added_and_taken_away(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_workers_can_be_added_and_taken_away(tmp_path: Path) -> None:
             server.process.send_signal(signal.SIGTTOU)
             eventually(lambda: len(server.workers(count)) == count, SECONDS)  # noqa: B023 - it is called at once
             for _ in range(8):
-                assert httpx.get(health, timeout=SECONDS).status_code == 200
+                assert httpx2.get(health, timeout=SECONDS).status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT, signal.SIGWINCH])

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from uvicorn import Config
 
@@ -93,17 +93,17 @@ def test_during_the_delay_requests_are_taken_and_readiness_is_red(tmp_path: Path
     environment = {"MODELYARD_SHUTDOWN_DELAY": "3"}
     with serving(tmp_path, "--workers", workers, environment=environment) as server:
         base = f"http://127.0.0.1:{server.port}"
-        with httpx.Client() as resting:
+        with httpx2.Client() as resting:
             assert "connection" not in resting.get(f"{base}/-/health").headers
             server.process.send_signal(signal.SIGTERM)
-            while httpx.get(f"{base}/-/readiness").status_code == 200:
+            while httpx2.get(f"{base}/-/readiness").status_code == 200:
                 pass
             while "connection" not in (answer := resting.get(f"{base}/-/health")).headers:
                 pass  # by the other worker, who has yet to hear of it
             assert (answer.status_code, answer.headers["connection"]) == (200, "close")
         assert server.process.wait(30) == 0
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(base)
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(base)
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_whoever_interrupts_does_not_wait_for_the_delay(tmp_path: Path, workers:
         assert server.process.wait(30) == 0
     with serving(tmp_path, "--workers", workers, environment=environment) as server:
         server.process.send_signal(signal.SIGTERM)
-        while httpx.get(f"http://127.0.0.1:{server.port}/-/readiness").status_code == 200:
+        while httpx2.get(f"http://127.0.0.1:{server.port}/-/readiness").status_code == 200:
             pass
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(30) == 0

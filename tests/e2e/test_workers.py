@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
@@ -54,7 +54,7 @@ def test_connections_are_spread_over_the_workers_and_wait_for_the_next_where_one
         assert min(taken()) >= 12  # as good as certain among sockets of their own
         os.kill(workers[0], signal.SIGKILL)
         for _ in range(16):
-            assert httpx.get(f"http://127.0.0.1:{server.port}/-/health", timeout=60).status_code == 200
+            assert httpx2.get(f"http://127.0.0.1:{server.port}/-/health", timeout=60).status_code == 200
         assert _listening(server.port) == 2
 
 
@@ -174,7 +174,7 @@ def _download_nothing(server: ServerProcess, files: str, i: int) -> None:
 
 
 def _metrics(server: ServerProcess) -> str:
-    return httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=30).text
+    return httpx2.get(f"http://127.0.0.1:{server.port}/metrics", timeout=30).text
 
 
 def _value(text: str, start: str, *labels: str) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -26,14 +26,14 @@ class Yard:
     """A running server, a client of it, and the URL of a version's files."""
 
     live: LiveServer
-    client: httpx.Client
+    client: httpx2.Client
     files: str
 
-    def put(self, name: str, content: bytes) -> httpx.Response:
+    def put(self, name: str, content: bytes) -> httpx2.Response:
         """Upload a file."""
         return self.client.put(f"{self.files}/{name}", content=content)
 
-    def get(self, name: str) -> httpx.Response:
+    def get(self, name: str) -> httpx2.Response:
         """Download a file."""
         return self.client.get(f"{self.files}/{name}")
 

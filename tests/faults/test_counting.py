@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.commands import COMMAND, environment_of
@@ -51,7 +51,7 @@ def ask_every_route(server: ServerProcess) -> int:
     """Ask each route for something, each as the first of its kind; how many requests that were."""
     asked = 0
     with server.client as client:
-        paths = httpx.get(f"http://127.0.0.1:{server.port}/openapi.json", timeout=60).json()["paths"]
+        paths = httpx2.get(f"http://127.0.0.1:{server.port}/openapi.json", timeout=60).json()["paths"]
         for path, operations in paths.items():
             if path.startswith("/api/v4/") and "get" in operations:
                 assert client.get(_filled(path.removeprefix("/api/v4"))).status_code < 500, path
@@ -68,7 +68,7 @@ def _filled(path: str) -> str:
 
 def counted(server: ServerProcess) -> float:
     """The requests of the API that `/metrics` tells."""
-    answer = httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=60)
+    answer = httpx2.get(f"http://127.0.0.1:{server.port}/metrics", timeout=60)
     assert answer.status_code == 200
     lines = [line for line in answer.text.splitlines() if line.startswith("modelyard_http_requests_total{")]
     return sum(float(line.rpartition(" ")[2]) for line in lines if 'route="/api/v4/' in line)
@@ -120,7 +120,7 @@ def test_one_disk_for_all_that_is_full() -> None:
                 with server.client as other:
                     assert other.get(f"{files}/small").content == SMALL
                     assert other.put(f"{files}/new", content=os.urandom(MIB)).status_code in (503, 507)
-                assert httpx.get(f"http://127.0.0.1:{server.port}/-/health").status_code == 200
+                assert httpx2.get(f"http://127.0.0.1:{server.port}/-/health").status_code == 200
                 assert counted(server) > 0
             assert server.workers(2) == workers
             os.kill(workers[1], signal.SIGKILL)

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -54,7 +54,7 @@ def shorten(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 1)
 
 
-def answer(response: httpx.Response) -> tuple[int, Any]:
+def answer(response: httpx2.Response) -> tuple[int, Any]:
     return response.status_code, response.json()
 
 
@@ -180,7 +180,7 @@ def test_shorter_since_it_was_opened(yard: Yard, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(yard.live.app.state.store, "open", open_and_lose)
     with (
         yard.logged("download cut short") as line,
-        pytest.raises(httpx.RemoteProtocolError, match="without sending complete"),
+        pytest.raises(httpx2.RemoteProtocolError, match="without sending complete"),
     ):
         yard.get("large")
     assert line["sha256"] == sha256(LARGE)
@@ -225,7 +225,7 @@ def test_unreadable_in_its_midst(yard: Yard, monkeypatch: pytest.MonkeyPatch) ->
     unreadable_from(2_000_000, monkeypatch)
     with (
         yard.logged("download cut short") as line,
-        pytest.raises(httpx.RemoteProtocolError, match="without sending complete"),
+        pytest.raises(httpx2.RemoteProtocolError, match="without sending complete"),
     ):
         yard.get("large")
     assert line["sha256"] == sha256(LARGE)

@@ -25,7 +25,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.sqlite
 UNAVAILABLE = (503, {"message": "503 Service Unavailable"})
 
 
-def answer(response: httpx.Response) -> tuple[int, Any]:
+def answer(response: httpx2.Response) -> tuple[int, Any]:
     return response.status_code, response.json()
 
 

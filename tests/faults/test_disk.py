@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.blobs import _direct
@@ -41,7 +41,7 @@ FULL = (507, {"message": "507 Insufficient Storage"})
 UNAVAILABLE = (503, {"message": "503 Service Unavailable"})
 
 
-def answer(response: httpx.Response) -> tuple[int, Any]:
+def answer(response: httpx2.Response) -> tuple[int, Any]:
     return response.status_code, response.json()
 
 
@@ -168,7 +168,7 @@ def test_read_only() -> None:
                 assert answer(response) == UNAVAILABLE
                 assert response.headers["retry-after"]
                 assert "permissions" in line["advice"]
-            assert httpx.get(f"{live.url}/-/readiness").json()["blob_store_check"] == [{"status": "failed"}]
+            assert httpx2.get(f"{live.url}/-/readiness").json()["blob_store_check"] == [{"status": "failed"}]
             nothing_is_lost(yard)
         finally:
             subprocess.run(["umount", "--lazy", blobs], check=True)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -96,7 +96,7 @@ def test_all_goes_on_where_things_are_left_out(
     odd: OddServer, yard: Yard, tmp_path: Path, url: str, oddities: tuple[Odd, ...]
 ) -> None:
     odd.odd = set(oddities)
-    assert httpx.get(f"{yard.live.url}/-/readiness").status_code == 200
+    assert httpx2.get(f"{yard.live.url}/-/readiness").status_code == 200
     new, gone = os.urandom(9 << 20), os.urandom(1000)
     assert yard.put("new", new).status_code == yard.put("gone", gone).status_code == 201
     for name, content in {"small": SMALL, "large": LARGE, "new": new}.items():
@@ -139,7 +139,7 @@ def test_bytes_that_may_be_others_are_answered_503(odd: OddServer, yard: Yard, o
             if streamed.status_code == 200:
                 for block in streamed.iter_raw():
                     answered += block
-    except httpx.RemoteProtocolError:
+    except httpx2.RemoteProtocolError:
         pass
     assert LARGE.startswith(answered)
     odd.odd = set()
@@ -169,7 +169,7 @@ def test_upkeep_works_or_says_why_not(odd: OddServer, yard: Yard, tmp_path: Path
 @pytest.mark.parametrize("oddity", [Odd.NONSENSE, Odd.NO_ANSWER])
 def test_nonsense_is_no_storage(odd: OddServer, yard: Yard, oddity: Odd) -> None:
     odd.odd = {oddity}
-    assert httpx.get(f"{yard.live.url}/-/readiness").status_code == 503
+    assert httpx2.get(f"{yard.live.url}/-/readiness").status_code == 503
     for content in (b"new", os.urandom(9 << 20)):
         with capture_logs() as lines:
             assert yard.put("new", content).status_code == 503

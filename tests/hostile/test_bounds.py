@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.services.tracking import limits
@@ -28,7 +28,7 @@ IN_OWN_WORDS = re.compile(r"more than \d+ characters|1 to \d+ characters|maximum
 
 @pytest.fixture
 def document(server: LiveServer) -> Schema:
-    return dict(httpx.get(f"{server.url}/openapi.json").json())
+    return dict(httpx2.get(f"{server.url}/openapi.json").json())
 
 
 def bounded(schema: Schema) -> bool:
@@ -75,7 +75,7 @@ def test_every_text_and_list_of_the_document_has_a_bound(document: Schema) -> No
     assert lists > 30
 
 
-def test_a_text_over_its_bound_is_refused_wherever_it_stands(document: Schema, root: httpx.Client) -> None:
+def test_a_text_over_its_bound_is_refused_wherever_it_stands(document: Schema, root: httpx2.Client) -> None:
     """Where its service says so in words of its own, other fields may be missing first: see the table below."""
     project = root.post("/projects", json={"name": "bounded"}).json()["id"]
     named = tried = 0
@@ -200,7 +200,7 @@ def world(server: LiveServer) -> dict[str, str]:
         return prepared(root)
 
 
-def prepared(root: httpx.Client) -> dict[str, str]:
+def prepared(root: httpx2.Client) -> dict[str, str]:
     """What the places of TEXTS name."""
     project = root.post("/projects", json={"name": "texts"}).json()["id"]
     mlflow = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
@@ -215,12 +215,12 @@ def prepared(root: httpx.Client) -> dict[str, str]:
 
 @pytest.mark.parametrize("what", TEXTS)
 def test_what_is_stored_may_be_as_long_as_its_bound_and_no_longer(
-    root: httpx.Client, world: dict[str, str], what: str
+    root: httpx2.Client, world: dict[str, str], what: str
 ) -> None:
     method, path, most, body = TEXTS[what]
     url = path if path.startswith("/") else f"{{mlflow}}/{path}"
 
-    def send(length: int) -> httpx.Response:
+    def send(length: int) -> httpx2.Response:
         content = json.dumps(body(text(length)), ensure_ascii=False)
         address = url
         for name, value in world.items():

@@ -15,7 +15,7 @@ from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.hostile.forms import END, FORM, part
@@ -62,7 +62,7 @@ def send(server: LiveServer, url: str, *pieces: bytes, chunked: bool = False, he
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("encoding", ["base64", "BASE64", "\t Base64 "])
 def test_a_file_in_base64_is_stored_as_the_file(
-    server: LiveServer, root: httpx.Client, version_url: str, encoding: str, chunked: bool
+    server: LiveServer, root: httpx2.Client, version_url: str, encoding: str, chunked: bool
 ) -> None:
     for content, width in ((b"", 76), (b"x", 76), (CONTENT, 76), (CONTENT, 1 << 20), (CONTENT[:50], 1)):
         assert send(server, f"{version_url}/f", encoded(content, encoding, width), chunked=chunked).status == 201
@@ -70,7 +70,7 @@ def test_a_file_in_base64_is_stored_as_the_file(
 
 
 def test_a_file_in_base64_is_stored_in_whatever_two_pieces_it_comes(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     for cut in range(len(encoded(b"") + END) + 20):
         content = b"\xff\0" + b"%d" % cut
@@ -79,7 +79,9 @@ def test_a_file_in_base64_is_stored_in_whatever_two_pieces_it_comes(
         assert root.get(f"{version_url}/f").content == content
 
 
-def test_a_large_file_in_base64_is_stored_as_the_file(server: LiveServer, root: httpx.Client, version_url: str) -> None:
+def test_a_large_file_in_base64_is_stored_as_the_file(
+    server: LiveServer, root: httpx2.Client, version_url: str
+) -> None:
     content = os.urandom(10_000_001)
     form = part(b"note", b"before") + encoded(content)
     assert send(server, f"{version_url}/f", form).status == 201
@@ -88,7 +90,7 @@ def test_a_large_file_in_base64_is_stored_as_the_file(server: LiveServer, root: 
 
 @pytest.mark.parametrize("encoding", ["7bit", "8bit", "8BIT", "Binary"])
 def test_bytes_that_say_to_be_themselves_are_stored_as_they_are(
-    server: LiveServer, root: httpx.Client, version_url: str, encoding: str
+    server: LiveServer, root: httpx2.Client, version_url: str, encoding: str
 ) -> None:
     content = b"QUJD=41=\r\n" + CONTENT
     form = part(b"file", content, f"Content-Transfer-Encoding: {encoding}".encode()) + END
@@ -129,7 +131,7 @@ def test_bytes_that_say_to_be_themselves_are_stored_as_they_are(
 )
 def test_a_part_whose_bytes_are_not_the_file_is_refused(
     server: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     version_url: str,
     headers: tuple[bytes, ...],
     content: bytes,
@@ -142,7 +144,7 @@ def test_a_part_whose_bytes_are_not_the_file_is_refused(
     assert root.get(f"{version_url}/f").status_code == 404
 
 
-def test_other_parts_of_an_upload_may_be_anything(server: LiveServer, root: httpx.Client, version_url: str) -> None:
+def test_other_parts_of_an_upload_may_be_anything(server: LiveServer, root: httpx2.Client, version_url: str) -> None:
     note = part(b"note", b"?", b"Content-Transfer-Encoding: x-odd", b"Content-Type: multipart/mixed; boundary=c")
     form = note + encoded(b"content").removesuffix(END) + note + END
     assert send(server, f"{version_url}/f", form).status == 201
@@ -150,7 +152,7 @@ def test_other_parts_of_an_upload_may_be_anything(server: LiveServer, root: http
 
 
 @pytest.mark.parametrize("kind", ["message/rfc822", "multipart/related"])
-def test_a_message_is_a_file_like_any_other(root: httpx.Client, version_url: str, kind: str) -> None:
+def test_a_message_is_a_file_like_any_other(root: httpx2.Client, version_url: str, kind: str) -> None:
     stored = root.put(f"{version_url}/f", files={"file": ("saved", b"Subject: x\r\n\r\n", kind)})
     assert stored.status_code == 201
     assert root.get(f"{version_url}/f").content == b"Subject: x\r\n\r\n"
@@ -234,7 +236,7 @@ def put_by_curl(server: LiveServer, url: str, *arguments: str, cwd: Path) -> tup
 
 @pytest.mark.parametrize("encoder", ["base64", "quoted-printable", "binary", "8bit"])
 def test_curl_may_encode_the_file(
-    server: LiveServer, root: httpx.Client, version_url: str, tmp_path: Path, encoder: str
+    server: LiveServer, root: httpx2.Client, version_url: str, tmp_path: Path, encoder: str
 ) -> None:
     content = os.urandom(300_000) + b"\r\n two lines \t\r\n=\n\r"
     (tmp_path / "x").write_bytes(content)
@@ -243,7 +245,7 @@ def test_curl_may_encode_the_file(
 
 
 def test_several_files_of_curl_in_one_part_are_refused(
-    server: LiveServer, root: httpx.Client, version_url: str, tmp_path: Path
+    server: LiveServer, root: httpx2.Client, version_url: str, tmp_path: Path
 ) -> None:
     for name in "ab":
         (tmp_path / name).write_text(name)
@@ -256,7 +258,7 @@ def test_several_files_of_curl_in_one_part_are_refused(
     "content_type", ["application/octet-stream", "multipart/mixed", "multipart/mixed; boundary*=''x"]
 )
 def test_a_form_of_another_type_is_not_stored_with_what_wraps_it(
-    server: LiveServer, root: httpx.Client, version_url: str, tmp_path: Path, content_type: str
+    server: LiveServer, root: httpx2.Client, version_url: str, tmp_path: Path, content_type: str
 ) -> None:
     (tmp_path / "x").write_text("content")
     typed = ("--header", f"Content-Type: {content_type}", "--form", "file=@x")
@@ -268,11 +270,11 @@ def test_a_form_of_another_type_is_not_stored_with_what_wraps_it(
 @pytest.mark.parametrize(
     "content_type", ["text/boundary", "text/plain; boundary", "text/plain; x=boundary=y", "text/plain; boundaries=x"]
 )
-def test_a_type_without_a_boundary_is_that_of_a_file(root: httpx.Client, version_url: str, content_type: str) -> None:
+def test_a_type_without_a_boundary_is_that_of_a_file(root: httpx2.Client, version_url: str, content_type: str) -> None:
     assert root.put(f"{version_url}/f", content=b"x", headers={"Content-Type": content_type}).status_code == 201
 
 
-def test_a_second_type_does_not_hide_the_form(server: LiveServer, root: httpx.Client, version_url: str) -> None:
+def test_a_second_type_does_not_hide_the_form(server: LiveServer, root: httpx2.Client, version_url: str) -> None:
     form = part(b"file", b"content") + END
     for types in (("text/plain", FORM), (FORM, "text/plain")):
         head = put_head(
@@ -294,7 +296,7 @@ def as_mail(content: bytes) -> tuple[str, bytes]:
     ], body
 
 
-def test_a_form_made_as_mail_is_stored_as_the_file(root: httpx.Client, version_url: str) -> None:
+def test_a_form_made_as_mail_is_stored_as_the_file(root: httpx2.Client, version_url: str) -> None:
     content = os.urandom(100_000)
     content_type, body = as_mail(content)
     assert b"Content-Transfer-Encoding: base64" in body
@@ -305,7 +307,7 @@ def test_a_form_made_as_mail_is_stored_as_the_file(root: httpx.Client, version_u
 
 
 def test_mlflows_uploads_know_encoded_forms_too(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], make_run: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], make_run: Callable[..., dict[str, Any]]
 ) -> None:
     project = make_project()["id"]
     url = f"/projects/{project}/ml/mlflow/api/2.0/mlflow-artifacts/artifacts/candidate:{make_run(project)['iid']}/f"
@@ -321,7 +323,7 @@ def test_mlflows_uploads_know_encoded_forms_too(
     [("base64", 400), ("Quoted-Printable", 400), ("base64, 8bit", 400), ("binary", 201), ("8BIT", 201)],
 )
 def test_a_body_that_is_no_form_is_not_encoded_as_mail(
-    root: httpx.Client, version_url: str, encoding: str, status: int
+    root: httpx2.Client, version_url: str, encoding: str, status: int
 ) -> None:
     answer = root.put(f"{version_url}/f", content=b"QUJD", headers={"Content-Transfer-Encoding": encoding})
     assert answer.status_code == status
@@ -337,7 +339,7 @@ def test_a_body_that_is_no_form_is_not_encoded_as_mail(
         (b"YSBkw6ltbw==", b"binary", "YSBkw6ltbw=="),
     ],
 )
-def test_a_parameter_may_be_encoded_too(root: httpx.Client, value: bytes, encoding: bytes, expected: str) -> None:
+def test_a_parameter_may_be_encoded_too(root: httpx2.Client, value: bytes, encoding: bytes, expected: str) -> None:
     field = b'--xYz\r\nContent-Disposition: form-data; name="name"\r\nContent-Transfer-Encoding: ' + encoding
     path = b'--xYz\r\nContent-Disposition: form-data; name="path"\r\n\r\np-' + os.urandom(4).hex().encode()
     form = field + b"\r\n\r\n" + value + b"\r\n" + path + b"\r\n" + END
@@ -354,6 +356,6 @@ def test_a_parameter_may_be_encoded_too(root: httpx.Client, value: bytes, encodi
         (b"Content-Type: multipart/mixed; boundary=c", 400),
     ],
 )
-def test_a_parameter_that_is_not_what_it_says_is_refused(root: httpx.Client, header: bytes, status: int) -> None:
+def test_a_parameter_that_is_not_what_it_says_is_refused(root: httpx2.Client, header: bytes, status: int) -> None:
     form = b'--xYz\r\nContent-Disposition: form-data; name="name"\r\n' + header + b"\r\n\r\nde-mo\r\n" + END
     assert root.post("/projects", content=form, headers={"Content-Type": FORM}).status_code == status

@@ -13,7 +13,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -117,7 +117,7 @@ def send(server: LiveServer, url: str, pieces: Sequence[bytes], *, chunked: bool
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 def test_a_form_is_stored_whole_in_whatever_two_pieces_it_comes(
-    server: LiveServer, root: httpx.Client, version_url: str, chunked: bool
+    server: LiveServer, root: httpx2.Client, version_url: str, chunked: bool
 ) -> None:
     for cut in range(len(part(b"file", b"") + END) + 20):
         content = b"\r\n--" + BOUNDARY[:-1] + b"%d" % cut
@@ -127,7 +127,7 @@ def test_a_form_is_stored_whole_in_whatever_two_pieces_it_comes(
 
 
 def test_what_is_stored_of_a_broken_form_is_what_it_holds(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     statuses = []
     for seed in range(FORMS_SENT):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.connection.framing import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, MAX_TARGET_BYTES
@@ -227,7 +227,7 @@ def test_links_name_the_host_of_an_absolute_target(server: LiveServer) -> None:
 
 
 def test_what_follows_a_request_is_never_written_into_its_answer(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     content = bytes(range(256)) * 80_000
     assert root.put(f"{version_url}/f", content=content).status_code == 201
@@ -266,7 +266,7 @@ def test_a_client_that_asks_for_another_protocol_is_answered_in_this_one(server:
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
 def test_an_upload_that_asks_for_another_protocol_is_stored_whole(
-    server: LiveServer, root: httpx.Client, version_url: str, chunked: bool, apart: bool
+    server: LiveServer, root: httpx2.Client, version_url: str, chunked: bool, apart: bool
 ) -> None:
     length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 5"
     body = b"5\r\nhello\r\n0\r\n\r\n" if chunked else b"hello"
@@ -284,7 +284,7 @@ def test_a_refused_client_may_send_on_until_it_has_read_why(server: LiveServer) 
         assert read_answer(connection).status == 400
 
 
-def test_ten_thousand_ranges_are_refused(root: httpx.Client, version_url: str) -> None:
+def test_ten_thousand_ranges_are_refused(root: httpx2.Client, version_url: str) -> None:
     root.put(f"{version_url}/f", content=bytes(100))
     ranges = "bytes=" + ",".join(["0-0"] * 10_000)
     answer = root.get(f"{version_url}/f", headers={"Range": ranges})

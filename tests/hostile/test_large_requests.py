@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import MLFLOW
@@ -20,13 +20,13 @@ def mlflow(make_project: Callable[..., dict[str, Any]]) -> str:
 
 
 @pytest.fixture
-def experiment(root: httpx.Client, mlflow: str) -> str:
+def experiment(root: httpx2.Client, mlflow: str) -> str:
     return str(root.post(f"{mlflow}/experiments/create", json={"name": "e"}).json()["experiment_id"])
 
 
 @pytest.mark.parametrize("depth", [100, 1000, 1024, 1025, 10_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b"[", b"]")], ids=["objects", "lists"])
-def test_json_may_be_deep(root: httpx.Client, depth: int, opening: bytes, closing: bytes) -> None:
+def test_json_may_be_deep(root: httpx2.Client, depth: int, opening: bytes, closing: bytes) -> None:
     content = b'{"name":' + opening * (depth - 1) + b'"\\u0000"' + closing * (depth - 1) + b"}"
     answer = root.post("/projects", content=content, headers=TEXT)
     assert answer.status_code == 400
@@ -58,31 +58,31 @@ def test_json_may_be_deep(root: httpx.Client, depth: int, opening: bytes, closin
     ],
     ids=["fields", "lists", "no-boundary", "parts", "members", "utf-16", "surrogate", "number"],
 )
-def test_a_body_may_be_odd(root: httpx.Client, content: bytes, headers: dict[str, str], sentence: str) -> None:
+def test_a_body_may_be_odd(root: httpx2.Client, content: bytes, headers: dict[str, str], sentence: str) -> None:
     answer = root.post("/projects", content=content, headers=headers)
     assert (answer.status_code, answer.json()) == (400, {"error": sentence})
 
 
 @pytest.mark.parametrize("headers", [TEXT, FORM, {"Content-Type": "multipart/form-data; boundary=b"}])
 @pytest.mark.parametrize("length", ["known", "unknown"])
-def test_a_body_larger_than_any_is_413(root: httpx.Client, headers: dict[str, str], length: str) -> None:
+def test_a_body_larger_than_any_is_413(root: httpx2.Client, headers: dict[str, str], length: str) -> None:
     body = b" " * (64 * 1024 + 1)
     answer = root.post("/projects", content=body if length == "known" else iter([body]), headers=headers)
     assert (answer.status_code, answer.json()) == (413, {"message": "413 Request Entity Too Large"})
 
 
-def test_a_document_with_more_values_than_any_is_refused(root: httpx.Client, mlflow: str) -> None:
+def test_a_document_with_more_values_than_any_is_refused(root: httpx2.Client, mlflow: str) -> None:
     answer = root.post(f"{mlflow}/runs/log-batch", json={"run_id": "r", "metrics": [0] * 60_000})
     assert (answer.status_code, answer.json()["error"]) == (400, "The request body has more than 50000 values")
 
 
-def test_one_sentence_is_said_of_a_list(root: httpx.Client, mlflow: str) -> None:
+def test_one_sentence_is_said_of_a_list(root: httpx2.Client, mlflow: str) -> None:
     answer = root.post(f"{mlflow}/runs/log-batch", json={"run_id": "r", "metrics": [0] * 10_000, "tags": [0] * 10_000})
     assert (answer.status_code, answer.json()["error"]) == (400, "metrics is invalid, tags is invalid")
 
 
 @pytest.mark.parametrize("key", ["%zz", "%ff", "%", "%c3%28"])
-def test_a_key_that_is_no_text_is_refused(root: httpx.Client, mlflow: str, key: str) -> None:
+def test_a_key_that_is_no_text_is_refused(root: httpx2.Client, mlflow: str, key: str) -> None:
     answer = root.delete(f"{mlflow}/logged-models/m-1/tags/{key}")
     assert (answer.status_code, answer.json()["error"]) == (400, "key is invalid")
 
@@ -114,7 +114,7 @@ def many(count: int, **fields: str) -> list[dict[str, str]]:
     ],
 )
 def test_more_of_something_than_makes_sense_is_refused(
-    root: httpx.Client, mlflow: str, experiment: str, path: str, body: dict[str, object], reason: str
+    root: httpx2.Client, mlflow: str, experiment: str, path: str, body: dict[str, object], reason: str
 ) -> None:
     named = {"experiment_ids": [experiment]} if path.endswith("/search") else {"experiment_id": experiment}
     answer = root.post(f"{mlflow}/{path}", json=named | body)
@@ -124,7 +124,7 @@ def test_more_of_something_than_makes_sense_is_refused(
 
 
 @pytest.mark.parametrize("entity", ["params", "metrics", "tags"])
-def test_as_much_as_a_search_takes_is_answered(root: httpx.Client, mlflow: str, experiment: str, entity: str) -> None:
+def test_as_much_as_a_search_takes_is_answered(root: httpx2.Client, mlflow: str, experiment: str, entity: str) -> None:
     comparison = "> 1" if entity == "metrics" else "= 'v'"
     search = {
         "experiment_ids": [experiment],
@@ -134,7 +134,7 @@ def test_as_much_as_a_search_takes_is_answered(root: httpx.Client, mlflow: str, 
     assert root.post(f"{mlflow}/runs/search", json=search).json() == {"runs": [], "next_page_token": None}
 
 
-def test_as_many_datasets_as_a_search_takes_are_answered(root: httpx.Client, mlflow: str, experiment: str) -> None:
+def test_as_many_datasets_as_a_search_takes_are_answered(root: httpx2.Client, mlflow: str, experiment: str) -> None:
     search = {"experiment_ids": [experiment], "datasets": many(100, dataset_name="d", dataset_digest="x")}
     answer = root.post(f"{mlflow}/logged-models/search", json=search)
     assert answer.json() == {"models": [], "next_page_token": None}

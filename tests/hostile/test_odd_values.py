@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import MLFLOW
@@ -46,7 +46,7 @@ class Request:
     body: dict[str, Any] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
 
-    def sent(self, client: httpx.Client) -> httpx.Response:
+    def sent(self, client: httpx2.Client) -> httpx2.Response:
         content = _escaped(self.body) if self.body else None
         headers = {"Content-Type": "application/json"} if self.body else {}
         return client.request(self.method, self.path, content=content, params=self.query or None, headers=headers)
@@ -102,7 +102,7 @@ def place(server: LiveServer) -> Iterator[Place]:
 class Place:
     """One of everything, by the ids that it has."""
 
-    client: httpx.Client
+    client: httpx2.Client
     project: int
     user: int
     run: str
@@ -111,7 +111,7 @@ class Place:
     package: int
 
     @classmethod
-    def made(cls, client: httpx.Client) -> Place:
+    def made(cls, client: httpx2.Client) -> Place:
         def made(path: str, **body: object) -> Any:
             answer = client.post(path, json=body)
             assert answer.is_success, (path, answer.text)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.e2e.processes import ServerProcess, serving
@@ -36,7 +36,7 @@ def process(tmp_path: Path) -> Iterator[ServerProcess]:
         yield server
 
 
-def _fill(root: httpx.Client) -> None:
+def _fill(root: httpx2.Client) -> None:
     """Give the first project one of everything, so that not everything is 404."""
     project = f"/projects/{root.post('/projects', json={'name': 'p'}).json()['id']}"
     mlflow = f"{project}/ml/mlflow/api/2.0/mlflow"
@@ -72,7 +72,7 @@ def test_the_server_does_what_its_document_says(process: ServerProcess, tmp_path
 
 @pytest.fixture
 def document(server: LiveServer) -> dict[str, Any]:
-    return dict(httpx.get(f"{server.url}/openapi.json").json())
+    return dict(httpx2.get(f"{server.url}/openapi.json").json())
 
 
 def test_every_refusal_and_every_answer_is_described(document: dict[str, Any]) -> None:
@@ -112,6 +112,6 @@ def test_only_what_serves_strangers_says_so(server: LiveServer, document: dict[s
             if {} in operation.get("security", [{}]):
                 said.add((method, path))
             url = server.url + path.replace("{", "").replace("}", "")
-            if httpx.request(method, url).status_code not in {400, 401}:
+            if httpx2.request(method, url).status_code not in {400, 401}:
                 served.add((method, path))
     assert said == served

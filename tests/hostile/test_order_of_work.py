@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.databases import migrated_database
@@ -74,7 +74,7 @@ class Host:
     """The watched server."""
 
     port: int
-    root: httpx.Client
+    root: httpx2.Client
     guest: str
     operations: tuple[Operation, ...]
 
@@ -104,13 +104,13 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         assert process.stdout is not None
         try:
             port = int(process.stdout.readline())
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as root:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as root:
                 yield _prepared(root, folder, port)
         finally:
             process.kill()
 
 
-def _prepared(root: httpx.Client, folder: Path, port: int) -> Host:
+def _prepared(root: httpx2.Client, folder: Path, port: int) -> Host:
     root.headers["PRIVATE-TOKEN"] = (folder / "root-token").read_text().strip()
     user = root.post("/api/v4/users", json={"username": "guest", "name": "g", "email": "g@example.com"}).json()["id"]
     made = root.post(f"/api/v4/users/{user}/personal_access_tokens", json={"name": "t", "scopes": ["api"]}).json()

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -202,7 +202,7 @@ def test_others_downloads_and_short_reads_wait_for_no_search(
             for token, connection in zip(tokens, waiting, strict=True):
                 connection.sendall(asking(yard, "/projects", token))
             for name, content in sizes.items():
-                assert httpx.get(f"{yard.api}{files}/{name}").content == content  # a stranger's, and nobody's before
+                assert httpx2.get(f"{yard.api}{files}/{name}").content == content  # a stranger's, and nobody's before
                 assert root.get(f"{files}/{name}").content == content
             for path in (
                 "/user",
@@ -289,7 +289,7 @@ def test_patterns_are_bounded_and_values_are_not(yard: LiveServer, project: int,
     key, body = SEARCHES[path]
     with yard.client(yard.root_token) as root:
 
-        def ask(condition: str) -> httpx.Response:
+        def ask(condition: str) -> httpx2.Response:
             return root.post(f"/projects/{project}/{MLFLOW}/{path}", json=body | {"filter": f"{key} {condition}"})
 
         for fits in ("a" * 1024, "é" * 512, "😀" * 255, "?" * 102):

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.commands import COMMAND, environment_of
@@ -88,7 +88,7 @@ def test_credentials_that_cannot_be_had_stop_a_server_without_a_traceback(tmp_pa
 def test_variables_of_the_libraries_below_stop_nothing(tmp_path: Path, workers: str) -> None:
     variables = {"PROMETHEUS_MULTIPROC_DIR": "/nowhere", "WEB_CONCURRENCY": "many", "FORWARDED_ALLOW_IPS": "*"}
     with serving(tmp_path, "--workers", workers, environment=variables) as server:
-        assert httpx.get(f"http://127.0.0.1:{server.port}/metrics").status_code == 200
+        assert httpx2.get(f"http://127.0.0.1:{server.port}/metrics").status_code == 200
 
 
 def test_a_line_end_after_the_external_url_does_not_reach_the_headers(tmp_path: Path) -> None:

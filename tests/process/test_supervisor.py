@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 from uvicorn import Config
@@ -172,9 +172,9 @@ def test_where_the_system_does_not_spread_connections_workers_share_a_socket(tmp
             process.send_signal(number)
             eventually(lambda: said in server.log(), SECONDS)  # noqa: B023 - it is called at once
             for _ in range(8):
-                assert httpx.get(f"http://127.0.0.1:{port}/-/health", timeout=SECONDS).status_code == 200
+                assert httpx2.get(f"http://127.0.0.1:{port}/-/health", timeout=SECONDS).status_code == 200
     finally:
         process.terminate()
         assert process.wait(SECONDS) == 0
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}/-/health")
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"http://127.0.0.1:{port}/-/health")

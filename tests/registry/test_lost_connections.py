@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -48,7 +48,7 @@ def yard(fresh: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def root(yard: LiveServer) -> Iterator[httpx.Client]:
+def root(yard: LiveServer) -> Iterator[httpx2.Client]:
     with yard.client(yard.root_token) as client:
         yield client
 
@@ -59,11 +59,11 @@ def cut_all(cluster: postgres.Cluster) -> None:
 
 
 def readiness(yard: LiveServer) -> int:
-    return httpx.get(f"{yard.url}/-/readiness", timeout=30).status_code
+    return httpx2.get(f"{yard.url}/-/readiness", timeout=30).status_code
 
 
 def test_connections_that_were_cut_are_replaced_unnoticed(
-    cluster: postgres.Cluster, yard: LiveServer, root: httpx.Client
+    cluster: postgres.Cluster, yard: LiveServer, root: httpx2.Client
 ) -> None:
     for i in range(5):
         assert root.post("/projects", json={"name": f"p{i}"}).status_code == 201
@@ -138,7 +138,7 @@ def test_a_statement_that_takes_too_long_is_stopped(fresh: Callable[[], str]) ->
 
 
 def test_a_database_that_is_away_is_503_until_it_is_back(
-    cluster: postgres.Cluster, yard: LiveServer, root: httpx.Client
+    cluster: postgres.Cluster, yard: LiveServer, root: httpx2.Client
 ) -> None:
     project = root.post("/projects", json={"name": "away"}).json()["id"]
     mlflow = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
@@ -155,7 +155,7 @@ def test_a_database_that_is_away_is_503_until_it_is_back(
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert answer.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
         assert readiness(yard) == 503
-        assert httpx.get(f"{yard.url}/-/liveness").status_code == 200
+        assert httpx2.get(f"{yard.url}/-/liveness").status_code == 200
     finally:
         cluster.start()
     eventually(lambda: readiness(yard) == 200)  # a pooler tries once a second
@@ -164,7 +164,7 @@ def test_a_database_that_is_away_is_503_until_it_is_back(
     assert yard.incoming() == []
 
 
-def test_a_text_that_no_database_could_keep_is_400(yard: LiveServer, root: httpx.Client) -> None:
+def test_a_text_that_no_database_could_keep_is_400(yard: LiveServer, root: httpx2.Client) -> None:
     assert root.get("/projects/a%00%2Fb").status_code == 400
     segments = [secrets.token_hex(100) for _ in range(19)]  # nothing to compress, and more than an index holds
     answer = root.post("/projects", json={"name": "p", "namespace_path": "/".join(segments)})

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-import httpx
+import httpx2
 import pytest
 
 from tests.live import LiveServer, running
@@ -54,7 +54,7 @@ def redirecting(start: Starter) -> LiveServer:
     return start(s3_redirect=True, s3_redirect_seconds=77)
 
 
-def version_files(root: httpx.Client) -> str:
+def version_files(root: httpx2.Client) -> str:
     """The files of a fresh version in a fresh private project, below the API's base."""
     project = root.post("/projects", json={"name": f"project-{next(_serial)}", "visibility": "private"}).json()["id"]
     base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.access.promises import Promises
@@ -30,13 +30,13 @@ UNKNOWN = "400 Bad request - The upload is not known for this file, or has expir
 
 
 @pytest.fixture
-def root(plain: LiveServer) -> Iterator[httpx.Client]:
+def root(plain: LiveServer) -> Iterator[httpx2.Client]:
     with plain.client(plain.root_token) as client:
         yield client
 
 
 @pytest.fixture
-def file_url(root: httpx.Client) -> str:
+def file_url(root: httpx2.Client) -> str:
     return f"{version_files(root)}/dir/weights.bin"
 
 
@@ -44,7 +44,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def authorize(client: httpx.Client, url: str, **claim: object) -> dict[str, Any]:
+def authorize(client: httpx2.Client, url: str, **claim: object) -> dict[str, Any]:
     answer = client.put(f"{url}/authorize", json=claim)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -55,7 +55,7 @@ def send(remote: dict[str, Any], content: bytes) -> None:
     """Upload all parts and complete, without any credential, as S3 has it."""
     upload, etags = remote["MultipartUpload"], []
     size = upload["PartSize"]
-    with httpx.Client(timeout=60) as s3:
+    with httpx2.Client(timeout=60) as s3:
         for number, url in enumerate(upload["PartURLs"], 1):
             answer = s3.put(url, content=content[(number - 1) * size : number * size])
             assert answer.status_code == 200, answer.text
@@ -64,13 +64,13 @@ def send(remote: dict[str, Any], content: bytes) -> None:
         assert answer.status_code == 200, answer.text
 
 
-def take_over(client: httpx.Client, url: str, remote: dict[str, Any], **headers: str) -> httpx.Response:
+def take_over(client: httpx2.Client, url: str, remote: dict[str, Any], **headers: str) -> httpx2.Response:
     return client.put(url, headers={OFFER: remote["ID"]} | headers, timeout=120)
 
 
 @pytest.mark.parametrize("claims_digest", [True, False])
 def test_a_hundred_megabytes_reach_the_bucket_without_passing_through(
-    root: httpx.Client, file_url: str, claims_digest: bool
+    root: httpx2.Client, file_url: str, claims_digest: bool
 ) -> None:
     content = os.urandom(100 * MIB + 13)
     claim = {"sha256": sha256(content).upper()} if claims_digest else {}
@@ -86,16 +86,16 @@ def test_a_hundred_megabytes_reach_the_bucket_without_passing_through(
     assert take_over(root, file_url, remote).status_code == 201, "an answer may be lost, and asked for again"
 
 
-def test_one_byte_may_go_to_the_bucket_as_well(root: httpx.Client, file_url: str) -> None:
+def test_one_byte_may_go_to_the_bucket_as_well(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=1)
     send(remote, b"x")
-    assert httpx.get(remote["GetURL"]).content == b"x"
+    assert httpx2.get(remote["GetURL"]).content == b"x"
     assert take_over(root, file_url, remote).status_code == 201
     assert root.get(file_url).content == b"x"
 
 
 @pytest.mark.parametrize("claim", [{}, {"size": 0}, {"sha256": "0" * 64}])
-def test_without_a_size_there_is_nothing_to_offer(root: httpx.Client, file_url: str, claim: dict[str, Any]) -> None:
+def test_without_a_size_there_is_nothing_to_offer(root: httpx2.Client, file_url: str, claim: dict[str, Any]) -> None:
     answer = root.put(f"{file_url}/authorize", json=claim)
     assert answer.status_code == 200
     assert "RemoteObject" not in answer.json()
@@ -110,7 +110,7 @@ def test_who_may_not_write_is_offered_nothing(plain: LiveServer, file_url: str, 
     assert s3.uploads(prefix) == before
 
 
-def test_a_project_s_limit_holds_for_what_does_not_pass_through(root: httpx.Client, file_url: str) -> None:
+def test_a_project_s_limit_holds_for_what_does_not_pass_through(root: httpx2.Client, file_url: str) -> None:
     project = "/".join(file_url.split("/")[:3])
     refusal = {"message": "403 Forbidden - The project's storage limit of 5 bytes would be exceeded"}
     remote = authorize(root, file_url, size=6)
@@ -129,23 +129,23 @@ def test_a_project_s_limit_holds_for_what_does_not_pass_through(root: httpx.Clie
 
 
 @telling_uploads
-def test_a_part_takes_as_many_bytes_as_were_authorized(root: httpx.Client, file_url: str, s3: S3Server) -> None:
+def test_a_part_takes_as_many_bytes_as_were_authorized(root: httpx2.Client, file_url: str, s3: S3Server) -> None:
     """The length is in the signature, which moto alone does not look at."""
     remote = authorize(root, file_url, size=17 * MIB)
     lengths = [16 * MIB, MIB]
     for url, length in zip(remote["MultipartUpload"]["PartURLs"], lengths, strict=True):
         assert "content-length" in parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"][0].split(";")
-        if httpx.head(s3.endpoint).headers.get("x-trans-id") is None:
+        if httpx2.head(s3.endpoint).headers.get("x-trans-id") is None:
             continue
         for size in (length - 1, length + 1):
-            assert httpx.put(url, content=bytes(size)).status_code == 403
-        assert httpx.put(url, content=iter([bytes(length)])).status_code in {403, 411}
-        assert httpx.put(url, content=bytes(length)).status_code == 200
+            assert httpx2.put(url, content=bytes(size)).status_code == 403
+        assert httpx2.put(url, content=iter([bytes(length)])).status_code in {403, 411}
+        assert httpx2.put(url, content=bytes(length)).status_code == 200
 
 
 @telling_uploads
 def test_who_has_many_offers_open_sends_the_rest_through_the_server(
-    plain: LiveServer, root: httpx.Client, file_url: str, monkeypatch: pytest.MonkeyPatch
+    plain: LiveServer, root: httpx2.Client, file_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bypass = plain.app.state.files.bypass
     monkeypatch.setattr(bypass, "remote", replace(bypass.remote, offers=OpenOffers(2)))
@@ -160,12 +160,12 @@ def test_who_has_many_offers_open_sends_the_rest_through_the_server(
 
 
 @telling_uploads
-def test_an_upload_may_be_aborted(plain: LiveServer, root: httpx.Client, file_url: str, s3: S3Server) -> None:
+def test_an_upload_may_be_aborted(plain: LiveServer, root: httpx2.Client, file_url: str, s3: S3Server) -> None:
     prefix = str(plain.settings.blob_url).rpartition("/")[2]
     before = s3.uploads(prefix)
     remote = authorize(root, file_url, size=5)
     assert len(s3.uploads(prefix)) == len(before) + 1
-    assert httpx.delete(remote["MultipartUpload"]["AbortURL"]).status_code == 204
+    assert httpx2.delete(remote["MultipartUpload"]["AbortURL"]).status_code == 204
     assert s3.uploads(prefix) == before
 
 
@@ -175,23 +175,23 @@ def completion(etags: Sequence[str]) -> str:
 
 
 @pytest.mark.parametrize("size", [17 * MIB, 81 * MIB])
-def test_once_taken_over_no_url_changes_the_bytes_any_more(root: httpx.Client, file_url: str, size: int) -> None:
+def test_once_taken_over_no_url_changes_the_bytes_any_more(root: httpx2.Client, file_url: str, size: int) -> None:
     content = os.urandom(size)
     remote = authorize(root, file_url, size=size)
     upload = remote["MultipartUpload"]
     send(remote, content)
     assert take_over(root, file_url, remote).status_code == 201
     # Swift takes new parts of a completed upload, and completes it again.
-    etags = [httpx.put(url, content=os.urandom(5 * MIB)).headers.get("etag", "x") for url in upload["PartURLs"]]
-    httpx.post(upload["CompleteURL"], content=completion(etags))
-    httpx.post(upload["CompleteURL"], content=completion(etags[:1]))
-    httpx.delete(upload["AbortURL"])
+    etags = [httpx2.put(url, content=os.urandom(5 * MIB)).headers.get("etag", "x") for url in upload["PartURLs"]]
+    httpx2.post(upload["CompleteURL"], content=completion(etags))
+    httpx2.post(upload["CompleteURL"], content=completion(etags[:1]))
+    httpx2.delete(upload["AbortURL"])
     assert root.get(file_url).content == content
 
 
 @telling_uploads
 def test_bytes_that_change_while_they_are_verified_are_refused(
-    root: httpx.Client, file_url: str, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+    root: httpx2.Client, file_url: str, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = authorize(root, file_url, size=5, sha256=sha256(b"hello"))
     send(remote, b"hello")
@@ -199,19 +199,19 @@ def test_bytes_that_change_while_they_are_verified_are_refused(
     copy = Bucket.copy
 
     def copy_too_late(bucket: Bucket, source: str, key: str) -> None:
-        etag = httpx.put(upload["PartURLs"][0], content=b"hallo").headers["etag"]
-        assert httpx.post(upload["CompleteURL"], content=completion([etag])).status_code == 200
+        etag = httpx2.put(upload["PartURLs"][0], content=b"hallo").headers["etag"]
+        assert httpx2.post(upload["CompleteURL"], content=completion([etag])).status_code == 200
         copy(bucket, source, key)
 
     monkeypatch.setattr(Bucket, "copy", copy_too_late)
     # Only Swift's bytes are copied: others forget the upload.
-    swift = httpx.head(s3.endpoint).headers.get("x-trans-id") is not None
+    swift = httpx2.head(s3.endpoint).headers.get("x-trans-id") is not None
     assert take_over(root, file_url, remote).status_code == (400 if swift else 201)
 
 
-def test_an_upload_that_is_not_complete_is_refused(root: httpx.Client, file_url: str) -> None:
+def test_an_upload_that_is_not_complete_is_refused(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
-    httpx.put(remote["MultipartUpload"]["PartURLs"][0], content=b"hello")
+    httpx2.put(remote["MultipartUpload"]["PartURLs"][0], content=b"hello")
     answer = take_over(root, file_url, remote)
     assert answer.status_code == 400
     assert answer.json() == {"message": "400 Bad request - The upload is not complete"}
@@ -219,7 +219,7 @@ def test_an_upload_that_is_not_complete_is_refused(root: httpx.Client, file_url:
 
 @pytest.mark.parametrize("s3", ["moto", "s3rver"], indirect=True)  # Swift takes no part of another size
 @pytest.mark.parametrize("content", [b"hell", b"hello!"])
-def test_another_size_than_was_claimed_is_refused(root: httpx.Client, file_url: str, content: bytes) -> None:
+def test_another_size_than_was_claimed_is_refused(root: httpx2.Client, file_url: str, content: bytes) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, content)
     answer = take_over(root, file_url, remote)
@@ -228,7 +228,7 @@ def test_another_size_than_was_claimed_is_refused(root: httpx.Client, file_url: 
     assert root.head(file_url).status_code == 404
 
 
-def test_other_bytes_than_were_claimed_are_refused(root: httpx.Client, file_url: str) -> None:
+def test_other_bytes_than_were_claimed_are_refused(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5, sha256=sha256(b"hello"))
     send(remote, b"hallo")
     answer = take_over(root, file_url, remote)
@@ -237,7 +237,7 @@ def test_other_bytes_than_were_claimed_are_refused(root: httpx.Client, file_url:
     assert root.head(file_url).status_code == 404
 
 
-def test_a_digest_in_the_last_request_is_held_too(root: httpx.Client, file_url: str) -> None:
+def test_a_digest_in_the_last_request_is_held_too(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
 
@@ -253,7 +253,7 @@ def test_a_digest_in_the_last_request_is_held_too(root: httpx.Client, file_url: 
         assert take_over(root, file_url, remote, **{"Repr-Digest": header}).status_code == status
 
 
-def test_the_last_request_may_speak_of_the_file_or_of_its_own_empty_body(root: httpx.Client, file_url: str) -> None:
+def test_the_last_request_may_speak_of_the_file_or_of_its_own_empty_body(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
 
@@ -285,14 +285,14 @@ def repr_of(content: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
 
 
-def test_the_last_request_is_not_compressed(root: httpx.Client, file_url: str) -> None:
+def test_the_last_request_is_not_compressed(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
     assert take_over(root, file_url, remote, **{"Content-Encoding": "gzip"}).status_code == 415
     assert root.head(file_url).status_code == 404
 
 
-def test_the_last_request_carries_no_bytes(root: httpx.Client, file_url: str) -> None:
+def test_the_last_request_carries_no_bytes(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
     answer = root.put(file_url, headers={OFFER: remote["ID"]}, content=b"hello")
@@ -300,14 +300,14 @@ def test_the_last_request_carries_no_bytes(root: httpx.Client, file_url: str) ->
     assert "carries no bytes" in answer.json()["message"]
 
 
-def test_conditions_hold_for_the_last_request(root: httpx.Client, file_url: str) -> None:
+def test_conditions_hold_for_the_last_request(root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
     root.put(file_url, content=b"somebody was faster")
     assert take_over(root, file_url, remote, **{"If-None-Match": "*"}).status_code == 412
 
 
-def test_an_upload_is_for_one_file_and_one_user(plain: LiveServer, root: httpx.Client, file_url: str) -> None:
+def test_an_upload_is_for_one_file_and_one_user(plain: LiveServer, root: httpx2.Client, file_url: str) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
     for elsewhere in (f"{file_url}.other", f"{version_files(root)}/dir/weights.bin"):
@@ -327,13 +327,13 @@ def test_an_upload_is_for_one_file_and_one_user(plain: LiveServer, root: httpx.C
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b", "é.b", "e30.e30", "." * 9])
-def test_what_is_no_promise_is_refused(root: httpx.Client, file_url: str, text: str) -> None:
+def test_what_is_no_promise_is_refused(root: httpx2.Client, file_url: str, text: str) -> None:
     answer = root.put(file_url, headers={OFFER.encode(): text.encode()})
     assert (answer.status_code, answer.json()) == (400, {"message": UNKNOWN})
 
 
 def test_a_lower_limit_holds_for_what_was_offered_before(
-    root: httpx.Client, plain: LiveServer, file_url: str, monkeypatch: pytest.MonkeyPatch
+    root: httpx2.Client, plain: LiveServer, file_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = authorize(root, file_url, size=5)
     send(remote, b"hello")
@@ -356,7 +356,7 @@ def test_replicas_know_each_others_uploads_by_their_secret(start: Starter) -> No
 
 
 def test_a_server_without_a_secret_offers_nothing(
-    plain: LiveServer, root: httpx.Client, file_url: str, monkeypatch: pytest.MonkeyPatch
+    plain: LiveServer, root: httpx2.Client, file_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bypass = plain.app.state.files.bypass
     monkeypatch.setattr(bypass, "remote", replace(bypass.remote, promises=None))

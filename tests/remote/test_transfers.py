@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.blobs.s3.store import S3BlobStore
@@ -24,19 +24,19 @@ DISPOSITION = "attachment; filename=\"m_del-f725d08c.bin\"; filename*=UTF-8''m%C
 
 
 @pytest.fixture
-def root(plain: LiveServer) -> Iterator[httpx.Client]:
+def root(plain: LiveServer) -> Iterator[httpx2.Client]:
     with plain.client(plain.root_token) as client:
         yield client
 
 
 @pytest.fixture
-def redirected(redirecting: LiveServer) -> Iterator[httpx.Client]:
+def redirected(redirecting: LiveServer) -> Iterator[httpx2.Client]:
     with redirecting.client(redirecting.root_token) as client:
         yield client
 
 
 @pytest.mark.parametrize("content", [b"", b"weights", LARGE], ids=["empty", "small", "large"])
-def test_a_file_comes_back_whole_and_in_ranges(root: httpx.Client, content: bytes) -> None:
+def test_a_file_comes_back_whole_and_in_ranges(root: httpx2.Client, content: bytes) -> None:
     url = f"{version_files(root)}/dir/weights.bin"
     assert root.put(url, content=content).status_code == 201
     assert root.get(url).content == content
@@ -51,7 +51,7 @@ def test_a_file_comes_back_whole_and_in_ranges(root: httpx.Client, content: byte
 
 @telling_uploads
 def test_a_digest_that_does_not_match_leaves_nothing_in_the_bucket(
-    plain: LiveServer, root: httpx.Client, s3: S3Server
+    plain: LiveServer, root: httpx2.Client, s3: S3Server
 ) -> None:
     prefix = str(plain.settings.blob_url).rpartition("/")[2]
     url, before = f"{version_files(root)}/f", s3.keys(prefix)
@@ -61,7 +61,7 @@ def test_a_digest_that_does_not_match_leaves_nothing_in_the_bucket(
     assert s3.uploads(prefix) == []
 
 
-def test_a_file_whose_bytes_are_gone_is_404(plain: LiveServer, root: httpx.Client) -> None:
+def test_a_file_whose_bytes_are_gone_is_404(plain: LiveServer, root: httpx2.Client) -> None:
     url, content = f"{version_files(root)}/f", os.urandom(200_000)
     root.put(url, content=content)
     plain.app.state.store.delete(hashlib.sha256(content).hexdigest())
@@ -69,10 +69,10 @@ def test_a_file_whose_bytes_are_gone_is_404(plain: LiveServer, root: httpx.Clien
 
 
 def test_readiness_sees_the_bucket(plain: LiveServer) -> None:
-    assert httpx.get(f"{plain.url}/-/readiness").json()["blob_store_check"] == [{"status": "ok"}]
+    assert httpx2.get(f"{plain.url}/-/readiness").json()["blob_store_check"] == [{"status": "ok"}]
 
 
-def test_garbage_in_the_bucket_is_collected_and_files_are_not(plain: LiveServer, root: httpx.Client) -> None:
+def test_garbage_in_the_bucket_is_collected_and_files_are_not(plain: LiveServer, root: httpx2.Client) -> None:
     store, database = plain.app.state.store, plain.app.state.database
     assert isinstance(store, S3BlobStore)
     url = f"{version_files(root)}/f"
@@ -89,19 +89,19 @@ def test_garbage_in_the_bucket_is_collected_and_files_are_not(plain: LiveServer,
 
 
 @pytest.mark.parametrize("content", [b"", b"weights", LARGE], ids=["empty", "small", "large"])
-def test_a_download_is_sent_to_the_bucket_and_keeps_its_name(redirected: httpx.Client, content: bytes) -> None:
+def test_a_download_is_sent_to_the_bucket_and_keeps_its_name(redirected: httpx2.Client, content: bytes) -> None:
     url = f"{version_files(redirected)}/dir/m%C3%B6del.bin"
     assert redirected.put(url, content=content).status_code == 201
     answer = redirected.get(url)
     assert (answer.status_code, answer.content, answer.headers["cache-control"]) == (302, b"", "no-store")
     assert parse_qs(urlsplit(answer.headers["location"]).query)["X-Amz-Expires"] == ["77"]
-    got = httpx.get(answer.headers["location"])
+    got = httpx2.get(answer.headers["location"])
     assert (got.status_code, got.content) == (200, content)
     assert got.headers["content-disposition"] == DISPOSITION
     assert got.headers["content-type"] == "application/octet-stream"
 
 
-def test_a_range_means_the_same_in_the_bucket(redirected: httpx.Client) -> None:
+def test_a_range_means_the_same_in_the_bucket(redirected: httpx2.Client) -> None:
     url = f"{version_files(redirected)}/f"
     redirected.put(url, content=LARGE)
     got = redirected.get(url, headers={"Range": "bytes=1000-1999"}, follow_redirects=True)
@@ -109,7 +109,7 @@ def test_a_range_means_the_same_in_the_bucket(redirected: httpx.Client) -> None:
     assert (got.status_code, got.content) == (206, LARGE[1000:2000])
 
 
-def test_head_and_conditions_are_answered_here(redirected: httpx.Client) -> None:
+def test_head_and_conditions_are_answered_here(redirected: httpx2.Client) -> None:
     url = f"{version_files(redirected)}/f"
     etag = redirected.put(url, content=LARGE).headers["etag"]
     head = redirected.head(url)
@@ -127,7 +127,7 @@ def test_head_and_conditions_are_answered_here(redirected: httpx.Client) -> None
         assert redirected.get(url, headers=headers).status_code == status, headers
 
 
-def test_who_may_not_read_gets_no_url(redirecting: LiveServer, redirected: httpx.Client) -> None:
+def test_who_may_not_read_gets_no_url(redirecting: LiveServer, redirected: httpx2.Client) -> None:
     url = f"{version_files(redirected)}/f"
     redirected.put(url, content=b"weights")
     with redirecting.client() as stranger:
@@ -135,14 +135,14 @@ def test_who_may_not_read_gets_no_url(redirecting: LiveServer, redirected: httpx
     assert redirected.get(f"{url}-of-another-name").status_code == 404
 
 
-def test_a_file_whose_bytes_are_gone_has_no_url(redirecting: LiveServer, redirected: httpx.Client) -> None:
+def test_a_file_whose_bytes_are_gone_has_no_url(redirecting: LiveServer, redirected: httpx2.Client) -> None:
     url = f"{version_files(redirected)}/f"
     redirected.put(url, content=b"soon gone")
     redirecting.app.state.store.delete(hashlib.sha256(b"soon gone").hexdigest())
     assert redirected.get(url).status_code == 404
 
 
-def test_no_url_is_logged(redirected: httpx.Client, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_url_is_logged(redirected: httpx2.Client, capfd: pytest.CaptureFixture[str]) -> None:
     url = f"{version_files(redirected)}/f"
     redirected.put(url, content=b"weights")
     assert redirected.get(url).status_code == 302

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -17,7 +17,7 @@ from tests.live import LiveServer
 
 @pytest.mark.parametrize("path", ["/projects", "/projects/1/packages/ml_models/candidate:1/files/f"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_other_sites_change_nothing(root: httpx.Client, method: str, path: str) -> None:
+def test_other_sites_change_nothing(root: httpx2.Client, method: str, path: str) -> None:
     answer = root.request(method, path, headers={"Sec-Fetch-Site": "cross-site"})
     message = "403 Forbidden - Requests of other sites change nothing"
     assert (answer.status_code, answer.json()["message"]) == (403, message)
@@ -25,18 +25,18 @@ def test_other_sites_change_nothing(root: httpx.Client, method: str, path: str) 
 
 @pytest.mark.parametrize("site", ["same-origin", "same-site", "none"])
 def test_pages_of_this_site_may_change_what_their_reader_may(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], site: str
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], site: str
 ) -> None:
     project = make_project()["id"]
     assert root.put(f"/projects/{project}", json={"description": site}, headers={"Sec-Fetch-Site": site}).is_success
 
 
-def test_other_sites_may_lead_here(root: httpx.Client) -> None:
+def test_other_sites_may_lead_here(root: httpx2.Client) -> None:
     assert root.get("/projects", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
 @pytest.mark.parametrize("forwarded", ["nobody", "10.0.0.1 <script>", "unknown", "_hidden", "1.2.3", ""])
-def test_what_is_no_address_is_not_the_clients(root: httpx.Client, forwarded: str) -> None:
+def test_what_is_no_address_is_not_the_clients(root: httpx2.Client, forwarded: str) -> None:
     request_id = f"forwarded-{abs(hash(forwarded))}"
     headers = {"X-Forwarded-For": forwarded, "X-Request-Id": request_id}
     root.post("/projects", json={"name": request_id}, headers=headers)
@@ -44,7 +44,7 @@ def test_what_is_no_address_is_not_the_clients(root: httpx.Client, forwarded: st
     assert {event["details"]["ip_address"] for event in events} == {"127.0.0.1"}
 
 
-def test_a_line_of_the_log_is_bounded(root: httpx.Client) -> None:
+def test_a_line_of_the_log_is_bounded(root: httpx2.Client) -> None:
     with capture_logs() as lines:
         root.get("/" + "a" * 10_000)
     (path,) = [line["path"] for line in lines if line["event"] == "request"]
@@ -52,15 +52,15 @@ def test_a_line_of_the_log_is_bounded(root: httpx.Client) -> None:
 
 
 def test_the_document_is_written_down_once(server: LiveServer) -> None:
-    first = httpx.get(f"{server.url}/openapi.json")
+    first = httpx2.get(f"{server.url}/openapi.json")
     assert first.json()["openapi"].startswith("3.")
     written = server.app.state.openapi
-    assert httpx.get(f"{server.url}/openapi.json").content == first.content == written.result()
+    assert httpx2.get(f"{server.url}/openapi.json").content == first.content == written.result()
     assert server.app.state.openapi is written
 
 
 def test_the_page_of_the_api_runs_no_other_script_than_it_names(server: LiveServer) -> None:
-    page = httpx.get(f"{server.url}/docs")
+    page = httpx2.get(f"{server.url}/docs")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     loaded = [line for line in page.text.splitlines() if "https://" in line]
     assert len(loaded) == 2

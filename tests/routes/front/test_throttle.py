@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import event
 
@@ -40,7 +40,7 @@ def _within_one_minute() -> None:
         time.sleep(left)
 
 
-def assert_throttled(answer: httpx.Response, name: str, limit: int) -> None:
+def assert_throttled(answer: httpx2.Response, name: str, limit: int) -> None:
     """GitLab's answer of its request throttle, headers and all."""
     assert (answer.status_code, answer.text, answer.headers["Content-Type"]) == (
         429,
@@ -59,7 +59,7 @@ def test_strangers_are_limited_by_address_and_probes_are_not(tmp_path: Path) -> 
         assert [anonymous.get("/projects").status_code for _ in range(5)] == [200] * 5
         assert_throttled(anonymous.get("/projects"), "throttle_unauthenticated_api", 5)
         assert anonymous.get("/projects", headers=FROM_ELSEWHERE).status_code == 200
-        assert httpx.get(f"{live.url}/-/health").status_code == 200
+        assert httpx2.get(f"{live.url}/-/health").status_code == 200
         with live.client(live.root_token) as root:
             assert root.get("/user").status_code == 200
 
@@ -89,7 +89,7 @@ def wrong_token() -> str:
     return new_token()
 
 
-def guess(client: httpx.Client, number: int = 5) -> None:
+def guess(client: httpx2.Client, number: int = 5) -> None:
     """Use up what an address may try."""
     for _ in range(number):
         assert client.get("/user", headers={"PRIVATE-TOKEN": wrong_token()}).status_code == 401
@@ -193,7 +193,7 @@ def test_a_probe_makes_no_guess_a_known_token(tmp_path: Path) -> None:
         guess(client)
         guess_headers = {"PRIVATE-TOKEN": wrong_token()}
         for path in ("/-/health", "/openapi.json"):
-            httpx.get(f"{live.url}{path}", headers=guess_headers)
+            httpx2.get(f"{live.url}{path}", headers=guess_headers)
         assert_throttled(client.get("/user", headers=guess_headers), "throttle_failed_logins", 5)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import insert
 from starlette.routing import Match
@@ -42,7 +42,7 @@ NOT_TOLD_BELOW = (
 DATA = {("PATCH", f"{API}/projects/{{project}}/{MLFLOW}/logged-models/{{model_id}}")}
 
 
-def events(root: httpx.Client, request_id: str, **query: Any) -> list[dict[str, Any]]:
+def events(root: httpx2.Client, request_id: str, **query: Any) -> list[dict[str, Any]]:
     """The events that a request left, newest first."""
     listed = root.get("/audit_events", params={"per_page": 100} | query).json()
     return [event for event in listed if event["details"]["request_id"] == request_id]
@@ -51,7 +51,7 @@ def events(root: httpx.Client, request_id: str, **query: Any) -> list[dict[str, 
 class Walk:
     """Sends requests that change something, and sees what they leave."""
 
-    def __init__(self, root: httpx.Client, client: httpx.Client) -> None:
+    def __init__(self, root: httpx2.Client, client: httpx2.Client) -> None:
         self.root = root
         self.client = client
         self.walked: set[tuple[str, str]] = set()
@@ -81,7 +81,7 @@ def is_told(method: str, path: str) -> bool:
 
 
 @pytest.fixture
-def walk(root: httpx.Client) -> Walk:
+def walk(root: httpx2.Client) -> Walk:
     return Walk(root, root)
 
 
@@ -179,7 +179,7 @@ def test_whatever_is_changed_of_a_user_is_told(
 
 
 def test_an_event_tells_who_from_where_by_which_request_and_when(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
     ada, owner = make_user(), make_user()
     project = make_project(owner)
@@ -213,7 +213,7 @@ def test_an_event_tells_who_from_where_by_which_request_and_when(
     assert before // 1000 <= int(datetime.fromisoformat(event["created_at"]).timestamp()) <= now() // 1000
 
 
-def test_a_forwarded_address_is_told(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+def test_a_forwarded_address_is_told(root: httpx2.Client, make_user: Callable[..., Account]) -> None:
     user = make_user()
     headers = {"X-Forwarded-For": "203.0.113.9", "X-Request-Id": f"forwarded-{user.id}"}
     root.put(f"/users/{user.id}", json={"name": "Other"}, headers=headers)
@@ -221,7 +221,7 @@ def test_a_forwarded_address_is_told(root: httpx.Client, make_user: Callable[...
     assert event["details"]["ip_address"] == "203.0.113.9"
 
 
-def test_what_fails_or_changes_nothing_leaves_no_event(root: httpx.Client, version_url: str) -> None:
+def test_what_fails_or_changes_nothing_leaves_no_event(root: httpx2.Client, version_url: str) -> None:
     assert root.put(f"{version_url}/f", content=b"same").status_code == 201
     for request_id, method, url, options in (
         ("same-bytes", "PUT", f"{version_url}/f", {"content": b"same"}),
@@ -234,7 +234,7 @@ def test_what_fails_or_changes_nothing_leaves_no_event(root: httpx.Client, versi
         assert events(root, request_id) == []
 
 
-def test_no_event_holds_a_secret(root: httpx.Client, server: LiveServer, make_user: Callable[..., Account]) -> None:
+def test_no_event_holds_a_secret(root: httpx2.Client, server: LiveServer, make_user: Callable[..., Account]) -> None:
     user = make_user()
     project = user.client.post("/projects", json={"name": "secrets"}).json()["id"]
     bot = user.client.post(f"/projects/{project}/access_tokens", json={"name": "t", "scopes": ["api"]}).json()["token"]
@@ -251,8 +251,8 @@ def test_no_event_holds_a_secret(root: httpx.Client, server: LiveServer, make_us
 
 
 def test_only_administrators_read_all_of_it_and_maintainers_their_projects(
-    root: httpx.Client,
-    anonymous: httpx.Client,
+    root: httpx2.Client,
+    anonymous: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
 ) -> None:
@@ -276,7 +276,7 @@ def test_only_administrators_read_all_of_it_and_maintainers_their_projects(
         assert client.get(path).status_code == status, path
 
 
-def test_the_list_is_narrowed_and_paged_as_gitlabs(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+def test_the_list_is_narrowed_and_paged_as_gitlabs(root: httpx2.Client, make_user: Callable[..., Account]) -> None:
     user = make_user()
     for name in ("B", "C"):
         root.put(f"/users/{user.id}", json={"name": name})
@@ -307,7 +307,7 @@ def test_the_operator_is_told_too(tmp_path: Path) -> None:
     assert first[0]["entity_type"] == "User"
 
 
-def test_old_events_are_forgotten_in_batches_and_young_ones_kept(server: LiveServer, root: httpx.Client) -> None:
+def test_old_events_are_forgotten_in_batches_and_young_ones_kept(server: LiveServer, root: httpx2.Client) -> None:
     database = server.app.state.database
     old = {"author_id": 1, "entity_type": "User", "entity_id": 0, "event_name": "old", "details": "{}"}
     rows = [old | {"created_at": now() - 11 * DAY}] * (PRUNED_AT_ONCE + 1) + [old | {"created_at": now() - 9 * DAY}]

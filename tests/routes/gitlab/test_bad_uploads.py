@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.blobs.memory import MemoryBlobReader, MemoryBlobStore
@@ -32,7 +32,7 @@ def nothing_is_left_behind(server: LiveServer) -> Iterator[None]:
     eventually(lambda: server.incoming() == [])
 
 
-def missing(root: httpx.Client, url: str) -> bool:
+def missing(root: httpx2.Client, url: str) -> bool:
     return root.get(url).status_code == 404
 
 
@@ -82,7 +82,7 @@ def test_a_path_that_is_not_encoded_is_refused(server: LiveServer, version_url: 
     "owner", ["abc", "-1", "0", "9223372036854775808", "candidate:", "candidate:0", "1.0.0", "5abc"]
 )
 @pytest.mark.parametrize("suffix", ["", "/authorize"])
-def test_ids_that_no_version_has_are_404(root: httpx.Client, version_url: str, owner: str, suffix: str) -> None:
+def test_ids_that_no_version_has_are_404(root: httpx2.Client, version_url: str, owner: str, suffix: str) -> None:
     url = f"{version_url.rpartition('/ml_models/')[0]}/ml_models/{owner}/files/f{suffix}"
     answer = root.put(url)
     assert (answer.status_code, answer.json()) == (404, {"message": "404 Not Found"})
@@ -91,7 +91,7 @@ def test_ids_that_no_version_has_are_404(root: httpx.Client, version_url: str, o
 
 
 @pytest.mark.parametrize("project", ["abc", "-1", "0", "9223372036854775808", "no%2Fproject", "%zz", "1" * 40])
-def test_ids_that_no_project_has_are_404(root: httpx.Client, project: str) -> None:
+def test_ids_that_no_project_has_are_404(root: httpx2.Client, project: str) -> None:
     for answer in (
         root.put(f"/projects/{project}/packages/ml_models/1/files/f", content=b"x"),
         root.get(f"/projects/{project}/packages/ml_models/1/files/f"),
@@ -101,7 +101,7 @@ def test_ids_that_no_project_has_are_404(root: httpx.Client, project: str) -> No
 
 
 def test_versions_and_candidates_of_another_project_are_404(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_project: Callable[..., dict[str, Any]],
     make_version: Callable[..., int],
     make_run: Callable[..., dict[str, Any]],
@@ -156,7 +156,7 @@ def test_a_connection_that_ends_with_a_refusal_ends_after_the_body(
 
 
 def test_what_follows_a_connection_s_last_body_is_not_read(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     follower = put_head(server, f"{version_url}/f", "Content-Length: 0")
     with server.connect() as connection:
@@ -180,7 +180,7 @@ def test_a_connection_whose_last_body_turns_out_malformed_ends(server: LiveServe
 
 @pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
 def test_a_chunked_body_is_stopped_when_it_passes_the_limit(
-    server: LiveServer, root: httpx.Client, version_url: str, form: bool
+    server: LiveServer, root: httpx2.Client, version_url: str, form: bool
 ) -> None:
     def body() -> Iterator[bytes]:
         if form:
@@ -197,14 +197,14 @@ def test_a_chunked_body_is_stopped_when_it_passes_the_limit(
     assert missing(root, f"{version_url}/f")
 
 
-def test_a_file_of_exactly_the_limit_is_taken(server: LiveServer, root: httpx.Client, version_url: str) -> None:
+def test_a_file_of_exactly_the_limit_is_taken(server: LiveServer, root: httpx2.Client, version_url: str) -> None:
     answer = root.put(f"{version_url}/f", content=bytes(server.settings.max_file_size))
     assert answer.status_code == 201
 
 
 @pytest.mark.parametrize("sent", [0, 1, 5_000_000])
 def test_a_body_that_ends_before_its_length_is_refused(
-    server: LiveServer, root: httpx.Client, version_url: str, sent: int
+    server: LiveServer, root: httpx2.Client, version_url: str, sent: int
 ) -> None:
     head = put_head(server, f"{version_url}/f", "Content-Length: 6000000")
     answer = exchange(server, head, bytes(sent), half_close=True)
@@ -213,7 +213,7 @@ def test_a_body_that_ends_before_its_length_is_refused(
 
 
 def test_a_chunked_body_without_its_last_chunk_is_refused(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     head = put_head(server, f"{version_url}/f", "Transfer-Encoding: chunked")
     answer = exchange(server, head, b"5\r\nhello\r\n", half_close=True)
@@ -223,7 +223,7 @@ def test_a_chunked_body_without_its_last_chunk_is_refused(
 
 @pytest.mark.parametrize("content", [b"x", bytes(3_000_000)], ids=["small", "large"])
 def test_a_client_that_disappears_leaves_nothing(
-    server: LiveServer, root: httpx.Client, version_url: str, content: bytes
+    server: LiveServer, root: httpx2.Client, version_url: str, content: bytes
 ) -> None:
     with server.connect() as connection:
         connection.sendall(put_head(server, f"{version_url}/f", "Content-Length: 6000000") + content)
@@ -248,7 +248,7 @@ def test_a_client_that_disappears_leaves_nothing(
     ids=["no-form", "empty", "open", "half-boundary", "no-file", "two-files", "huge-header", "nameless"],
 )
 def test_a_form_that_is_not_right_is_refused(
-    server: LiveServer, root: httpx.Client, version_url: str, body: bytes, expected: dict[str, str]
+    server: LiveServer, root: httpx2.Client, version_url: str, body: bytes, expected: dict[str, str]
 ) -> None:
     head = put_head(server, f"{version_url}/f", BOUNDARY, f"Content-Length: {len(body)}")
     answer = exchange(server, head, body)
@@ -296,7 +296,7 @@ def test_a_client_that_waits_is_refused_without_being_told_to_continue(server: L
         assert connection.recv(12) == b"HTTP/1.1 401"
 
 
-def test_a_slow_reader_holds_up_nobody(server: LiveServer, root: httpx.Client, version_url: str) -> None:
+def test_a_slow_reader_holds_up_nobody(server: LiveServer, root: httpx2.Client, version_url: str) -> None:
     content = bytes(range(256)) * 40_000
     root.put(f"{version_url}/f", content=content)
     with server.connect() as slow:
@@ -330,7 +330,7 @@ def test_a_reader_that_does_not_read_gets_little_read_for_it(tmp_path: Path, mon
 
 
 def test_a_reader_that_leaves_in_the_middle_holds_no_file_open(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     root.put(f"{version_url}/f", content=bytes(20_000_000))
 
@@ -371,14 +371,14 @@ def test_a_broken_store_is_503_and_readiness_turns_red(tmp_path: Path) -> None:
     with running(tmp_path, store) as live, live.client(live.root_token) as root:
         url = _new_version(root)
         store.broken = True
-        answer = httpx.get(f"{live.url}/-/readiness")
+        answer = httpx2.get(f"{live.url}/-/readiness")
         assert answer.status_code == 503
         assert answer.json()["blob_store_check"] == [{"status": "failed"}]
         assert answer.json()["database_check"] == [{"status": "ok"}]
         assert root.get(f"{url}/f").status_code == 404
 
 
-def _new_version(root: httpx.Client) -> str:
+def _new_version(root: httpx2.Client) -> str:
     project = root.post("/projects", json={"name": "p"}).json()["id"]
     base = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
     root.post(f"{base}/registered-models/create", json={"name": "m"})

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.clock import now
@@ -35,7 +35,7 @@ def jobs(project: int) -> str:
 
 
 @pytest.fixture
-def file_url(project: int, root: httpx.Client, make_version: Callable[..., int]) -> str:
+def file_url(project: int, root: httpx2.Client, make_version: Callable[..., int]) -> str:
     url = f"/projects/{project}/packages/ml_models/{make_version(project)}/files/f"
     assert root.put(url, content=b"content").status_code == 201
     return url
@@ -52,13 +52,13 @@ def member(owner: Account, project: int, make_user: Callable[..., Account]) -> C
     return make
 
 
-def made(client: httpx.Client, jobs: str, **body: Any) -> dict[str, Any]:
+def made(client: httpx2.Client, jobs: str, **body: Any) -> dict[str, Any]:
     answer = client.post(jobs, json=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
-def ids(answer: httpx.Response) -> list[int]:
+def ids(answer: httpx2.Response) -> list[int]:
     assert answer.status_code == 200, answer.text
     return [each["id"] for each in answer.json()]
 
@@ -70,31 +70,31 @@ def change(server: LiveServer, token_id: int, **values: int) -> None:
             setattr(token, name, value)
 
 
-def own_id(client: httpx.Client) -> int:
+def own_id(client: httpx2.Client) -> int:
     return int(client.get("/personal_access_tokens/self").json()["id"])
 
 
-def revoke(root: httpx.Client, person: Account, _server: LiveServer) -> None:
+def revoke(root: httpx2.Client, person: Account, _server: LiveServer) -> None:
     assert root.delete(f"/personal_access_tokens/{own_id(person.client)}").status_code == 204
 
 
-def revoke_itself(_root: httpx.Client, person: Account, _server: LiveServer) -> None:
+def revoke_itself(_root: httpx2.Client, person: Account, _server: LiveServer) -> None:
     assert person.client.delete("/personal_access_tokens/self").status_code == 204
 
 
-def rotate(_root: httpx.Client, person: Account, _server: LiveServer) -> None:
+def rotate(_root: httpx2.Client, person: Account, _server: LiveServer) -> None:
     assert person.client.post("/personal_access_tokens/self/rotate").status_code == 200
 
 
-def expire(_root: httpx.Client, person: Account, server: LiveServer) -> None:
+def expire(_root: httpx2.Client, person: Account, server: LiveServer) -> None:
     change(server, own_id(person.client), expires_at=now())
 
 
-def block(root: httpx.Client, person: Account, _server: LiveServer) -> None:
+def block(root: httpx2.Client, person: Account, _server: LiveServer) -> None:
     assert root.post(f"/users/{person.id}/block").status_code == 201
 
 
-def delete(root: httpx.Client, person: Account, _server: LiveServer) -> None:
+def delete(root: httpx2.Client, person: Account, _server: LiveServer) -> None:
     assert root.delete(f"/users/{person.id}").status_code == 204
 
 
@@ -103,13 +103,13 @@ def delete(root: httpx.Client, person: Account, _server: LiveServer) -> None:
     [(revoke, 401), (revoke_itself, 401), (rotate, 401), (expire, 401), (block, 403), (delete, 401)],
 )
 def test_a_job_token_ends_with_its_maker_from_the_next_request_on(
-    root: httpx.Client,
+    root: httpx2.Client,
     server: LiveServer,
     member: Callable[[int], Account],
     project: int,
     jobs: str,
     file_url: str,
-    end: Callable[[httpx.Client, Account, LiveServer], None],
+    end: Callable[[httpx2.Client, Account, LiveServer], None],
     status: int,
 ) -> None:
     """On the direct way of files, on that of MLflow and on FastAPI's; what was remembered of it counts no more."""
@@ -133,7 +133,7 @@ def test_a_job_token_ends_with_its_maker_from_the_next_request_on(
 
 
 def test_a_revoked_maker_is_told_as_a_revoked_token(
-    root: httpx.Client, member: Callable[[int], Account], jobs: str, client_for: Callable[[str], httpx.Client]
+    root: httpx2.Client, member: Callable[[int], Account], jobs: str, client_for: Callable[[str], httpx2.Client]
 ) -> None:
     person = member(30)
     job = client_for(made(person.client, jobs)["token"])
@@ -142,10 +142,10 @@ def test_a_revoked_maker_is_told_as_a_revoked_token(
 
 
 def test_job_tokens_of_other_tokens_of_the_same_user_go_on(
-    root: httpx.Client,
+    root: httpx2.Client,
     member: Callable[[int], Account],
     make_token: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
     jobs: str,
 ) -> None:
     person = member(30)
@@ -156,7 +156,7 @@ def test_job_tokens_of_other_tokens_of_the_same_user_go_on(
 
 
 def test_job_tokens_of_a_projects_token_end_with_it(
-    owner: Account, project: int, jobs: str, file_url: str, client_for: Callable[[str], httpx.Client]
+    owner: Account, project: int, jobs: str, file_url: str, client_for: Callable[[str], httpx2.Client]
 ) -> None:
     body = {"name": "ci", "scopes": ["api"], "access_level": 30}
     token = owner.client.post(f"/projects/{project}/access_tokens", json=body).json()
@@ -174,7 +174,7 @@ def test_job_tokens_of_a_projects_token_end_with_it(
 def test_a_job_token_never_lives_longer_than_its_maker(
     member: Callable[[int], Account],
     make_token: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
     server: LiveServer,
     jobs: str,
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_job_token_never_lives_longer_than_its_maker(
 
 
 def test_a_job_token_of_an_older_version_has_no_maker_and_goes_on(
-    owner: Account, server: LiveServer, jobs: str, client_for: Callable[[str], httpx.Client]
+    owner: Account, server: LiveServer, jobs: str, client_for: Callable[[str], httpx2.Client]
 ) -> None:
     job = made(owner.client, jobs)
     with server.app.state.database.writing() as registry:
@@ -202,7 +202,7 @@ def test_a_job_token_of_an_older_version_has_no_maker_and_goes_on(
 
 
 def test_owners_and_administrators_see_all_and_others_their_own(
-    root: httpx.Client, owner: Account, member: Callable[[int], Account], jobs: str, make_user: Callable[..., Account]
+    root: httpx2.Client, owner: Account, member: Callable[[int], Account], jobs: str, make_user: Callable[..., Account]
 ) -> None:
     reporter, maintainer = member(20), member(40)
     theirs, kept, mine = (made(each.client, jobs) for each in (reporter, maintainer, owner))
@@ -234,10 +234,10 @@ def test_owners_and_administrators_see_all_and_others_their_own(
 
 @pytest.mark.parametrize("who", ["maker", "owner", "administrator", "itself", "itself, as any token"])
 def test_a_job_token_is_revoked_by(
-    root: httpx.Client,
+    root: httpx2.Client,
     owner: Account,
     member: Callable[[int], Account],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
     jobs: str,
     file_url: str,
     who: str,
@@ -265,7 +265,7 @@ def test_a_job_token_is_revoked_by(
 
 
 def test_a_job_token_sees_and_ends_no_other(
-    owner: Account, jobs: str, client_for: Callable[[str], httpx.Client], make_project: Callable[..., dict[str, Any]]
+    owner: Account, jobs: str, client_for: Callable[[str], httpx2.Client], make_project: Callable[..., dict[str, Any]]
 ) -> None:
     token, other = made(owner.client, jobs), made(owner.client, jobs)
     job, elsewhere = client_for(token["token"]), f"/projects/{make_project(owner)['id']}/job_tokens"
@@ -285,7 +285,7 @@ def test_a_job_token_sees_and_ends_no_other(
 
 
 def test_a_token_that_only_reads_lists_job_tokens_and_revokes_none(
-    owner: Account, make_token: Callable[..., dict[str, Any]], client_for: Callable[[str], httpx.Client], jobs: str
+    owner: Account, make_token: Callable[..., dict[str, Any]], client_for: Callable[[str], httpx2.Client], jobs: str
 ) -> None:
     token, reader = made(owner.client, jobs), client_for(make_token(owner.id, ("read_api",))["token"])
     assert ids(reader.get(jobs)) == [token["id"]]
@@ -294,7 +294,7 @@ def test_a_token_that_only_reads_lists_job_tokens_and_revokes_none(
 
 
 def test_what_ended_with_its_maker_is_listed_as_ended(
-    root: httpx.Client, owner: Account, member: Callable[[int], Account], server: LiveServer, jobs: str
+    root: httpx2.Client, owner: Account, member: Callable[[int], Account], server: LiveServer, jobs: str
 ) -> None:
     revoked, expired = member(30), member(30)
     gone, late, kept = (made(each.client, jobs)["id"] for each in (revoked, expired, owner))
@@ -315,7 +315,7 @@ def test_what_ended_with_its_maker_is_listed_as_ended(
 
 
 def test_no_job_token_outlives_a_revocation_at_the_same_moment(
-    root: httpx.Client, member: Callable[[int], Account], server: LiveServer, jobs: str
+    root: httpx2.Client, member: Callable[[int], Account], server: LiveServer, jobs: str
 ) -> None:
     person = member(30)
     token_id = own_id(person.client)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.clock import now
@@ -68,7 +68,7 @@ def test_a_membership_is_made_lasting(
 
 
 def test_members_are_listed_for_members(
-    owner: Account, members: str, make_user: Callable[..., Account], anonymous: httpx.Client
+    owner: Account, members: str, make_user: Callable[..., Account], anonymous: httpx2.Client
 ) -> None:
     person, stranger = make_user(), make_user()
     owner.client.post(members, json={"user_id": person.id, "access_level": 10})
@@ -86,7 +86,7 @@ def test_members_are_for_members_alone(
     owner: Account,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
-    anonymous: httpx.Client,
+    anonymous: httpx2.Client,
     below: str,
 ) -> None:
     for visibility, status in (("public", 403), ("private", 404)):
@@ -102,7 +102,7 @@ def test_members_are_for_members_alone(
 
 
 def test_all_members_are_those_of_the_project_as_there_are_no_groups(
-    owner: Account, members: str, make_user: Callable[..., Account], root: httpx.Client
+    owner: Account, members: str, make_user: Callable[..., Account], root: httpx2.Client
 ) -> None:
     person, gone = make_user(), make_user()
     for each in (person, gone):
@@ -162,7 +162,7 @@ def test_nobody_waits_for_a_membership_here(owner: Account, members: str) -> Non
 
 
 def test_administrators_see_what_somebody_is_a_member_of(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
     server: LiveServer,

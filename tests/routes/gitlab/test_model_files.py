@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 
 from tests.live import LiveServer
@@ -29,10 +29,10 @@ def repr_digest(content: bytes, algorithm: str = "sha-256") -> str:
 
 
 @pytest.fixture(params=["raw", "chunked", "form"])
-def put(request: pytest.FixtureRequest, root: httpx.Client) -> Callable[[str, bytes], httpx.Response]:
+def put(request: pytest.FixtureRequest, root: httpx2.Client) -> Callable[[str, bytes], httpx2.Response]:
     """Uploads in each of the forms that clients use."""
 
-    def send(url: str, content: bytes, **headers: str) -> httpx.Response:
+    def send(url: str, content: bytes, **headers: str) -> httpx2.Response:
         if request.param == "form":
             return root.put(url, files={"file": ("other-name.bin", content)}, headers=headers)
         body: Any = (
@@ -46,7 +46,7 @@ def put(request: pytest.FixtureRequest, root: httpx.Client) -> Callable[[str, by
 @pytest.mark.parametrize("content", [b"", b"x", LARGE], ids=["empty", "one-byte", "large"])
 @pytest.mark.parametrize("name", ["model.pkl", "a%20dir/%C3%BCn%C3%AFcode/model.safetensors"])
 def test_a_file_goes_up_and_comes_back(
-    put: Callable[..., httpx.Response], root: httpx.Client, version_url: str, name: str, content: bytes
+    put: Callable[..., httpx2.Response], root: httpx2.Client, version_url: str, name: str, content: bytes
 ) -> None:
     url = f"{version_url}/{name}"
     created = put(url, content)
@@ -56,7 +56,7 @@ def test_a_file_goes_up_and_comes_back(
     assert got.content == content
 
 
-def test_an_upload_says_where_and_what_was_stored(root: httpx.Client, server: LiveServer, version_url: str) -> None:
+def test_an_upload_says_where_and_what_was_stored(root: httpx2.Client, server: LiveServer, version_url: str) -> None:
     url = f"{version_url}/d%C3%AFr/a%20b.bin"
     created = root.put(url, content=b"content")
     assert created.headers["location"] == server.api + url
@@ -64,7 +64,7 @@ def test_an_upload_says_where_and_what_was_stored(root: httpx.Client, server: Li
     assert created.headers["repr-digest"] == repr_digest(b"content")
 
 
-def test_a_download_has_every_header_that_clients_rely_on(root: httpx.Client, version_url: str) -> None:
+def test_a_download_has_every_header_that_clients_rely_on(root: httpx2.Client, version_url: str) -> None:
     url = f"{version_url}/dir/m%C3%B6del.bin"
     root.put(url, content=b"content")
     headers = root.get(url).headers
@@ -81,7 +81,7 @@ def test_a_download_has_every_header_that_clients_rely_on(root: httpx.Client, ve
     assert headers["x-request-id"]
 
 
-def test_head_has_the_headers_of_get_and_no_body(root: httpx.Client, version_url: str) -> None:
+def test_head_has_the_headers_of_get_and_no_body(root: httpx2.Client, version_url: str) -> None:
     root.put(f"{version_url}/f", content=LARGE)
     head, got = root.head(f"{version_url}/f"), root.get(f"{version_url}/f")
     varying = {"date", "x-request-id"}
@@ -92,7 +92,7 @@ def test_head_has_the_headers_of_get_and_no_body(root: httpx.Client, version_url
     assert head.content == b""
 
 
-def test_head_ignores_ranges(root: httpx.Client, version_url: str) -> None:
+def test_head_ignores_ranges(root: httpx2.Client, version_url: str) -> None:
     root.put(f"{version_url}/f", content=b"0123456789")
     assert root.head(f"{version_url}/f", headers={"Range": "bytes=0-1"}).status_code == 200
 
@@ -103,7 +103,7 @@ def test_head_ignores_ranges(root: httpx.Client, version_url: str) -> None:
     [("bytes=0-9", 0, 10), ("bytes=10-", 10, None), ("bytes=-7", -7, None), ("bytes=5-99999999", 5, None)],
 )
 def test_one_range_is_answered_with_206(
-    root: httpx.Client, version_url: str, size: int, header: str, start: int, stop: int | None
+    root: httpx2.Client, version_url: str, size: int, header: str, start: int, stop: int | None
 ) -> None:
     content = LARGE[:size]
     root.put(f"{version_url}/f", content=content)
@@ -115,7 +115,7 @@ def test_one_range_is_answered_with_206(
 
 
 @pytest.mark.parametrize("size", [1000, len(LARGE)], ids=["small", "large"])
-def test_several_ranges_come_as_multipart(root: httpx.Client, version_url: str, size: int) -> None:
+def test_several_ranges_come_as_multipart(root: httpx2.Client, version_url: str, size: int) -> None:
     content = LARGE[:size]
     root.put(f"{version_url}/f", content=content)
     got = root.get(f"{version_url}/f", headers={"Range": "bytes=0-9, 500-509, -5"})
@@ -126,33 +126,33 @@ def test_several_ranges_come_as_multipart(root: httpx.Client, version_url: str, 
         assert part in got.content
 
 
-def test_a_range_beyond_the_file_is_416_with_its_size(root: httpx.Client, version_url: str) -> None:
+def test_a_range_beyond_the_file_is_416_with_its_size(root: httpx2.Client, version_url: str) -> None:
     root.put(f"{version_url}/f", content=b"0123456789")
     got = root.get(f"{version_url}/f", headers={"Range": "bytes=10-"})
     assert (got.status_code, got.json()) == (416, {"message": "416 Range Not Satisfiable"})
     assert got.headers["content-range"] == "bytes */10"
 
 
-def test_if_range_with_another_etag_gives_the_whole_file(root: httpx.Client, version_url: str) -> None:
+def test_if_range_with_another_etag_gives_the_whole_file(root: httpx2.Client, version_url: str) -> None:
     root.put(f"{version_url}/f", content=b"0123456789")
     got = root.get(f"{version_url}/f", headers={"Range": "bytes=0-1", "If-Range": '"other"'})
     assert (got.status_code, got.content) == (200, b"0123456789")
 
 
-def test_a_known_etag_is_answered_with_304(root: httpx.Client, version_url: str) -> None:
+def test_a_known_etag_is_answered_with_304(root: httpx2.Client, version_url: str) -> None:
     created = root.put(f"{version_url}/f", content=b"content")
     got = root.get(f"{version_url}/f", headers={"If-None-Match": created.headers["etag"]})
     assert (got.status_code, got.content) == (304, b"")
     assert got.headers["etag"] == created.headers["etag"]
 
 
-def test_a_failed_precondition_is_412(root: httpx.Client, version_url: str) -> None:
+def test_a_failed_precondition_is_412(root: httpx2.Client, version_url: str) -> None:
     root.put(f"{version_url}/f", content=b"content")
     got = root.get(f"{version_url}/f", headers={"If-Match": '"other"'})
     assert (got.status_code, got.json()) == (412, {"message": "412 Precondition Failed"})
 
 
-def test_authorize_tells_what_the_upload_will_find(root: httpx.Client, server: LiveServer, version_url: str) -> None:
+def test_authorize_tells_what_the_upload_will_find(root: httpx2.Client, server: LiveServer, version_url: str) -> None:
     answer = root.put(f"{version_url}/dir/f.bin/authorize", params={"size": 10})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -170,40 +170,40 @@ def test_authorize_tells_what_the_upload_will_find(root: httpx.Client, server: L
 
 @pytest.mark.parametrize("body", [{"size": -1}, {"size": "many"}, {"sha256": "abc"}])
 def test_authorize_refuses_claims_that_make_no_sense(
-    root: httpx.Client, version_url: str, body: dict[str, Any]
+    root: httpx2.Client, version_url: str, body: dict[str, Any]
 ) -> None:
     answer = root.put(f"{version_url}/f/authorize", json=body)
     assert (answer.status_code, answer.json()) == (400, {"error": f"{next(iter(body))} is invalid"})
 
 
 def test_authorize_refuses_a_size_over_the_limit_as_the_upload_would(
-    root: httpx.Client, server: LiveServer, version_url: str
+    root: httpx2.Client, server: LiveServer, version_url: str
 ) -> None:
     answer = root.put(f"{version_url}/f/authorize", params={"size": server.settings.max_file_size + 1})
     assert answer.status_code == 400
     assert answer.json() == {"message": "400 Bad request - Artifact file is too large"}
 
 
-def test_authorize_holds_preconditions(root: httpx.Client, version_url: str) -> None:
+def test_authorize_holds_preconditions(root: httpx2.Client, version_url: str) -> None:
     root.put(f"{version_url}/f", content=b"content")
     assert root.put(f"{version_url}/f/authorize", headers={"If-None-Match": "*"}).status_code == 412
 
 
-def test_the_suffix_authorize_belongs_to_the_file_before_it(root: httpx.Client, version_url: str) -> None:
+def test_the_suffix_authorize_belongs_to_the_file_before_it(root: httpx2.Client, version_url: str) -> None:
     assert root.put(f"{version_url}/authorize", content=b"a file of that name").status_code == 201
     assert root.get(f"{version_url}/authorize").content == b"a file of that name"
     assert root.put(f"{version_url}/dir/authorize").json()["URL"].endswith("/files/dir")
     assert root.get(f"{version_url}/dir/authorize").status_code == 404
 
 
-def test_other_bytes_under_a_name_are_served_from_then_on(root: httpx.Client, version_url: str) -> None:
+def test_other_bytes_under_a_name_are_served_from_then_on(root: httpx2.Client, version_url: str) -> None:
     for content in (b"one", b"two"):
         assert root.put(f"{version_url}/f", content=content).status_code == 201
         assert root.get(f"{version_url}/f").content == content
 
 
 def test_the_same_bytes_again_change_nothing(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
 ) -> None:
     project = make_project()["id"]
     url = f"/projects/{project}/packages/ml_models/{make_version(project)}/files/f"
@@ -215,7 +215,7 @@ def test_the_same_bytes_again_change_nothing(
 
 
 def test_if_none_match_star_refuses_to_replace(
-    put: Callable[..., httpx.Response], root: httpx.Client, version_url: str
+    put: Callable[..., httpx2.Response], root: httpx2.Client, version_url: str
 ) -> None:
     assert put(f"{version_url}/f", b"one", **{"If-None-Match": "*"}).status_code == 201
     refused = put(f"{version_url}/f", b"two", **{"If-None-Match": "*"})
@@ -223,7 +223,7 @@ def test_if_none_match_star_refuses_to_replace(
     assert root.get(f"{version_url}/f").content == b"one"
 
 
-def test_if_match_replaces_only_what_the_client_saw(root: httpx.Client, version_url: str) -> None:
+def test_if_match_replaces_only_what_the_client_saw(root: httpx2.Client, version_url: str) -> None:
     etag = root.put(f"{version_url}/f", content=b"one").headers["etag"]
     assert root.put(f"{version_url}/f", content=b"two", headers={"If-Match": etag}).status_code == 201
     assert root.put(f"{version_url}/f", content=b"three", headers={"If-Match": etag}).status_code == 412
@@ -232,8 +232,8 @@ def test_if_match_replaces_only_what_the_client_saw(root: httpx.Client, version_
 @pytest.mark.parametrize("field", ["Repr-Digest", "Content-Digest"])
 @pytest.mark.parametrize("algorithm", ["sha-256", "sha-512"])
 def test_digests_are_verified(
-    put: Callable[..., httpx.Response],
-    root: httpx.Client,
+    put: Callable[..., httpx2.Response],
+    root: httpx2.Client,
     server: LiveServer,
     version_url: str,
     field: str,
@@ -247,18 +247,18 @@ def test_digests_are_verified(
     assert put(f"{version_url}/f", LARGE, **{field: repr_digest(LARGE, algorithm)}).status_code == 201
 
 
-def test_content_digest_may_cover_the_whole_form(root: httpx.Client, version_url: str) -> None:
+def test_content_digest_may_cover_the_whole_form(root: httpx2.Client, version_url: str) -> None:
     request = root.build_request("PUT", f"{version_url}/f", files={"file": b"content"})
     request.headers["Content-Digest"] = repr_digest(request.read())
     assert root.send(request).status_code == 201
 
 
 @pytest.mark.parametrize("value", ["sha-256=abc", "sha-256=:AAAA:", "=="])
-def test_a_digest_that_cannot_be_read_is_refused(root: httpx.Client, version_url: str, value: str) -> None:
+def test_a_digest_that_cannot_be_read_is_refused(root: httpx2.Client, version_url: str, value: str) -> None:
     assert root.put(f"{version_url}/f", content=b"x", headers={"Repr-Digest": value}).status_code == 400
 
 
-def test_a_part_of_a_file_is_not_taken_for_the_whole(root: httpx.Client, version_url: str) -> None:
+def test_a_part_of_a_file_is_not_taken_for_the_whole(root: httpx2.Client, version_url: str) -> None:
     refused = root.put(f"{version_url}/f", content=b"x", headers={"Content-Range": "bytes 0-0/10"})
     assert refused.status_code == 400
     assert refused.json() == {"message": "400 Bad request - Content-Range is not supported in an upload"}
@@ -268,7 +268,7 @@ def test_a_part_of_a_file_is_not_taken_for_the_whole(root: httpx.Client, version
     "name",
     ["~*();&|?#+.bin", "100% sure", "模型/ünï.bin", "👩‍🔬", "dir with space/file", "a,b;c=d@e:f!$'", '"quoted".txt'],
 )
-def test_odd_names_come_back_byte_for_byte(root: httpx.Client, version_url: str, name: str) -> None:
+def test_odd_names_come_back_byte_for_byte(root: httpx2.Client, version_url: str, name: str) -> None:
     url = f"{version_url}/{quote(name)}"
     assert root.put(url, content=name.encode()).status_code == 201
     got = root.get(url)
@@ -282,7 +282,7 @@ def test_odd_names_come_back_byte_for_byte(root: httpx.Client, version_url: str,
     [("模型.bin", "数据.bin"), ("é", "è"), ('a"b', "a_b"), ("100%.csv", "100_.csv"), ("日本.tgz", "東京.tgz")],
 )
 def test_curl_saves_two_names_as_two_files(
-    server: LiveServer, root: httpx.Client, version_url: str, tmp_path: Path, names: tuple[str, str]
+    server: LiveServer, root: httpx2.Client, version_url: str, tmp_path: Path, names: tuple[str, str]
 ) -> None:
     for name in names:
         path = f"{version_url}/{quote(name)}"
@@ -295,7 +295,7 @@ def test_curl_saves_two_names_as_two_files(
 
 
 def test_a_project_is_found_by_its_encoded_path_whatever_the_case(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
 ) -> None:
     project = make_project(namespace_path="My-Group", path="My-Project")
     version = make_version(project["id"])
@@ -306,7 +306,7 @@ def test_a_project_is_found_by_its_encoded_path_whatever_the_case(
 
 
 def test_candidates_have_files_of_their_own(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], make_run: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], make_run: Callable[..., dict[str, Any]]
 ) -> None:
     project = make_project()["id"]
     run = make_run(project)
@@ -320,7 +320,7 @@ def test_candidates_have_files_of_their_own(
 
 
 def test_a_promoted_candidate_keeps_its_files_under_both_ids(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_project: Callable[..., dict[str, Any]],
     make_run: Callable[..., dict[str, Any]],
     make_version: Callable[..., int],
@@ -339,7 +339,7 @@ def test_a_promoted_candidate_keeps_its_files_under_both_ids(
 
 
 def test_a_versions_own_candidate_shares_its_files(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
 ) -> None:
     project = make_project()["id"]
     files = f"/projects/{project}/packages/ml_models"
@@ -349,7 +349,7 @@ def test_a_versions_own_candidate_shares_its_files(
 
 
 def test_an_upload_after_the_package_was_deleted_makes_it_anew(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
 ) -> None:
     project = make_project()["id"]
     version = make_version(project)
@@ -363,7 +363,7 @@ def test_an_upload_after_the_package_was_deleted_makes_it_anew(
 
 
 def test_status_hides_a_package_from_listings_but_not_from_downloads(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
 ) -> None:
     project = make_project()["id"]
     url = f"/projects/{project}/packages/ml_models/{make_version(project)}/files/f"
@@ -373,6 +373,6 @@ def test_status_hides_a_package_from_listings_but_not_from_downloads(
     assert root.get(url).content == b"content"
 
 
-def test_an_unknown_status_is_refused(root: httpx.Client, version_url: str) -> None:
+def test_an_unknown_status_is_refused(root: httpx2.Client, version_url: str) -> None:
     refused = root.put(f"{version_url}/f", params={"status": "secret"}, content=b"x")
     assert (refused.status_code, refused.json()) == (400, {"error": "status does not have a valid value"})

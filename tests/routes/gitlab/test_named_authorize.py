@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.routes.front.direct import DirectRoutes
@@ -30,13 +30,13 @@ def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def root(yard: LiveServer) -> Iterator[httpx.Client]:
+def root(yard: LiveServer) -> Iterator[httpx2.Client]:
     with yard.client(yard.root_token) as client:
         yield client
 
 
 @pytest.fixture
-def project(root: httpx.Client) -> int:
+def project(root: httpx2.Client) -> int:
     """A project with candidate 1."""
     project = int(root.post("/projects", json={"name": f"p-{uuid4().hex}"}).json()["id"])
     root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
@@ -56,7 +56,7 @@ def artifacts(project: int) -> str:
 @pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("name", ["a/authorize", "authorize", "authorize/authorize", "a/authorize/b"])
 def test_a_file_of_that_name_is_read_like_any_other(
-    root: httpx.Client, files: str, artifacts: str, name: str, content: bytes
+    root: httpx2.Client, files: str, artifacts: str, name: str, content: bytes
 ) -> None:
     assert root.put(f"{artifacts}/{name}", content=content).status_code == 200
     for url in (f"{files}/{name}", f"{artifacts}/{name}"):
@@ -69,7 +69,7 @@ def test_a_file_of_that_name_is_read_like_any_other(
         assert root.get(f"{url}x").status_code == 404
 
 
-def test_a_file_of_that_name_that_is_not_there_is_404(root: httpx.Client, files: str) -> None:
+def test_a_file_of_that_name_that_is_not_there_is_404(root: httpx2.Client, files: str) -> None:
     for name in ("a/authorize", "authorize", "authorize/authorize"):
         assert root.get(f"{files}/{name}").json() == {"message": "404 Not found"}
         assert root.head(f"{files}/{name}").status_code == 404
@@ -91,7 +91,7 @@ def test_a_file_of_that_name_that_is_not_there_is_404(root: httpx.Client, files:
     ids=["octets", "json-as-octets", "text", "untyped", "pdf", "byte-order-mark", "large-untyped", "large", "form"],
 )
 def test_what_is_clearly_a_file_is_taken(
-    root: httpx.Client, files: str, content: bytes, headers: dict[str, str]
+    root: httpx2.Client, files: str, content: bytes, headers: dict[str, str]
 ) -> None:
     stored = root.put(f"{files}/a/authorize", content=content, headers=headers)
     assert (stored.status_code, stored.json()) == (201, {"message": "201 Created"})
@@ -101,7 +101,7 @@ def test_what_is_clearly_a_file_is_taken(
     assert root.get(f"{files}/a").status_code == 404
 
 
-def test_a_chunked_file_is_taken_by_its_first_byte(yard: LiveServer, root: httpx.Client, files: str) -> None:
+def test_a_chunked_file_is_taken_by_its_first_byte(yard: LiveServer, root: httpx2.Client, files: str) -> None:
     head = put_head(yard, f"{files}/a/authorize", "Transfer-Encoding: chunked")
     assert exchange(yard, head, b"3\r\nabc\r\n", b"3\r\ndef\r\n0\r\n\r\n").status == 201
     assert root.get(f"{files}/a/authorize").content == b"abcdef"
@@ -110,7 +110,7 @@ def test_a_chunked_file_is_taken_by_its_first_byte(yard: LiveServer, root: httpx
     assert root.get(f"{files}/b/authorize").content == b""
 
 
-def test_curl_uploads_a_file_of_that_name(yard: LiveServer, root: httpx.Client, files: str, tmp_path: Path) -> None:
+def test_curl_uploads_a_file_of_that_name(yard: LiveServer, root: httpx2.Client, files: str, tmp_path: Path) -> None:
     (tmp_path / "authorize").write_bytes(LARGE)
     token = ("--header", f"Authorization: Bearer {yard.root_token}")
     assert curl(tmp_path, *token, "--upload-file", "authorize", f"{yard.api}{files}/a/")[0] == 201
@@ -136,7 +136,7 @@ def test_curl_uploads_a_file_of_that_name(yard: LiveServer, root: httpx.Client, 
     ],
 )
 def test_what_may_be_either_is_refused_with_words_that_say_why(
-    root: httpx.Client, files: str, content: bytes, headers: dict[str, str], reason: str
+    root: httpx2.Client, files: str, content: bytes, headers: dict[str, str], reason: str
 ) -> None:
     refused = root.put(f"{files}/a/authorize", content=content, headers=headers)
     assert (refused.status_code, refused.json()) == (400, {"error": reason + HINT})
@@ -158,7 +158,7 @@ def test_what_may_be_either_is_refused_with_words_that_say_why(
 )
 @pytest.mark.parametrize("name", ["a", "a/authorize", "authorize"])
 def test_claims_are_still_claims(
-    root: httpx.Client, files: str, name: str, content: bytes, headers: dict[str, str]
+    root: httpx2.Client, files: str, name: str, content: bytes, headers: dict[str, str]
 ) -> None:
     answer = root.put(f"{files}/{name}/authorize", content=content, headers=headers)
     assert (answer.status_code, set(answer.json())) == (200, ALLOWED)
@@ -166,7 +166,7 @@ def test_claims_are_still_claims(
     assert root.get(f"{files}/{name}/authorize").status_code == 404
 
 
-def test_a_file_of_that_name_is_held_to_what_every_upload_is(root: httpx.Client, files: str) -> None:
+def test_a_file_of_that_name_is_held_to_what_every_upload_is(root: httpx2.Client, files: str) -> None:
     url = f"{files}/a/authorize"
     assert root.put(url, content=b"x", headers=OCTETS | {"Content-Encoding": "gzip"}).status_code == 415
     assert root.put(url, content=b"x", headers=OCTETS | {"X-Checksum-Md5": "0" * 32}).status_code == 400
@@ -183,11 +183,11 @@ def test_a_file_of_that_name_is_held_to_what_every_upload_is(root: httpx.Client,
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH"])
-def test_other_methods_are_not_allowed(root: httpx.Client, files: str, method: str) -> None:
+def test_other_methods_are_not_allowed(root: httpx2.Client, files: str, method: str) -> None:
     refused = root.request(method, f"{files}/a/authorize")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, PUT")
 
 
-def test_a_name_that_is_encoded_is_no_question(root: httpx.Client, files: str) -> None:
+def test_a_name_that_is_encoded_is_no_question(root: httpx2.Client, files: str) -> None:
     assert root.put(f"{files}/a/%61uthorize", content=b'{"size": 1}').status_code == 201
     assert root.get(f"{files}/a/authorize").content == b'{"size": 1}'

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.services.people import namespaces
@@ -21,7 +21,7 @@ def space() -> str:
     return f"space-{next(_serial)}"
 
 
-def paths(client: httpx.Client, **query: Any) -> list[str]:
+def paths(client: httpx2.Client, **query: Any) -> list[str]:
     answer = client.get("/namespaces", params={"per_page": 100} | query)
     assert answer.status_code == 200, answer.text
     return [namespace["full_path"] for namespace in answer.json()]
@@ -69,7 +69,7 @@ def test_a_group_is_what_projects_lie_in_and_keeps_its_id(
 
 
 def test_a_project_says_whose_namespace_it_lies_in(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
     person = make_user()
     own, below = make_project(person), make_project(person, namespace_path=f"{person.username}/sub")
@@ -84,7 +84,7 @@ def test_a_project_says_whose_namespace_it_lies_in(
 
 
 def test_listings_show_ones_own_and_those_of_ones_projects(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
 ) -> None:
     person, other = make_user(), make_user()
     mine = make_project(person, namespace_path=f"{space}/mine")
@@ -108,7 +108,7 @@ def test_listings_show_ones_own_and_those_of_ones_projects(
 
 
 def test_listings_are_paged_over_users_and_groups_alike(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
 ) -> None:
     people = [make_user(f"{space}-person-{number}") for number in range(3)]
     for number in range(4):
@@ -126,11 +126,11 @@ def test_listings_are_paged_over_users_and_groups_alike(
 
 
 def test_what_one_may_not_know_is_not_shown(
-    root: httpx.Client,
-    anonymous: httpx.Client,
+    root: httpx2.Client,
+    anonymous: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
     space: str,
 ) -> None:
     person, stranger = make_user(), make_user()
@@ -158,13 +158,13 @@ def test_what_one_may_not_know_is_not_shown(
 
 
 def test_a_namespace_that_exists_is_told_with_one_that_does_not(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
 ) -> None:
     person, other = make_user(), make_user()
     top = make_project(other, namespace_path=f"{space}/sub")["namespace"]["parent_id"]
     make_project(other, namespace_path=f"{space}1")
 
-    def asked(client: httpx.Client, path: str, **query: Any) -> Any:
+    def asked(client: httpx2.Client, path: str, **query: Any) -> Any:
         answer = client.get(f"/namespaces/{path}/exists", params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -195,7 +195,7 @@ def test_no_suggestion_is_made_when_all_are_taken(
 
 
 def test_a_project_is_made_in_the_namespace_of_an_id(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]], space: str
 ) -> None:
     person, other = make_user(), make_user()
     group = make_project(person, namespace_path=space, visibility="public")["namespace"]["id"]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import Account
@@ -20,7 +20,7 @@ def project(make_project: Callable[..., dict[str, Any]]) -> int:
 
 
 def test_a_package_and_its_files_have_gitlabs_shape(
-    root: httpx.Client, project: int, make_version: Callable[..., int]
+    root: httpx2.Client, project: int, make_version: Callable[..., int]
 ) -> None:
     version = make_version(project, "m", tags=[{"key": "gitlab.version", "value": "1.2.3"}])
     root.put(f"/projects/{project}/packages/ml_models/{version}/files/a%20dir/f~1.bin", content=b"content")
@@ -34,7 +34,7 @@ def test_a_package_and_its_files_have_gitlabs_shape(
     assert file["file_sha256"] == hashlib.sha256(b"content").hexdigest()
 
 
-def test_packages_are_narrowed_and_ordered(root: httpx.Client, project: int, make_version: Callable[..., int]) -> None:
+def test_packages_are_narrowed_and_ordered(root: httpx2.Client, project: int, make_version: Callable[..., int]) -> None:
     for name in ("beta", "alpha", "gamma"):
         make_version(project, name)
     make_version(project, "alpha")
@@ -55,7 +55,7 @@ def test_packages_are_narrowed_and_ordered(root: httpx.Client, project: int, mak
 
 
 def test_a_package_tells_its_other_versions_newest_first(
-    root: httpx.Client, project: int, make_version: Callable[..., int]
+    root: httpx2.Client, project: int, make_version: Callable[..., int]
 ) -> None:
     for name in ("m", "m", "other", "m"):
         make_version(project, name)
@@ -66,11 +66,11 @@ def test_a_package_tells_its_other_versions_newest_first(
 
 
 def test_files_are_listed_page_by_page_with_a_token_that_only_reads(
-    root: httpx.Client,
+    root: httpx2.Client,
     project: int,
     make_version: Callable[..., int],
     make_token: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
 ) -> None:
     version = make_version(project)
     for i in range(5):
@@ -86,7 +86,7 @@ def test_files_are_listed_page_by_page_with_a_token_that_only_reads(
 
 
 def test_deleting_the_newest_file_serves_the_one_before_it(
-    root: httpx.Client, project: int, make_version: Callable[..., int]
+    root: httpx2.Client, project: int, make_version: Callable[..., int]
 ) -> None:
     url = f"/projects/{project}/packages/ml_models/{make_version(project)}/files/f"
     for content in (b"one", b"two"):
@@ -102,11 +102,11 @@ def test_deleting_the_newest_file_serves_the_one_before_it(
 
 
 def test_readers_list_and_developers_delete(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_project: Callable[..., dict[str, Any]],
     make_version: Callable[..., int],
     make_user: Callable[..., Account],
-    anonymous: httpx.Client,
+    anonymous: httpx2.Client,
 ) -> None:
     project = make_project(visibility="public")["id"]
     make_version(project)
@@ -125,8 +125,8 @@ def test_readers_list_and_developers_delete(
 @pytest.mark.parametrize("visibility", ["private", "internal", "public"])
 @pytest.mark.parametrize("role", [*ROLES, "stranger", "anonymous"])
 def test_who_lists_and_who_deletes(
-    root: httpx.Client,
-    anonymous: httpx.Client,
+    root: httpx2.Client,
+    anonymous: httpx2.Client,
     make_project: Callable[..., dict[str, Any]],
     make_version: Callable[..., int],
     make_user: Callable[..., Account],
@@ -152,13 +152,13 @@ def test_who_lists_and_who_deletes(
 
 
 @pytest.mark.parametrize("package", ["abc", "0", "-1", str(2**63)])
-def test_ids_that_no_package_has_are_404(root: httpx.Client, project: int, package: str) -> None:
+def test_ids_that_no_package_has_are_404(root: httpx2.Client, project: int, package: str) -> None:
     for path in (package, f"{package}/package_files"):
         assert root.get(f"/projects/{project}/packages/{path}").json() == {"message": "404 Not Found"}
 
 
 def test_packages_of_another_project_are_404(
-    root: httpx.Client, project: int, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
+    root: httpx2.Client, project: int, make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]
 ) -> None:
     other = make_project()["id"]
     make_version(other)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 from fastapi.routing import APIRoute
 
@@ -26,7 +26,7 @@ NAMES = (
 
 
 @pytest.fixture
-def api(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> Mlflow:
+def api(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> Mlflow:
     """A project with candidate 1, addressed by its number."""
     api = Mlflow(root, make_project()["id"])
     api.run()
@@ -184,7 +184,7 @@ def requests_of(server: LiveServer) -> list[tuple[str, str]]:
 
 def test_a_project_that_arrives_quoted_twice_is_found_by_every_endpoint(
     server: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
 ) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import Account
 from tests.live import LiveServer
 
 
-def test_a_project_is_made_and_found_by_id_and_by_path(root: httpx.Client, server: LiveServer) -> None:
+def test_a_project_is_made_and_found_by_id_and_by_path(root: httpx2.Client, server: LiveServer) -> None:
     made = root.post("/projects", data={"name": "My Models", "visibility": "internal", "description": "d"})
     assert made.status_code == 201
     project = made.json()
@@ -24,7 +24,7 @@ def test_a_project_is_made_and_found_by_id_and_by_path(root: httpx.Client, serve
         assert root.get(f"/projects/{ref}").json() == project
 
 
-def test_a_project_changes_and_goes(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> None:
+def test_a_project_changes_and_goes(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> None:
     project = make_project()["id"]
     changed = root.put(f"/projects/{project}", json={"name": "N", "path": f"moved-{project}", "visibility": "public"})
     assert (changed.json()["name"], changed.json()["visibility"]) == ("N", "public")
@@ -48,7 +48,7 @@ def test_a_project_changes_and_goes(root: httpx.Client, make_project: Callable[.
         ({"name": "x", "description": "d" * 2001}, "description"),
     ],
 )
-def test_what_the_rules_refuse_names_the_field(root: httpx.Client, body: dict[str, str], field: str) -> None:
+def test_what_the_rules_refuse_names_the_field(root: httpx2.Client, body: dict[str, str], field: str) -> None:
     refused = root.post("/projects", json=body)
     assert refused.status_code == 400
     assert list(refused.json()["message"]) == [field]
@@ -56,7 +56,7 @@ def test_what_the_rules_refuse_names_the_field(root: httpx.Client, body: dict[st
 
 @pytest.mark.parametrize(("field", "value"), [("name", ""), ("path", ""), ("path", "-x"), ("name", "x" * 256)])
 def test_a_change_obeys_the_rules_too(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], field: str, value: str
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], field: str, value: str
 ) -> None:
     project = make_project()
     refused = root.put(f"/projects/{project['id']}", json={field: value})
@@ -65,7 +65,7 @@ def test_a_change_obeys_the_rules_too(
     assert root.get(f"/projects/{project['id']}").json() == project
 
 
-def test_parameters_are_checked(root: httpx.Client) -> None:
+def test_parameters_are_checked(root: httpx2.Client) -> None:
     assert root.post("/projects", json={"name": "x", "visibility": "secret"}).json() == {
         "error": "visibility does not have a valid value"
     }
@@ -79,7 +79,7 @@ def test_parameters_are_checked(root: httpx.Client) -> None:
     assert root.post("/projects", content=b" " * 9_000_000).status_code == 413
 
 
-def test_a_path_is_taken_whatever_its_case(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> None:
+def test_a_path_is_taken_whatever_its_case(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> None:
     taken, other = make_project(), make_project()
     refusal = {"message": {"path": ["has already been taken"]}}
     assert root.post("/projects", json={"path": taken["path"].upper()}).json() == refusal
@@ -100,7 +100,7 @@ def test_namespaces_belong_to_users_or_to_their_owners(
 
 @pytest.mark.parametrize("below", ["", "/sub", "/sub/sub"])
 def test_what_an_administrator_makes_in_a_users_namespace_is_the_users(
-    root: httpx.Client, make_user: Callable[..., Account], below: str
+    root: httpx2.Client, make_user: Callable[..., Account], below: str
 ) -> None:
     person = make_user()
     made = root.post("/projects", json={"name": "x", "namespace_path": f"{person.username}{below}"}).json()
@@ -109,7 +109,7 @@ def test_what_an_administrator_makes_in_a_users_namespace_is_the_users(
     assert person.client.get(f"/projects/{made['id']}").json()["permissions"]["project_access"] == {"access_level": 50}
 
 
-def test_an_administrator_makes_a_project_for_a_user(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+def test_an_administrator_makes_a_project_for_a_user(root: httpx2.Client, make_user: Callable[..., Account]) -> None:
     person = make_user()
     made = root.post(f"/projects/user/{person.id}", json={"name": "For You", "visibility": "internal"})
     assert made.status_code == 201
@@ -128,13 +128,13 @@ def test_an_administrator_makes_a_project_for_a_user(root: httpx.Client, make_us
 
 
 def test_listings_show_what_one_sees(
-    anonymous: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+    anonymous: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
     person = make_user()
     made = {v: make_project(visibility=v, description="needle")["id"] for v in ("private", "internal", "public")}
     own = make_project(person, description="needle")["id"]
 
-    def seen(client: httpx.Client, **query: str | bool) -> set[int]:
+    def seen(client: httpx2.Client, **query: str | bool) -> set[int]:
         params: dict[str, str | int | bool] = {"search": "needle", "per_page": 100, **query}
         answer = client.get("/projects", params=params)
         return {project["id"] for project in answer.json()}
@@ -147,8 +147,8 @@ def test_listings_show_what_one_sees(
 
 
 def test_a_users_projects_are_those_in_the_users_namespace_that_one_sees(
-    root: httpx.Client,
-    anonymous: httpx.Client,
+    root: httpx2.Client,
+    anonymous: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
 ) -> None:
@@ -160,7 +160,7 @@ def test_a_users_projects_are_those_in_the_users_namespace_that_one_sees(
     below = make_project(person, namespace_path=f"{person.username}/sub")["id"]
     root.post(f"/projects/{private}/members", json={"user_id": member.id, "access_level": 10})
 
-    def listed(client: httpx.Client, ref: object = person.id, **query: Any) -> list[int]:
+    def listed(client: httpx2.Client, ref: object = person.id, **query: Any) -> list[int]:
         answer = client.get(f"/users/{ref}/projects", params={"order_by": "id", "sort": "asc"} | query)
         assert answer.status_code == 200, answer.text
         return [project["id"] for project in answer.json()]
@@ -183,8 +183,8 @@ def test_a_users_projects_are_those_in_the_users_namespace_that_one_sees(
 
 
 def test_strangers_are_told_of_users_only_by_public_projects(
-    anonymous: httpx.Client,
-    root: httpx.Client,
+    anonymous: httpx2.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
 ) -> None:
@@ -206,7 +206,7 @@ def test_strangers_are_told_of_users_only_by_public_projects(
 
 
 def test_a_job_lists_its_own_project_alone(
-    anonymous: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+    anonymous: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
     person = make_user()
     own, _other, _public = make_project(person)["id"], make_project(person), make_project(visibility="public")
@@ -254,7 +254,7 @@ def test_what_no_project_here_can_be_is_not_answered_by_all_of_them(
 
 def test_listings_are_narrowed_by_role_id_and_time(
     server: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
 ) -> None:
@@ -296,7 +296,7 @@ def test_listings_are_narrowed_by_role_id_and_time(
         ({"pagination": "random"}, "pagination does not have a valid value"),
     ],
 )
-def test_filters_that_make_no_sense_are_refused(root: httpx.Client, query: dict[str, Any], sentence: str) -> None:
+def test_filters_that_make_no_sense_are_refused(root: httpx2.Client, query: dict[str, Any], sentence: str) -> None:
     refused = root.get("/projects", params=query)
     assert (refused.status_code, refused.json()) == (400, {"error": sentence})
 
@@ -332,7 +332,7 @@ def test_an_order_that_has_no_keyset_has_numbered_pages(
     assert [project["id"] for project in following.json()] == ids[2:]
 
 
-def test_simple_shows_what_tells_projects_apart(root: httpx.Client, make_project: Callable[..., Any]) -> None:
+def test_simple_shows_what_tells_projects_apart(root: httpx2.Client, make_project: Callable[..., Any]) -> None:
     project = make_project()
     query = {"id_after": project["id"] - 1, "id_before": project["id"] + 1, "statistics": True}
     (full,) = root.get("/projects", params=query).json()
@@ -342,7 +342,7 @@ def test_simple_shows_what_tells_projects_apart(root: httpx.Client, make_project
 
 
 def test_maintainers_describe_and_owners_decide(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
     person, project = make_user(), make_project()["id"]
     root.post(f"/projects/{project}/members", json={"user_id": person.id, "access_level": 40})
@@ -353,7 +353,7 @@ def test_maintainers_describe_and_owners_decide(
     assert person.client.put(f"/projects/{project}", json={"description": "e"}).status_code == 403
 
 
-def test_unknown_methods_and_paths_have_gitlabs_bodies(root: httpx.Client) -> None:
+def test_unknown_methods_and_paths_have_gitlabs_bodies(root: httpx2.Client) -> None:
     refused = root.patch("/projects")
     assert (refused.status_code, refused.json()) == (405, {"error": "405 Not Allowed"})
     assert refused.headers["allow"] == "GET, HEAD, POST"
@@ -361,7 +361,7 @@ def test_unknown_methods_and_paths_have_gitlabs_bodies(root: httpx.Client) -> No
 
 
 def test_slashes_are_squeezed_and_a_trailing_one_falls_away(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]]
 ) -> None:
     project = make_project()
     assert root.get(f"/projects//{project['id']}/").json()["id"] == project["id"]

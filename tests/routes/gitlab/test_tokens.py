@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import select
 
@@ -36,7 +36,7 @@ def set_expiry(server: LiveServer, token_id: int, moment: int) -> None:
 
 
 def test_a_token_is_shown_once_and_kept_as_a_digest(
-    root: httpx.Client,
+    root: httpx2.Client,
     server: LiveServer,
     make_user: Callable[..., Account],
     make_token: Callable[..., dict[str, Any]],
@@ -53,7 +53,7 @@ def test_a_token_is_shown_once_and_kept_as_a_digest(
     assert secret not in "\n".join(kept)
 
 
-def test_a_token_is_revoked_from_the_next_request_on(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+def test_a_token_is_revoked_from_the_next_request_on(root: httpx2.Client, make_user: Callable[..., Account]) -> None:
     person = make_user()
     own = person.client.get("/personal_access_tokens/self").json()
     assert root.delete(f"/personal_access_tokens/{own['id']}").status_code == 204
@@ -75,7 +75,7 @@ def test_a_token_expires(server: LiveServer, make_user: Callable[..., Account]) 
 def test_any_token_may_revoke_itself(
     make_user: Callable[..., Account],
     make_token: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
 ) -> None:
     client = client_for(make_token(make_user().id, ("read_api",))["token"])
     assert client.delete("/personal_access_tokens/self").status_code == 204
@@ -83,7 +83,7 @@ def test_any_token_may_revoke_itself(
 
 
 def test_rotation_replaces_a_token(
-    make_user: Callable[..., Account], client_for: Callable[[str], httpx.Client]
+    make_user: Callable[..., Account], client_for: Callable[[str], httpx2.Client]
 ) -> None:
     person = make_user()
     old = person.client.get("/personal_access_tokens/self").json()
@@ -98,7 +98,7 @@ def test_rotation_replaces_a_token(
 
 
 def test_people_see_their_own_tokens_and_administrators_all(
-    root: httpx.Client, make_user: Callable[..., Account]
+    root: httpx2.Client, make_user: Callable[..., Account]
 ) -> None:
     one, other = make_user(), make_user()
     mine = one.client.get("/personal_access_tokens").json()
@@ -127,18 +127,18 @@ def test_people_see_their_own_tokens_and_administrators_all(
     ],
 )
 def test_a_token_that_makes_no_sense_is_refused(
-    root: httpx.Client, body: dict[str, Any], expected: dict[str, Any]
+    root: httpx2.Client, body: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     refused = root.post("/users/1/personal_access_tokens", json=body)
     assert (refused.status_code, refused.json()) == (400, expected)
 
 
-def test_a_token_for_nobody_is_404(root: httpx.Client) -> None:
+def test_a_token_for_nobody_is_404(root: httpx2.Client) -> None:
     refused = root.post("/users/999999/personal_access_tokens", json={"name": "x", "scopes": ["api"]})
     assert (refused.status_code, refused.json()) == (404, {"message": "404 User Not Found"})
 
 
-def test_forms_may_send_scopes_in_each_of_gitlabs_ways(root: httpx.Client) -> None:
+def test_forms_may_send_scopes_in_each_of_gitlabs_ways(root: httpx2.Client) -> None:
     for form in ({"scopes[]": ["api", "read_api"]}, {"scopes": "api,read_api"}):
         made = root.post("/users/1/personal_access_tokens", data={"name": "form"} | form)
         assert made.json()["scopes"] == ["api", "read_api"]
@@ -147,7 +147,7 @@ def test_forms_may_send_scopes_in_each_of_gitlabs_ways(root: httpx.Client) -> No
 def test_a_project_token_is_a_bot_with_a_role(
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
 ) -> None:
     owner = make_user()
     project, internal = make_project(owner)["id"], make_project(visibility="internal")["id"]
@@ -178,7 +178,7 @@ def access_tokens(owner: Account, make_project: Callable[..., dict[str, Any]]) -
     return f"/projects/{make_project(owner)['id']}/access_tokens"
 
 
-def made(client: httpx.Client, url: str, level: int = 30, **body: Any) -> dict[str, Any]:
+def made(client: httpx2.Client, url: str, level: int = 30, **body: Any) -> dict[str, Any]:
     answer = client.post(url, json={"name": "ci", "scopes": ["api"], "access_level": level} | body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
@@ -210,7 +210,7 @@ def test_a_project_token_is_shown_as_it_is_listed(
 
 
 def test_rotation_replaces_a_project_token_and_leaves_its_bot(
-    owner: Account, access_tokens: str, client_for: Callable[[str], httpx.Client]
+    owner: Account, access_tokens: str, client_for: Callable[[str], httpx2.Client]
 ) -> None:
     token = made(owner.client, access_tokens, description="d", scopes=["read_api"])
     project = access_tokens.split("/")[2]
@@ -241,8 +241,8 @@ def test_a_rotation_that_is_refused_leaves_the_token_as_it_is(
     access_tokens: str,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
-    anonymous: httpx.Client,
+    client_for: Callable[[str], httpx2.Client],
+    anonymous: httpx2.Client,
 ) -> None:
     maintainer, developer, project = make_user(), make_user(), access_tokens.split("/")[2]
     for person, level in ((maintainer, 40), (developer, 30)):
@@ -273,7 +273,7 @@ def test_a_rotation_that_is_refused_leaves_the_token_as_it_is(
 
 
 def test_any_project_token_may_rotate_itself(
-    owner: Account, access_tokens: str, client_for: Callable[[str], httpx.Client]
+    owner: Account, access_tokens: str, client_for: Callable[[str], httpx2.Client]
 ) -> None:
     token = made(owner.client, access_tokens, 10)
     rotated = client_for(token["token"]).post(f"{access_tokens}/self/rotate", json={"expires_at": day(5)})
@@ -290,7 +290,7 @@ def test_a_projects_token_gives_nobody_access_but_may_take_it(
     owner: Account,
     access_tokens: str,
     make_user: Callable[..., Account],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
     level: int,
 ) -> None:
     """Else what somebody makes of one that has leaked would outlive it."""
@@ -325,8 +325,8 @@ def test_only_a_token_of_the_project_rotates_itself_there(
     owner: Account,
     access_tokens: str,
     make_project: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
-    anonymous: httpx.Client,
+    client_for: Callable[[str], httpx2.Client],
+    anonymous: httpx2.Client,
 ) -> None:
     token, reader = made(owner.client, access_tokens), made(owner.client, access_tokens, scopes=["read_api"])
     project, bot = access_tokens.removesuffix("/access_tokens"), client_for(token["token"])
@@ -416,14 +416,14 @@ def test_tokens_are_narrowed_and_ordered(
 
 
 def test_personal_tokens_are_narrowed_alike(
-    root: httpx.Client, make_user: Callable[..., Account], make_token: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_user: Callable[..., Account], make_token: Callable[..., dict[str, Any]]
 ) -> None:
     person = make_user()
     other = make_token(person.id, name="other", expires_at=day(30))["id"]
     gone = make_token(person.id, name="gone")["id"]
     root.delete(f"/personal_access_tokens/{gone}")
 
-    def listed(client: httpx.Client = root, **query: Any) -> list[str]:
+    def listed(client: httpx2.Client = root, **query: Any) -> list[str]:
         params: dict[str, Any] = {"user_id": person.id, "sort": "name_asc"} | query
         answer = client.get("/personal_access_tokens", params=params)
         return [token["name"] for token in answer.json()]
@@ -474,10 +474,10 @@ def test_project_tokens_are_for_maintainers_and_never_above_them(
 
 
 def test_a_job_token_lives_an_hour_unless_told_otherwise(
-    root: httpx.Client,
+    root: httpx2.Client,
     server: LiveServer,
     make_project: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
 ) -> None:
     project = make_project()["id"]
     made = root.post(f"/projects/{project}/job_tokens").json()
@@ -496,7 +496,7 @@ def test_a_job_token_lives_an_hour_unless_told_otherwise(
 
 
 def test_guests_and_strangers_make_no_job_tokens(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
 ) -> None:
     person, project = make_user(), make_project()["id"]
     assert person.client.post(f"/projects/{project}/job_tokens").status_code == 404

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard import __version__
@@ -14,14 +14,14 @@ from tests.conftest import Account
 from tests.live import LiveServer
 
 
-def test_the_signed_in_user_is_shown_as_gitlabs_clients_need_it(root: httpx.Client, server: LiveServer) -> None:
+def test_the_signed_in_user_is_shown_as_gitlabs_clients_need_it(root: httpx2.Client, server: LiveServer) -> None:
     user = root.get("/user").json()
     assert (user["id"], user["username"], user["state"], user["is_admin"]) == (1, "root", "active", True)
     assert user["web_url"] == f"{server.url}/root"
     assert {"name", "email", "created_at"} <= set(user)
 
 
-def test_an_administrator_makes_shows_changes_and_deletes_a_user(root: httpx.Client) -> None:
+def test_an_administrator_makes_shows_changes_and_deletes_a_user(root: httpx2.Client) -> None:
     made = root.post("/users", data={"username": "Grace", "name": "Grace H.", "email": "g@example.com"})
     assert made.status_code == 201
     user = made.json()
@@ -37,14 +37,14 @@ def test_an_administrator_makes_shows_changes_and_deletes_a_user(root: httpx.Cli
 
 
 @pytest.mark.parametrize("username", ["-x", ".x", "x.git", "x.", "a b", "é", "", "123", "x" * 256, "a/b"])
-def test_user_names_follow_gitlabs_path_rule(root: httpx.Client, username: str) -> None:
+def test_user_names_follow_gitlabs_path_rule(root: httpx2.Client, username: str) -> None:
     refused = root.post("/users", json={"username": username})
     assert refused.status_code == 400
     assert list(refused.json()["message"]) == ["username"]
 
 
 def test_a_taken_name_is_refused_whatever_its_case(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, object]]
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, object]]
 ) -> None:
     person = make_user()
     make_project(namespace_path="taken-space/below")
@@ -53,7 +53,7 @@ def test_a_taken_name_is_refused_whatever_its_case(
         assert (refused.status_code, refused.json()) == (409, {"message": "Username has already been taken"})
 
 
-def test_bad_parameters_are_named(root: httpx.Client) -> None:
+def test_bad_parameters_are_named(root: httpx2.Client) -> None:
     assert root.post("/users", json={}).json() == {"error": "username is missing"}
     assert root.post("/users", json={"username": "u1", "admin": "perhaps"}).json() == {"error": "admin is invalid"}
     assert root.post("/users", json={"username": "u1", "email": "nowhere"}).json() == {
@@ -80,8 +80,8 @@ def test_only_administrators_manage_users(make_user: Callable[..., Account]) -> 
 def test_whoever_knows_a_user_name_finds_the_user(
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, Any]],
-    anonymous: httpx.Client,
-    root: httpx.Client,
+    anonymous: httpx2.Client,
+    root: httpx2.Client,
 ) -> None:
     person, other = make_user(), make_user()
     found = person.client.get("/users", params={"username": other.username.upper()})
@@ -124,7 +124,7 @@ def test_nobody_finds_out_by_asking_what_only_administrators_are_told(
 
 def test_administrators_narrow_and_order_the_users(
     server: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., Any],
 ) -> None:
@@ -157,7 +157,7 @@ def test_administrators_narrow_and_order_the_users(
     assert listed(order_by="username", sort="desc") == sorted(ids, key=lambda i: name_of(root, i), reverse=True)
 
 
-def name_of(root: httpx.Client, user_id: int) -> str:
+def name_of(root: httpx2.Client, user_id: int) -> str:
     return str(root.get(f"/users/{user_id}").json()["username"])
 
 
@@ -173,7 +173,7 @@ def name_of(root: httpx.Client, user_id: int) -> str:
     ],
     ids=str,
 )
-def test_what_nobody_here_can_be_is_not_answered_by_everybody(root: httpx.Client, asked: dict[str, Any]) -> None:
+def test_what_nobody_here_can_be_is_not_answered_by_everybody(root: httpx2.Client, asked: dict[str, Any]) -> None:
     answer = root.get("/users", params=asked)
     assert (answer.status_code, answer.json(), answer.headers["x-total"]) == (200, [], "0")
 
@@ -187,12 +187,12 @@ def test_what_nobody_here_can_be_is_not_answered_by_everybody(root: httpx.Client
         ({"order_by": "email"}, "order_by does not have a valid value"),
     ],
 )
-def test_filters_that_make_no_sense_are_refused(root: httpx.Client, query: dict[str, Any], sentence: str) -> None:
+def test_filters_that_make_no_sense_are_refused(root: httpx2.Client, query: dict[str, Any], sentence: str) -> None:
     refused = root.get("/users", params=query)
     assert (refused.status_code, refused.json()) == (400, {"error": sentence})
 
 
-def test_users_are_paged_by_keyset_while_they_go(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+def test_users_are_paged_by_keyset_while_they_go(root: httpx2.Client, make_user: Callable[..., Account]) -> None:
     people = [make_user().id for _ in range(5)]
     url, found = f"/users?pagination=keyset&order_by=id&sort=asc&per_page=2&id_after={people[0] - 1}", []
     while url:
@@ -205,7 +205,7 @@ def test_users_are_paged_by_keyset_while_they_go(root: httpx.Client, make_user: 
 
 
 def test_a_user_is_shown_with_the_day_of_the_last_use_of_a_token(
-    root: httpx.Client, make_user: Callable[..., Account], make_dormant: Callable[[int], None]
+    root: httpx2.Client, make_user: Callable[..., Account], make_dormant: Callable[[int], None]
 ) -> None:
     person = make_user()
     assert root.get(f"/users/{person.id}").json()["last_activity_on"] is None
@@ -219,7 +219,7 @@ def test_a_user_is_shown_with_the_day_of_the_last_use_of_a_token(
     assert "last_activity_on" not in make_user().client.get(f"/users/{person.id}").json()
 
 
-def test_a_user_name_does_not_change(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+def test_a_user_name_does_not_change(root: httpx2.Client, make_user: Callable[..., Account]) -> None:
     person = make_user()
     same = root.put(f"/users/{person.id}", json={"username": person.username, "name": "N"})
     assert (same.status_code, same.json()["name"]) == (200, "N")
@@ -229,7 +229,7 @@ def test_a_user_name_does_not_change(root: httpx.Client, make_user: Callable[...
     assert (root.get(f"/users/{person.id}").json()["name"], name_of(root, person.id)) == ("N", person.username)
 
 
-def test_administrators_cannot_lock_themselves_out(root: httpx.Client) -> None:
+def test_administrators_cannot_lock_themselves_out(root: httpx2.Client) -> None:
     assert root.delete("/users/1").status_code == 403
     assert root.post("/users/1/block").status_code == 403
 
@@ -240,12 +240,12 @@ DORMANCY = (
 )
 
 
-def state_of(root: httpx.Client, person: Account) -> str:
+def state_of(root: httpx2.Client, person: Account) -> str:
     return str(root.get(f"/users/{person.id}").json()["state"])
 
 
 def test_who_is_active_cannot_be_deactivated(
-    root: httpx.Client, make_user: Callable[..., Account], make_dormant: Callable[[int], None]
+    root: httpx2.Client, make_user: Callable[..., Account], make_dormant: Callable[[int], None]
 ) -> None:
     person = make_user()
     assert person.client.get("/user").status_code == 200
@@ -258,8 +258,8 @@ def test_who_is_active_cannot_be_deactivated(
 
 
 def test_what_a_users_job_did_lately_is_activity(
-    root: httpx.Client,
-    client_for: Callable[[str], httpx.Client],
+    root: httpx2.Client,
+    client_for: Callable[[str], httpx2.Client],
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, object]],
     make_dormant: Callable[[int], None],
@@ -273,7 +273,7 @@ def test_what_a_users_job_did_lately_is_activity(
 
 
 def test_blocking_and_deactivating_are_undone_each_in_its_own_way(
-    root: httpx.Client, make_user: Callable[..., Account]
+    root: httpx2.Client, make_user: Callable[..., Account]
 ) -> None:
     person = make_user()
     url = f"/users/{person.id}"
@@ -297,10 +297,10 @@ def test_blocking_and_deactivating_are_undone_each_in_its_own_way(
 
 @pytest.mark.parametrize("verb", ["block", "unblock", "deactivate", "activate"])
 def test_only_administrators_moderate_and_nobody_themselves(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_project: Callable[..., dict[str, object]],
-    anonymous: httpx.Client,
+    anonymous: httpx2.Client,
     verb: str,
 ) -> None:
     person, other = make_user(), make_user()
@@ -314,7 +314,7 @@ def test_only_administrators_moderate_and_nobody_themselves(
     assert state_of(root, other) == "active"
 
 
-def test_the_last_administrator_stays(root: httpx.Client, make_user: Callable[..., Account]) -> None:
+def test_the_last_administrator_stays(root: httpx2.Client, make_user: Callable[..., Account]) -> None:
     admin = make_user(admin=True)
     assert admin.client.put(f"/users/{admin.id}", json={"admin": False}).status_code == 200
     for each in root.get("/users", params={"per_page": 100, "admins": True}).json():
@@ -325,13 +325,13 @@ def test_the_last_administrator_stays(root: httpx.Client, make_user: Callable[..
 
 
 @pytest.mark.parametrize("user_id", ["abc", "-1", "0", str(2**63), "9" * 30])
-def test_ids_that_nobody_has_are_404(root: httpx.Client, user_id: str) -> None:
+def test_ids_that_nobody_has_are_404(root: httpx2.Client, user_id: str) -> None:
     assert root.get(f"/users/{user_id}").status_code == 404
     assert root.delete(f"/users/{user_id}").status_code == 404
 
 
 def test_a_deleted_users_work_stays(
-    root: httpx.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, object]]
+    root: httpx2.Client, make_user: Callable[..., Account], make_project: Callable[..., dict[str, object]]
 ) -> None:
     person = make_user()
     project = make_project(person)["id"]
@@ -340,7 +340,7 @@ def test_a_deleted_users_work_stays(
     assert root.get(f"/projects/{project}").json()["creator_id"] is None
 
 
-def test_version_and_metadata_need_a_credential(root: httpx.Client, anonymous: httpx.Client) -> None:
+def test_version_and_metadata_need_a_credential(root: httpx2.Client, anonymous: httpx2.Client) -> None:
     version = root.get("/version").json()
     assert version == {"version": __version__, "revision": "modelyard"}
     kubernetes = {"enabled": False, "externalUrl": None, "externalK8sProxyUrl": None, "version": None}

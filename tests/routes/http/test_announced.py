@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.live import LiveServer
@@ -64,7 +64,7 @@ def url_of(
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_wrong_digest_is_refused_and_a_right_one_taken(
-    root: httpx.Client, server: LiveServer, url_of: Callable[[str], str], spelling: str, face: str, form: bool
+    root: httpx2.Client, server: LiveServer, url_of: Callable[[str], str], spelling: str, face: str, form: bool
 ) -> None:
     url, announced = url_of(face), SPELLINGS[spelling]
     body: dict[str, Any] = {"files": {"file": CONTENT}} if form else {"content": CONTENT}
@@ -92,7 +92,7 @@ def test_a_wrong_digest_is_refused_and_a_right_one_taken(
 )
 @pytest.mark.parametrize("face", FACES)
 def test_a_digest_that_cannot_be_read_is_refused(
-    root: httpx.Client, url_of: Callable[[str], str], face: str, header: str, value: str
+    root: httpx2.Client, url_of: Callable[[str], str], face: str, header: str, value: str
 ) -> None:
     url = url_of(face)
     refused = root.put(url, content=b"x", headers={header: value})
@@ -109,7 +109,7 @@ def test_digests_that_contradict_each_other_are_refused_before_the_body(server: 
     assert answer.json()["message"] == "400 Bad request - The md5 digests contradict each other"
 
 
-def test_algorithms_that_nobody_knows_are_left_out(root: httpx.Client, version_url: str) -> None:
+def test_algorithms_that_nobody_knows_are_left_out(root: httpx2.Client, version_url: str) -> None:
     headers = {"Digest": "UNIXsum=30637, crc32c=AAAAAA==, id-crc32c=x", "Repr-Digest": "unixsum=:AAAA:"}
     assert root.put(f"{version_url}/f", content=b"x", headers=headers).status_code == 201
 
@@ -117,7 +117,7 @@ def test_algorithms_that_nobody_knows_are_left_out(root: httpx.Client, version_u
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "x-gzip", "identity, gzip", "gzip, identity", "aws-chunked"])
 def test_a_compressed_upload_is_refused_before_its_body(
-    root: httpx.Client, server: LiveServer, url_of: Callable[[str], str], coding: str, face: str
+    root: httpx2.Client, server: LiveServer, url_of: Callable[[str], str], coding: str, face: str
 ) -> None:
     url = url_of(face)
     headers = (f"Content-Encoding: {coding}", "Content-Length: 5", "Expect: 100-continue")
@@ -128,7 +128,7 @@ def test_a_compressed_upload_is_refused_before_its_body(
 
 
 @pytest.mark.parametrize("coding", ["identity", "Identity, identity", ""])
-def test_an_upload_that_says_to_be_as_it_is_is_taken(root: httpx.Client, version_url: str, coding: str) -> None:
+def test_an_upload_that_says_to_be_as_it_is_is_taken(root: httpx2.Client, version_url: str, coding: str) -> None:
     assert root.put(f"{version_url}/f", content=b"x", headers={"Content-Encoding": coding}).status_code == 201
 
 
@@ -137,7 +137,7 @@ def test_two_headers_of_codings_are_both_looked_at(server: LiveServer, version_u
     assert exchange(server, put_head(server, f"{version_url}/f", *headers), b"x").status == 415
 
 
-def test_authorize_refuses_what_the_upload_would(root: httpx.Client, version_url: str) -> None:
+def test_authorize_refuses_what_the_upload_would(root: httpx2.Client, version_url: str) -> None:
     for body in (None, {"size": 1}):
         refused = root.put(f"{version_url}/f/authorize", headers={"Content-Encoding": "gzip"}, json=body)
         assert (refused.status_code, refused.json()) == (415, {"message": COMPRESSED})
@@ -146,14 +146,14 @@ def test_authorize_refuses_what_the_upload_would(root: httpx.Client, version_url
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]
 )
-def test_compressed_parameters_are_refused_as_such(root: httpx.Client, content_type: str) -> None:
+def test_compressed_parameters_are_refused_as_such(root: httpx2.Client, content_type: str) -> None:
     headers = {"Content-Type": content_type, "Content-Encoding": "gzip"}
     refused = root.post("/projects", content=gzip.compress(b'{"name": "p"}'), headers=headers)
     assert (refused.status_code, refused.json()) == (415, {"message": COMPRESSED})
 
 
 def test_compressed_parameters_of_mlflow_are_refused_in_its_words(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]]
 ) -> None:
     url = f"/projects/{make_project()['id']}/ml/mlflow/api/2.0/mlflow/experiments/create"
     refused = root.post(url, content=gzip.compress(b'{"name": "e"}'), headers={"Content-Encoding": "gzip"})
@@ -161,7 +161,7 @@ def test_compressed_parameters_of_mlflow_are_refused_in_its_words(
 
 
 def test_what_curl_uploads_compressed_does_not_come_back_as_something_else(
-    root: httpx.Client, server: LiveServer, version_url: str, tmp_path: Path
+    root: httpx2.Client, server: LiveServer, version_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress(b"text"))
     token = ("--header", f"Authorization: Bearer {server.root_token}")
@@ -175,7 +175,7 @@ def test_what_curl_uploads_compressed_does_not_come_back_as_something_else(
 @pytest.mark.parametrize("size", [10, len(CONTENT)], ids=["small", "large"])
 @pytest.mark.parametrize("face", FACES)
 def test_the_older_question_for_a_digest_is_answered(
-    root: httpx.Client, url_of: Callable[[str], str], face: str, size: int
+    root: httpx2.Client, url_of: Callable[[str], str], face: str, size: int
 ) -> None:
     url, content = url_of(face), CONTENT[:size]
     expected = f"sha-256={b64('sha256', content)}"
@@ -196,7 +196,7 @@ def test_the_older_question_for_a_digest_is_answered(
 
 
 def test_aria2_holds_a_download_in_pieces_against_the_digest_that_it_asks_for(
-    server: LiveServer, root: httpx.Client, version_url: str, tmp_path: Path
+    server: LiveServer, root: httpx2.Client, version_url: str, tmp_path: Path
 ) -> None:
     content = CONTENT * 3
     root.put(f"{version_url}/f", content=content)

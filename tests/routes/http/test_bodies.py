@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.routes.http import bodies
@@ -106,7 +106,7 @@ def _until(send: Callable[[], Answer]) -> Answer:
 
 def test_an_upload_is_no_such_body(yard: LiveServer, mlflow: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yard.app.state.bodies, "budget", BodyBudget(0))
-    with httpx.Client(base_url=yard.url, headers={"PRIVATE-TOKEN": yard.root_token}) as root:
+    with httpx2.Client(base_url=yard.url, headers={"PRIVATE-TOKEN": yard.root_token}) as root:
         path = mlflow.replace("ml/mlflow/api/2.0/mlflow", "packages/ml_models/candidate:1/files/f")
         assert root.put(path, content=b"x").status_code == 404
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.live import LiveServer
@@ -21,7 +21,7 @@ BEARER, BASIC = 'Bearer realm="modelyard"', 'Basic realm="modelyard", charset="U
 @pytest.fixture
 def artifact_url(
     server: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     make_project: Callable[..., dict[str, Any]],
     make_run: Callable[..., dict[str, Any]],
 ) -> str:
@@ -40,7 +40,7 @@ def test_wget_gets_a_file_with_a_token_as_password(server: LiveServer, artifact_
 
 
 def test_wget_uploads_a_file_with_a_token_as_password(
-    server: LiveServer, root: httpx.Client, version_url: str, tmp_path: Path
+    server: LiveServer, root: httpx2.Client, version_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "x").write_bytes(CONTENT)
     options = ("--quiet", "--user=any", f"--password={server.root_token}", "--tries=1", "--method=PUT", "--body-file=x")
@@ -50,7 +50,7 @@ def test_wget_uploads_a_file_with_a_token_as_password(
 
 @pytest.mark.parametrize("way", ["--anyauth", "--basic"])
 def test_curl_goes_both_ways_with_a_token_as_password(
-    server: LiveServer, root: httpx.Client, version_url: str, artifact_url: str, tmp_path: Path, way: str
+    server: LiveServer, root: httpx2.Client, version_url: str, artifact_url: str, tmp_path: Path, way: str
 ) -> None:
     (tmp_path / "x").write_bytes(CONTENT)
     user = ("--user", f"any:{server.root_token}")
@@ -74,7 +74,7 @@ def test_curl_goes_both_ways_with_a_token_as_password(
 )
 def test_urllib_goes_both_ways_with_a_token_as_password(
     server: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     version_url: str,
     artifact_url: str,
     handlers: tuple[Callable[..., Any], ...],
@@ -104,7 +104,7 @@ BROWSERS: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("headers", BROWSERS.values(), ids=BROWSERS)
 @pytest.mark.parametrize("credential", [{}, {"PRIVATE-TOKEN": "wrong"}])
 def test_a_browser_is_not_made_to_ask_for_a_password(
-    anonymous: httpx.Client, version_url: str, headers: dict[str, str], credential: dict[str, str]
+    anonymous: httpx2.Client, version_url: str, headers: dict[str, str], credential: dict[str, str]
 ) -> None:
     refused = anonymous.put(f"{version_url}/f", content=b"x", headers=headers | credential)
     assert (refused.status_code, refused.headers.get_list("www-authenticate")) == (401, [BEARER])
@@ -112,7 +112,7 @@ def test_a_browser_is_not_made_to_ask_for_a_password(
 
 @pytest.mark.parametrize("agent", ["curl/8.5.0", "Wget/1.21.4", "git/2.39.5", "Python-urllib/3.11", ""])
 def test_other_clients_are_offered_both(
-    anonymous: httpx.Client, version_url: str, artifact_url: str, agent: str
+    anonymous: httpx2.Client, version_url: str, artifact_url: str, agent: str
 ) -> None:
     headers = {"User-Agent": agent, "Accept": "*/*"}
     for answer in (
@@ -127,7 +127,7 @@ def test_other_clients_are_offered_both(
 
 
 def test_a_token_that_was_revoked_is_challenged_both_ways(
-    root: httpx.Client, make_user: Callable[..., Any], make_token: Callable[..., dict[str, Any]]
+    root: httpx2.Client, make_user: Callable[..., Any], make_token: Callable[..., dict[str, Any]]
 ) -> None:
     token = make_token(make_user().id)
     assert root.delete(f"/personal_access_tokens/{token['id']}").status_code == 204

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
@@ -63,7 +63,7 @@ def alarms(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 def test_texts_that_no_pattern_can_hold_are_refused(
-    root: httpx.Client, make_project: Callable[..., dict[str, Any]], alarms: list[str], path: str, name: str
+    root: httpx2.Client, make_project: Callable[..., dict[str, Any]], alarms: list[str], path: str, name: str
 ) -> None:
     user = root.get("/user").json()["id"]
     url = path.format(project=make_project()["id"], user=user)
@@ -76,7 +76,7 @@ def test_texts_that_no_pattern_can_hold_are_refused(
     assert alarms == []
 
 
-def test_strangers_are_told_so_as_well(anonymous: httpx.Client, alarms: list[str]) -> None:
+def test_strangers_are_told_so_as_well(anonymous: httpx2.Client, alarms: list[str]) -> None:
     for needle in ("a" * 10_000, "%" * 5_000):
         assert anonymous.get("/projects", params={"search": needle}).status_code == 400
     assert alarms == []
@@ -98,7 +98,7 @@ def many(server: LiveServer) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("path", ["runs/search", "logged-models/search"])
 def test_many_clauses_are_not_asked_of_all_experiments(
-    root: httpx.Client, many: tuple[int, list[str]], alarms: list[str], path: str
+    root: httpx2.Client, many: tuple[int, list[str]], alarms: list[str], path: str
 ) -> None:
     project, ids = many
     answer = root.post(f"/projects/{project}/{MLFLOW}/{path}", json={"experiment_ids": ids, "filter": CLAUSES})
@@ -113,7 +113,7 @@ def test_many_clauses_are_not_asked_of_all_experiments(
 @pytest.mark.parametrize("path", ["runs/search", "logged-models/search"])
 @pytest.mark.parametrize(("experiment_count", "clause_count"), [(EXPERIMENTS, 11), (1_000, 100), (EXPERIMENTS, 0)])
 def test_what_may_be_asked_fits_into_a_statement(
-    root: httpx.Client, many: tuple[int, list[str]], path: str, experiment_count: int, clause_count: int
+    root: httpx2.Client, many: tuple[int, list[str]], path: str, experiment_count: int, clause_count: int
 ) -> None:
     project, ids = many
     clauses = " AND ".join(CLAUSES.split(" AND ")[:clause_count])
@@ -129,7 +129,7 @@ def test_what_may_be_asked_fits_into_a_statement(
 
 
 def test_the_database_s_own_limits_are_no_outage(
-    root: httpx.Client, many: tuple[int, list[str]], alarms: list[str], monkeypatch: pytest.MonkeyPatch
+    root: httpx2.Client, many: tuple[int, list[str]], alarms: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiments, "MAX_COMPARISONS", 10**9)
     monkeypatch.setattr(conditions, "MAX_SCOPED", 10**9)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError, TimeoutError
@@ -26,18 +26,18 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def root(yard: LiveServer) -> Iterator[httpx.Client]:
+def root(yard: LiveServer) -> Iterator[httpx2.Client]:
     with yard.client(yard.root_token) as client:
         yield client
 
 
 @pytest.fixture
-def project(root: httpx.Client, request: pytest.FixtureRequest) -> int:
+def project(root: httpx2.Client, request: pytest.FixtureRequest) -> int:
     return int(root.post("/projects", json={"name": f"p-{abs(hash(request.node.name))}"}).json()["id"])
 
 
 @pytest.fixture
-def file(root: httpx.Client, project: int) -> str:
+def file(root: httpx2.Client, project: int) -> str:
     root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
     url = f"/projects/{project}/packages/ml_models/candidate:1/files/f"
     assert root.put(url, content=b"content").status_code == 201
@@ -70,7 +70,7 @@ def failed(error: Exception) -> OperationalError:
 )
 def test_a_database_that_fails(
     yard: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     status: int,
@@ -83,7 +83,7 @@ def test_a_database_that_fails(
 
 
 def test_a_store_that_cannot_be_read_is_503(
-    yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(yard.app.state.store, "open", raising(StoreUnavailable("input/output error")))
     answer = root.get(file)
@@ -91,7 +91,7 @@ def test_a_store_that_cannot_be_read_is_503(
 
 
 def test_a_store_that_cannot_be_written_is_503_and_records_nothing(
-    yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(yard.app.state.store, "begin", raising(StoreUnavailable("read-only file system")))
     assert root.put(file, content=b"other").status_code == 503
@@ -99,7 +99,7 @@ def test_a_store_that_cannot_be_written_is_503_and_records_nothing(
 
 
 def test_a_record_that_fails_leaves_no_file(
-    yard: LiveServer, root: httpx.Client, file: str, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = OperationalError("INSERT", {}, sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full"))
     monkeypatch.setattr("modelyard.registry.files.packages.PackageRepository.add_file", raising(full))
@@ -109,7 +109,7 @@ def test_a_record_that_fails_leaves_no_file(
 
 
 def test_the_unexpected_is_500_with_a_request_id(
-    yard: LiveServer, root: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(yard.app.state.database, "reading", raising(RuntimeError("a bug")))
     answer = root.get("/user")
@@ -118,7 +118,7 @@ def test_the_unexpected_is_500_with_a_request_id(
 
 
 def test_a_statement_that_is_wrong_is_a_bug_and_no_outage(
-    yard: LiveServer, root: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = ProgrammingError("SELECT x", {}, sqlite3.ProgrammingError("no such column: x"))
     monkeypatch.setattr(yard.app.state.database, "writing", raising(wrong))
@@ -131,13 +131,13 @@ def test_a_read_only_folder_turns_readiness_red(tmp_path: Path) -> None:
     with running(tmp_path) as live:
         (live.settings.blob_root / "incoming").rename(live.settings.blob_root / "elsewhere")
         live.settings.blob_root.rename(tmp_path / "gone")
-        assert httpx.get(f"{live.url}/-/readiness").status_code == 503
-        assert httpx.get(f"{live.url}/-/liveness").json() == {"status": "ok"}
-        assert httpx.get(f"{live.url}/-/health").text == "modelyard OK"
+        assert httpx2.get(f"{live.url}/-/readiness").status_code == 503
+        assert httpx2.get(f"{live.url}/-/liveness").json() == {"status": "ok"}
+        assert httpx2.get(f"{live.url}/-/health").text == "modelyard OK"
         (tmp_path / "gone").rename(live.settings.blob_root)
 
 
-def test_gitlabs_form_of_the_artifact_uri_and_the_external_url(root: httpx.Client, project: int) -> None:
+def test_gitlabs_form_of_the_artifact_uri_and_the_external_url(root: httpx2.Client, project: int) -> None:
     answer = root.post(f"/projects/{project}/ml/mlflow/api/2.0/mlflow/runs/create", json={"experiment_id": "0"})
     uri = answer.json()["run"]["info"]["artifact_uri"]
     assert uri == f"https://models.example.com/api/v4/projects/{project}/packages/ml_models/candidate:1/files/"
@@ -146,11 +146,11 @@ def test_gitlabs_form_of_the_artifact_uri_and_the_external_url(root: httpx.Clien
 
 
 def test_the_schema_documents_every_route(yard: LiveServer) -> None:
-    assert httpx.get(f"{yard.api}/nowhere").status_code == 404  # after which FastAPI knows all routes
-    schema = httpx.get(f"{yard.url}/openapi.json").json()
+    assert httpx2.get(f"{yard.api}/nowhere").status_code == 404  # after which FastAPI knows all routes
+    schema = httpx2.get(f"{yard.url}/openapi.json").json()
     assert {route.path_format for route in yard.app.state.routes if route.include_in_schema} == set(schema["paths"])
     for operations in schema["paths"].values():
         for operation in operations.values():
             assert operation["summary"]
             assert operation["description"]
-    assert httpx.get(f"{yard.url}/docs").status_code == 200
+    assert httpx2.get(f"{yard.url}/docs").status_code == 200

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 
@@ -14,7 +14,7 @@ import pytest
 class Mlflow:
     """MLflow's API of one project, as one caller sees it."""
 
-    client: httpx.Client
+    client: httpx2.Client
     project: int | str
 
     @property
@@ -26,19 +26,19 @@ class Mlflow:
         """Scheme, host and port of the server."""
         return str(self.client.base_url).removesuffix("/api/v4/")
 
-    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def send(self, method: str, path: str, **options: Any) -> httpx2.Response:
         return self.client.request(method, f"{self.root}/api/2.0/mlflow/{path}", **options)
 
-    def post(self, path: str, /, **body: Any) -> httpx.Response:
+    def post(self, path: str, /, **body: Any) -> httpx2.Response:
         return self.send("POST", path, json=body)
 
-    def get(self, path: str, /, **query: Any) -> httpx.Response:
+    def get(self, path: str, /, **query: Any) -> httpx2.Response:
         return self.send("GET", path, params=query)
 
-    def patch(self, path: str, /, **body: Any) -> httpx.Response:
+    def patch(self, path: str, /, **body: Any) -> httpx2.Response:
         return self.send("PATCH", path, json=body)
 
-    def delete(self, path: str, /, **body: Any) -> httpx.Response:
+    def delete(self, path: str, /, **body: Any) -> httpx2.Response:
         return self.send("DELETE", path, json=body)
 
     def ok(self, method: str, path: str, /, **parameters: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Mlflow:
     def logged_model(self, **body: Any) -> dict[str, Any]:
         return dict(self.ok("POST", "logged-models", **({"experiment_id": "0", "name": "model"} | body))["model"])
 
-    def artifact(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def artifact(self, method: str, path: str, **options: Any) -> httpx2.Response:
         return self.client.request(method, f"{self.root}/api/2.0/mlflow-artifacts/artifacts/{path}", **options)
 
     def listing(self, path: str) -> list[dict[str, Any]]:
@@ -83,12 +83,12 @@ class Mlflow:
         return f"/projects/{self.project}/packages/ml_models/{owner}/files/{name}"
 
 
-def code_of(answer: httpx.Response, status: int) -> str:
+def code_of(answer: httpx2.Response, status: int) -> str:
     """The `error_code` of a refusal that must have a status."""
     assert answer.status_code == status, answer.text
     return str(answer.json()["error_code"])
 
 
 @pytest.fixture
-def mlflow(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> Mlflow:
+def mlflow(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> Mlflow:
     return Mlflow(root, make_project()["id"])

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import Account
@@ -194,14 +194,14 @@ def test_a_path_may_name_another_project_than_the_tracking_uri(
 
 
 def test_a_path_into_another_project_is_for_whoever_may_do_so_there(
-    api: Mlflow, make_user: Callable[..., Account], client_for: Callable[[str | None], httpx.Client]
+    api: Mlflow, make_user: Callable[..., Account], client_for: Callable[[str | None], httpx2.Client]
 ) -> None:
     stranger = make_user()
     own = stranger.client.post("/projects", json={"name": "own"}).json()["id"]
     place = f"projects/{api.project}/candidate:1"
     assert api.artifact("PUT", f"{place}/f", content=b"x").status_code == 200
 
-    def tried(client: httpx.Client) -> list[int]:
+    def tried(client: httpx2.Client) -> list[int]:
         through = Mlflow(client, own)
         url = f"{through.root}/api/2.0/mlflow-artifacts/artifacts"
         listed = client.get(url, params={"path": place}).status_code

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.services.files import following
@@ -150,7 +150,7 @@ def test_a_version_stops_with_the_first_change_of_its_own(api: Mlflow, run: str,
     log(api, RUN, "model/before", b"1")
     (package,) = api.client.get(f"/projects/{api.project}/packages", params={"package_version": "1.0.0"}).json()
     below = f"/projects/{api.project}/packages/{package['id']}/package_files"
-    changes: dict[str, Callable[[], httpx.Response]] = {
+    changes: dict[str, Callable[[], httpx2.Response]] = {
         "file api": lambda: api.client.put(api.file(version, "own"), content=b"own"),
         "artifacts": lambda: api.artifact("PUT", f"{version}/own", content=b"own"),
         "candidate": lambda: api.client.put(api.file("candidate:2", "own"), content=b"own"),
@@ -241,7 +241,7 @@ def test_a_copy_in_a_third_project_misses_no_file_meanwhile(api: Mlflow, run: st
     first = theirs.version(source=f"runs:/{run}/model", run_id=run)["version"]
 
     def log_all() -> None:
-        with httpx.Client(base_url=api.client.base_url, headers=api.client.headers) as client:
+        with httpx2.Client(base_url=api.client.base_url, headers=api.client.headers) as client:
             for number in range(20):
                 assert client.put(api.file(RUN, f"model/{number}"), content=b"x").status_code == 201
 
@@ -367,7 +367,7 @@ def test_an_own_upload_wins_over_one_to_the_source_at_the_same_time(api: Mlflow,
 
     def keep_logging() -> None:
         count = 0
-        with httpx.Client(base_url=api.client.base_url, headers=api.client.headers) as client:
+        with httpx2.Client(base_url=api.client.base_url, headers=api.client.headers) as client:
             while not done.is_set():
                 count += 1
                 client.put(api.file(RUN, "model/MLmodel"), content=[b"first", b"second"][count % 2])
@@ -385,7 +385,7 @@ def test_an_own_upload_wins_over_one_to_the_source_at_the_same_time(api: Mlflow,
 
 def test_no_file_is_missed_by_a_version_that_is_made_meanwhile(api: Mlflow, run: str, theirs: Mlflow) -> None:
     def log_all() -> None:
-        with httpx.Client(base_url=api.client.base_url, headers=api.client.headers) as client:
+        with httpx2.Client(base_url=api.client.base_url, headers=api.client.headers) as client:
             for number in range(20):
                 assert client.put(api.file(RUN, f"model/{number}"), content=b"x").status_code == 201
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import Account
@@ -16,14 +16,14 @@ MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
 @pytest.mark.parametrize("path", ["experiments/get?experiment_id=1", "experiments/list", "runs/get?run_id=x"])
-def test_without_a_token_everything_is_refused(mlflow: Mlflow, anonymous: httpx.Client, path: str) -> None:
+def test_without_a_token_everything_is_refused(mlflow: Mlflow, anonymous: httpx2.Client, path: str) -> None:
     answer = anonymous.get(f"{mlflow.root}/api/2.0/mlflow/{path}")
     assert code_of(answer, 401) == "UNAUTHENTICATED"
     assert answer.json()["message"] == "401 Unauthorized"
 
 
 def test_a_public_project_needs_a_token_here_too(
-    anonymous: httpx.Client, make_project: Callable[..., dict[str, Any]]
+    anonymous: httpx2.Client, make_project: Callable[..., dict[str, Any]]
 ) -> None:
     public = Mlflow(anonymous, make_project(visibility="public")["id"])
     assert public.get("experiments/list").status_code == 401
@@ -31,12 +31,12 @@ def test_a_public_project_needs_a_token_here_too(
     assert public.artifact("PUT", "1/f", content=b"x").status_code == 401
 
 
-def test_an_unknown_token_is_refused(mlflow: Mlflow, client_for: Callable[[str], httpx.Client]) -> None:
+def test_an_unknown_token_is_refused(mlflow: Mlflow, client_for: Callable[[str], httpx2.Client]) -> None:
     assert replace(mlflow, client=client_for("myd_unknown")).get("experiments/list").status_code == 401
 
 
 def test_a_token_that_may_read_reads_and_searches_but_never_writes(
-    mlflow: Mlflow, make_token: Callable[..., dict[str, Any]], client_for: Callable[[str], httpx.Client]
+    mlflow: Mlflow, make_token: Callable[..., dict[str, Any]], client_for: Callable[[str], httpx2.Client]
 ) -> None:
     reader = replace(mlflow, client=client_for(make_token(1, ("read_api",))["token"]))
     experiment = mlflow.experiment()
@@ -53,13 +53,13 @@ def test_a_private_project_does_not_exist_for_others(mlflow: Mlflow, make_user: 
     assert (code_of(answer, 404), answer.json()["message"]) == (MISSING, "404 Project Not Found")
 
 
-def test_an_unknown_project_is_named_in_gitlabs_words(root: httpx.Client) -> None:
+def test_an_unknown_project_is_named_in_gitlabs_words(root: httpx2.Client) -> None:
     answer = Mlflow(root, 999_999).get("experiments/list")
     assert (answer.status_code, answer.json()["message"]) == (404, "404 Project Not Found")
 
 
 def test_a_reporter_reads_everything_and_writes_nothing(
-    mlflow: Mlflow, root: httpx.Client, make_user: Callable[..., Account]
+    mlflow: Mlflow, root: httpx2.Client, make_user: Callable[..., Account]
 ) -> None:
     user = make_user()
     root.post(f"/projects/{mlflow.project}/members", json={"user_id": user.id, "access_level": 20})
@@ -80,7 +80,7 @@ def test_a_reporter_reads_everything_and_writes_nothing(
     assert [answer.status_code for answer in writes] == [403] * len(writes)
 
 
-def test_a_project_goes_by_its_path_as_well(mlflow: Mlflow, root: httpx.Client) -> None:
+def test_a_project_goes_by_its_path_as_well(mlflow: Mlflow, root: httpx2.Client) -> None:
     path = root.get(f"/projects/{mlflow.project}").json()["path_with_namespace"].replace("/", "%2F")
     by_path, experiment = replace(mlflow, project=path), mlflow.experiment()
     mlflow.run(experiment)
@@ -91,7 +91,7 @@ def test_a_project_goes_by_its_path_as_well(mlflow: Mlflow, root: httpx.Client) 
 
 @pytest.mark.parametrize("header", ["Authorization", "PRIVATE-TOKEN"])
 def test_tokens_come_in_each_of_gitlabs_headers(
-    mlflow: Mlflow, anonymous: httpx.Client, make_token: Callable[..., dict[str, Any]], header: str
+    mlflow: Mlflow, anonymous: httpx2.Client, make_token: Callable[..., dict[str, Any]], header: str
 ) -> None:
     token = make_token(1)["token"]
     value = f"Bearer {token}" if header == "Authorization" else token

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, get_args
 
-import httpx
+import httpx2
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
@@ -41,7 +41,7 @@ INVALID = "INVALID_PARAMETER_VALUE"
 
 
 @pytest.fixture
-def make_world(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> Callable[[], World]:
+def make_world(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> Callable[[], World]:
     return lambda: filled(Mlflow(root, make_project()["id"]))
 
 

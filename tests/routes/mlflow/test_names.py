@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.databases import execute
@@ -184,7 +184,7 @@ def test_a_tag_of_any_key_is_set_found_and_deleted(mlflow: Mlflow, key: str) -> 
     assert mlflow.ok("GET", "registered-models/get", name="a b")["registered_model"]["tags"] == []
 
 
-def test_a_name_may_come_in_any_form_of_parameters(mlflow: Mlflow, root: httpx.Client) -> None:
+def test_a_name_may_come_in_any_form_of_parameters(mlflow: Mlflow, root: httpx2.Client) -> None:
     base, name = f"{mlflow.root}/api/2.0/mlflow/registered-models", "+ & ü"
     assert root.post(f"{base}/create", data={"name": name}).json()["registered_model"]["name"] == name
     for query in ("%2B%20%26%20%C3%BC", "%2B+%26+%C3%BC"):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import OperationalError
@@ -173,7 +173,7 @@ def test_a_long_page_that_cannot_go_on_is_cut_off(
         return search(*arguments)
 
     monkeypatch.setattr(runs, "search_runs", fail_later)
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx2.RemoteProtocolError):
         mlflow.post("runs/search", experiment_ids=["1"])
 
 
@@ -191,9 +191,9 @@ def test_a_token_that_is_revoked_ends_a_long_page(
     server: LiveServer,
     mlflow: Mlflow,
     monkeypatch: pytest.MonkeyPatch,
-    root: httpx.Client,
+    root: httpx2.Client,
     make_token: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
 ) -> None:
     mlflow.experiment()
     insert_runs(server, mlflow, 50)
@@ -209,7 +209,7 @@ def test_a_token_that_is_revoked_ends_a_long_page(
         return search(*arguments)
 
     monkeypatch.setattr(runs, "search_runs", revoke)
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx2.RemoteProtocolError):
         Mlflow(client_for(made["token"]), mlflow.project).post("runs/search", experiment_ids=["1"])
     assert calls == 1
 
@@ -308,7 +308,7 @@ def test_what_is_shown_with_one_thing_has_a_bound(mlflow: Mlflow, monkeypatch: p
     }
     method, path, body = ON_ONE[kind]
 
-    def put_on(number: int) -> httpx.Response:
+    def put_on(number: int) -> httpx2.Response:
         content, address = json.dumps(body, ensure_ascii=False), path
         for name, value in {**names, "{number}": str(number)}.items():
             content, address = content.replace(name, value), address.replace(name, value)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import func, select
 
@@ -209,7 +209,7 @@ class History:
 
 
 def test_all_rows_are_counted_through_any_history(
-    server: LiveServer, root: httpx.Client, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+    server: LiveServer, root: httpx2.Client, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "POINTS_AT_ONCE", 1)  # each point is counted at once
     project_id = int(mlflow.project)

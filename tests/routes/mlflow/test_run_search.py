@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.live import LiveServer, running
@@ -16,7 +16,7 @@ LONG = "x" * 70  # longer than what an index holds of a value
 
 
 @pytest.fixture(scope="module")
-def four(server: LiveServer, clients: Callable[[str | None], httpx.Client]) -> Mlflow:
+def four(server: LiveServer, clients: Callable[[str | None], httpx2.Client]) -> Mlflow:
     """Runs a to d, for tests that change nothing."""
     root = clients(server.root_token)
     return with_four(Mlflow(root, root.post("/projects", json={"name": "four-runs"}).json()["id"]))

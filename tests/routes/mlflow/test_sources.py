@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.conftest import Account
@@ -18,7 +18,7 @@ UNKNOWN = "0" * 32
 
 
 @pytest.fixture
-def tracking(root: httpx.Client, make_project: Callable[..., dict[str, Any]]) -> Mlflow:
+def tracking(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> Mlflow:
     """Project A, with files of candidate 1."""
     api = Mlflow(root, make_project()["id"])
     api.run()
@@ -57,7 +57,7 @@ def content(api: Mlflow, version: dict[str, Any], name: str = "MLmodel") -> byte
     return answer.content
 
 
-def create(api: Mlflow, source: str, **body: Any) -> httpx.Response:
+def create(api: Mlflow, source: str, **body: Any) -> httpx2.Response:
     return api.post("model-versions/create", name="m", source=source, **body)
 
 
@@ -329,7 +329,7 @@ def test_what_everybody_may_read_lends_to_everybody(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_job_reads_in_no_other_project(
-    tracking: Mlflow, registry: Mlflow, form: str, client_for: Callable[[str | None], httpx.Client]
+    tracking: Mlflow, registry: Mlflow, form: str, client_for: Callable[[str | None], httpx2.Client]
 ) -> None:
     job = registry.client.post(f"/projects/{registry.project}/job_tokens").json()["token"]
     refused = create(Mlflow(client_for(job), registry.project), source_of(tracking, form))

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.routes.mlflow.conftest import Mlflow
 from tests.routes.mlflow.endpoints import Endpoint
@@ -27,7 +27,7 @@ class World:
         assert answer.status_code == 200, answer.text
         return _anonymous(answer), self.look() if endpoint.method != "GET" else []
 
-    def send(self, endpoint: Endpoint, body: Body, *, prefix: bytes = b"") -> httpx.Response:
+    def send(self, endpoint: Endpoint, body: Body, *, prefix: bytes = b"") -> httpx2.Response:
         """The answer to a request; `prefix` goes before its JSON."""
         filled, path = self._named(body), str(self._named(endpoint.path))
         if endpoint.method == "GET":
@@ -48,7 +48,7 @@ class World:
         is_pattern = isinstance(value, str) and value != "{}"
         return value.format(**self.parts) if is_pattern else value
 
-    def _looks(self) -> list[httpx.Response]:
+    def _looks(self) -> list[httpx2.Response]:
         ask, parts = self.mlflow.get, self.parts
         return [
             self.mlflow.post("experiments/search", view_type="ALL", order_by=["experiment_id"]),
@@ -62,7 +62,7 @@ class World:
         ]
 
 
-def _anonymous(answer: httpx.Response) -> str:
+def _anonymous(answer: httpx2.Response) -> str:
     """An answer without what differs from one project to the next, and from one moment to the next."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<run>", answer.text)
     text = re.sub(r"m-[0-9a-f]{32}", "<logged>", text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError, TimeoutError
 from structlog.testing import capture_logs
@@ -29,7 +29,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def ask(yard: LiveServer) -> int:
-    return httpx.get(f"{yard.url}/-/readiness", timeout=60).status_code
+    return httpx2.get(f"{yard.url}/-/readiness", timeout=60).status_code
 
 
 def look(yard: LiveServer) -> tuple[int, list[dict[str, Any]]]:
@@ -93,7 +93,7 @@ def test_each_check_is_told_by_itself(yard: LiveServer, monkeypatch: pytest.Monk
 def test_those_who_ask_at_once_do_not_say_it_twice(yard: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with capture_logs() as lines, monkeypatch.context() as patch:
         patch.setattr(yard.app.state.store, "probe", raising(OSError("gone")))
-        threads = [threading.Thread(target=httpx.get, args=(f"{yard.url}/-/readiness",)) for _ in range(8)]
+        threads = [threading.Thread(target=httpx2.get, args=(f"{yard.url}/-/readiness",)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

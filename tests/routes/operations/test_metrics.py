@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
@@ -29,7 +29,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def root(yard: LiveServer) -> Iterator[httpx.Client]:
+def root(yard: LiveServer) -> Iterator[httpx2.Client]:
     with yard.client(yard.root_token) as client:
         yield client
 
@@ -45,7 +45,7 @@ def files(yard: LiveServer) -> str:
 
 def scrape(yard: LiveServer) -> dict[str, dict[tuple[str, ...], float]]:
     """The samples by name and by the values of their labels, in the order of the labels' names."""
-    answer = httpx.get(f"{yard.url}/metrics", timeout=30)
+    answer = httpx2.get(f"{yard.url}/metrics", timeout=30)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=")
     found: dict[str, dict[tuple[str, ...], float]] = {}
@@ -56,7 +56,7 @@ def scrape(yard: LiveServer) -> dict[str, dict[tuple[str, ...], float]]:
     return found
 
 
-def test_requests_are_counted_by_template_with_their_bytes(yard: LiveServer, root: httpx.Client, files: str) -> None:
+def test_requests_are_counted_by_template_with_their_bytes(yard: LiveServer, root: httpx2.Client, files: str) -> None:
     before = scrape(yard)
     root.put(f"{files}/a", content=bytes(1000))
     for _ in range(3):
@@ -79,20 +79,20 @@ def test_requests_are_counted_by_template_with_their_bytes(yard: LiveServer, roo
     assert gained("modelyard_http_request_duration_seconds_sum", "GET", FILE) > 0
 
 
-def test_no_series_is_named_by_what_clients_make_up(yard: LiveServer, root: httpx.Client, files: str) -> None:
+def test_no_series_is_named_by_what_clients_make_up(yard: LiveServer, root: httpx2.Client, files: str) -> None:
     for path in (f"{files}/made-up", "/made-up/path", "/users/made-up", "/projects/made-up%2Fp/packages/made-up"):
         assert root.get(path).is_error
-    assert httpx.request("PROPFIND", f"{yard.url}/made-up").status_code == 404
-    assert httpx.request("PROPFIND", f"{yard.api}/user").status_code == 405
+    assert httpx2.request("PROPFIND", f"{yard.url}/made-up").status_code == 404
+    assert httpx2.request("PROPFIND", f"{yard.api}/user").status_code == 405
     eventually(lambda: ("unknown", "unknown", "404") in scrape(yard)["modelyard_http_requests_total"])
-    text = httpx.get(f"{yard.url}/metrics").text
+    text = httpx2.get(f"{yard.url}/metrics").text
     assert 'route="/api/v4/users/{user_id}"' in text
     assert 'route="unknown"' in text
     assert "made-up" not in text
     assert "PROPFIND" not in text
 
 
-def test_transfers_are_in_flight_until_they_end(yard: LiveServer, root: httpx.Client, files: str) -> None:
+def test_transfers_are_in_flight_until_they_end(yard: LiveServer, root: httpx2.Client, files: str) -> None:
     def in_flight(direction: str) -> float:
         return scrape(yard)["modelyard_transfers_in_flight"][direction,]
 
@@ -116,7 +116,7 @@ def test_transfers_are_in_flight_until_they_end(yard: LiveServer, root: httpx.Cl
     eventually(lambda: in_flight("down") == 0)
 
 
-def test_store_and_database_are_timed(yard: LiveServer, root: httpx.Client, files: str) -> None:
+def test_store_and_database_are_timed(yard: LiveServer, root: httpx2.Client, files: str) -> None:
     root.put(f"{files}/timed", content=b"timed")
     root.put(f"{files}/timed-large", content=bytes(MIB))
     assert root.get(f"{files}/timed-large").status_code == 200
@@ -171,13 +171,13 @@ def test_upkeep_is_told_and_its_absence_does_not_hide_the_rest(
 )
 def test_without_a_token_only_this_machine_is_told(yard: LiveServer, headers: dict[str, str]) -> None:
     for more in ({}, {"PRIVATE-TOKEN": yard.root_token}):
-        assert httpx.get(f"{yard.url}/metrics", headers=headers | more).status_code == 404
-    assert httpx.get(f"{yard.url}/metrics").status_code == 200
+        assert httpx2.get(f"{yard.url}/metrics", headers=headers | more).status_code == 404
+    assert httpx2.get(f"{yard.url}/metrics").status_code == 200
 
 
 def test_behind_a_proxy_there_must_be_a_token(tmp_path: Path) -> None:
     with running(tmp_path, external_url="https://models.example.com") as live:
-        assert httpx.get(f"{live.url}/metrics").status_code == 404
+        assert httpx2.get(f"{live.url}/metrics").status_code == 404
 
 
 def test_the_token_opens_it_from_anywhere_and_nothing_else_does(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_the_token_opens_it_from_anywhere_and_nothing_else_does(tmp_path: Path) 
 
         def status(**headers: Any) -> int:
             names = {name.replace("_", "-"): value for name, value in headers.items()}
-            return httpx.get(f"{live.url}/metrics", headers=names).status_code
+            return httpx2.get(f"{live.url}/metrics", headers=names).status_code
 
         assert status(Authorization=f"Bearer {TOKEN}") == 200
         assert status(Authorization=f"Bearer {TOKEN}", X_Forwarded_For="203.0.113.9") == 200
@@ -193,4 +193,4 @@ def test_the_token_opens_it_from_anywhere_and_nothing_else_does(tmp_path: Path) 
         assert status(Authorization=f"Bearer {live.root_token}") == 401
         assert status(Authorization=f"Bearer {TOKEN}x") == 401
         assert status(Authorization="Bearer é".encode()) == 401
-        assert httpx.get(f"{live.api}/user", headers={"PRIVATE-TOKEN": TOKEN}).status_code == 401
+        assert httpx2.get(f"{live.api}/user", headers={"PRIVATE-TOKEN": TOKEN}).status_code == 401

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from alembic import command
 from sqlalchemy import text
@@ -46,7 +46,7 @@ class Yard:
     """A registry with a server, and what was uploaded to it."""
 
     live: LiveServer
-    client: httpx.Client
+    client: httpx2.Client
     project: int
     files: str
     contents: dict[str, bytes] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import text
 
@@ -29,7 +29,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def client(live: LiveServer) -> Iterator[httpx.Client]:
+def client(live: LiveServer) -> Iterator[httpx2.Client]:
     with live.client(live.root_token) as client:
         yield client
 
@@ -38,7 +38,7 @@ _serial = iter(range(1000))
 
 
 @pytest.fixture
-def new(live: LiveServer, client: httpx.Client) -> Callable[[int | None], Project]:
+def new(live: LiveServer, client: httpx2.Client) -> Callable[[int | None], Project]:
     return lambda limit: Project(live, client, f"quota-{next(_serial)}", limit)
 
 
@@ -46,7 +46,7 @@ def refusal(limit: int) -> tuple[int, dict[str, str]]:
     return 403, {"message": f"403 Forbidden - The project's storage limit of {limit} bytes would be exceeded"}
 
 
-def outcome(answer: httpx.Response) -> tuple[int, dict[str, str]]:
+def outcome(answer: httpx2.Response) -> tuple[int, dict[str, str]]:
     return answer.status_code, answer.json()
 
 
@@ -190,10 +190,10 @@ def test_check_tells_a_count_that_is_wrong(tmp_path: Path) -> None:
 
 
 def test_limits_are_for_administrators_and_statistics_for_reporters(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Any],
     make_project: Callable[..., dict[str, Any]],
-    anonymous: httpx.Client,
+    anonymous: httpx2.Client,
 ) -> None:
     owner, guest = make_user(), make_user()
     project = make_project(owner, visibility="public")["id"]

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import uvloop
 
@@ -111,7 +111,7 @@ def test_every_commit_begins_a_generation(tmp_path: Path) -> None:
 
 
 def test_however_many_others_are_served_what_is_revoked_is_refused_at_once(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_token: Callable[..., dict[str, Any]],
     server: LiveServer,
@@ -142,10 +142,10 @@ def test_however_many_others_are_served_what_is_revoked_is_refused_at_once(
 
 
 def test_what_was_allowed_a_moment_ago_is_refused_at_once(
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
     make_token: Callable[..., dict[str, Any]],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
     version_url: str,
 ) -> None:
     project, user = version_url.split("/")[2], make_user()
@@ -154,7 +154,7 @@ def test_what_was_allowed_a_moment_ago_is_refused_at_once(
     token = make_token(user.id)
     other = client_for(token["token"])
 
-    def twice(client: httpx.Client) -> list[int]:
+    def twice(client: httpx2.Client) -> list[int]:
         return [client.get(f"{version_url}/f").status_code for _ in range(2)]
 
     assert (twice(other), twice(user.client)) == ([200, 200], [200, 200])

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable
 
-import httpx
+import httpx2
 import pytest
 
 from modelyard.errors import PreconditionFailed
@@ -55,7 +55,7 @@ def _arrival(server: LiveServer, project_id: int, version_id: int, name: str) ->
 
 
 @pytest.fixture
-def project(server: LiveServer, root: httpx.Client, request: pytest.FixtureRequest) -> Project:
+def project(server: LiveServer, root: httpx2.Client, request: pytest.FixtureRequest) -> Project:
     return Project(server, root, f"recording-{abs(hash(request.node.name))}", 35)
 
 

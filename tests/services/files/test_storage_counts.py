@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-import httpx
+import httpx2
 from sqlalchemy import text
 
 from tests.live import LiveServer
@@ -23,7 +23,7 @@ class History:
         self.versions = [project.version(model) for model in self.models]
         self.runs = [project.run() for _ in range(3)]
 
-    def note(self, what: str, answer: httpx.Response) -> None:
+    def note(self, what: str, answer: httpx2.Response) -> None:
         self.done[what] += answer.is_success
 
     def bytes(self) -> bytes:
@@ -85,7 +85,7 @@ class History:
         self.note(what, self.project.client.request("DELETE", f"{self.project.mlflow}/{path}", json=body))
 
 
-def test_all_bytes_are_counted_through_any_history(server: LiveServer, root: httpx.Client) -> None:
+def test_all_bytes_are_counted_through_any_history(server: LiveServer, root: httpx2.Client) -> None:
     project = Project(server, root, "history")
     history = History(project, seed=5)
     for _ in range(12):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -24,7 +24,7 @@ def write(server: LiveServer, pause: int = PAUSE) -> None:
     asyncio.run(server.app.state.usage.write(pause))
 
 
-def last_used(client: httpx.Client) -> str | None:
+def last_used(client: httpx2.Client) -> str | None:
     return client.get("/personal_access_tokens/self").json()["last_used_at"]  # type: ignore[no-any-return]
 
 
@@ -45,7 +45,7 @@ def test_a_use_is_shown_once_it_is_written_and_not_again_for_a_while(
 
 @pytest.mark.sqlite
 def test_requests_alone_write_nothing_and_neither_does_a_round_without_news(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     database: Database = server.app.state.database
     root.put(f"{version_url}/f", content=b"x")
@@ -63,9 +63,9 @@ def test_requests_alone_write_nothing_and_neither_does_a_round_without_news(
 
 def test_every_way_in_counts_and_a_refusal_does_not(
     server: LiveServer,
-    root: httpx.Client,
+    root: httpx2.Client,
     make_user: Callable[..., Account],
-    client_for: Callable[[str], httpx.Client],
+    client_for: Callable[[str], httpx2.Client],
     make_token: Callable[..., dict[str, Any]],
     version_url: str,
 ) -> None:
@@ -73,7 +73,7 @@ def test_every_way_in_counts_and_a_refusal_does_not(
     person = make_user()
     root.post(f"/projects/{project}/members", json={"user_id": person.id, "access_level": 30})
     mlflow = f"/projects/{project}/ml/mlflow/api/2.0/mlflow/registered-models/search"
-    ways: list[Callable[[httpx.Client], httpx.Response]] = [
+    ways: list[Callable[[httpx2.Client], httpx2.Response]] = [
         lambda client: client.put(f"{version_url}/f/authorize"),
         lambda client: client.put(f"{version_url}/f", content=b"x"),
         lambda client: client.get(f"{version_url}/f"),
@@ -105,7 +105,7 @@ def test_what_another_process_wrote_lately_stands(server: LiveServer, make_user:
 
 
 def test_a_download_counts_for_its_package_and_a_look_at_its_headers_does_not(
-    server: LiveServer, root: httpx.Client, version_url: str
+    server: LiveServer, root: httpx2.Client, version_url: str
 ) -> None:
     packages = f"/projects/{version_url.split('/')[2]}/packages"
     root.put(f"{version_url}/f", content=b"x")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
@@ -46,7 +46,7 @@ def files(yard: LiveServer) -> str:
 
 
 @pytest.fixture
-def root(yard: LiveServer) -> Iterator[httpx.Client]:
+def root(yard: LiveServer) -> Iterator[httpx2.Client]:
     with yard.client(yard.root_token) as client:
         yield client
 
@@ -63,13 +63,13 @@ def blob_path(yard: LiveServer, sha256: str) -> Path:
     return yard.settings.blob_root / "sha256" / sha256[:2] / sha256[2:4] / sha256
 
 
-def delete_all(root: httpx.Client, files: str) -> None:
+def delete_all(root: httpx2.Client, files: str) -> None:
     project = f"/projects/{files.split('/')[2]}/packages"
     for package in root.get(project).json():
         root.delete(f"{project}/{package['id']}")
 
 
-def test_a_healthy_registry_has_no_findings(yard: LiveServer, root: httpx.Client, files: str) -> None:
+def test_a_healthy_registry_has_no_findings(yard: LiveServer, root: httpx2.Client, files: str) -> None:
     root.put(f"{files}/one", content=CONTENT)
     root.put(f"{files}/two", content=CONTENT)
     assert findings(yard, read=True) == []
@@ -82,7 +82,7 @@ def test_a_healthy_registry_has_no_findings(yard: LiveServer, root: httpx.Client
     ids=["flipped", "truncated", "removed"],
 )
 def test_check_finds_what_is_not_what_it_was(
-    yard: LiveServer, root: httpx.Client, files: str, damage: bytes | None, fault: str, by_stat: bool
+    yard: LiveServer, root: httpx2.Client, files: str, damage: bytes | None, fault: str, by_stat: bool
 ) -> None:
     root.put(f"{files}/one", content=CONTENT)
     root.put(f"{files}/two", content=CONTENT)
@@ -103,7 +103,7 @@ def test_check_finds_what_is_not_what_it_was(
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_check_sees_every_blob_in_however_many_looks(
-    yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch, batch: int
+    yard: LiveServer, root: httpx2.Client, files: str, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     monkeypatch.setattr(checking, "BATCH", batch)
     contents = [b"%d" % number for number in range(5)]
@@ -118,7 +118,7 @@ def test_check_sees_every_blob_in_however_many_looks(
 
 
 def test_a_scrub_stops_within_a_large_blob_but_gets_through_one(
-    yard: LiveServer, root: httpx.Client, files: str
+    yard: LiveServer, root: httpx2.Client, files: str
 ) -> None:
     size = 3 * checking.READ_BYTES
     contents = [os.urandom(size) for _ in range(2)]
@@ -136,7 +136,7 @@ def test_a_scrub_stops_within_a_large_blob_but_gets_through_one(
 
 
 def test_a_scrub_that_is_stopped_goes_on_where_it_was_and_finds_all(
-    yard: LiveServer, root: httpx.Client, files: str
+    yard: LiveServer, root: httpx2.Client, files: str
 ) -> None:
     contents = [b"first", b"second", b"third"]
     for content in contents:
@@ -173,7 +173,7 @@ def test_a_result_that_cannot_be_kept_is_no_failure(yard: LiveServer, monkeypatc
     assert database.read_now(lambda registry: registry.upkeep.last("task")).found == 1
 
 
-def test_what_nothing_refers_to_goes_after_the_grace_period(yard: LiveServer, root: httpx.Client, files: str) -> None:
+def test_what_nothing_refers_to_goes_after_the_grace_period(yard: LiveServer, root: httpx2.Client, files: str) -> None:
     root.put(f"{files}/one", content=CONTENT)
     delete_all(root, files)
     blob = Garbage("blob", SHA256, len(CONTENT))
@@ -209,7 +209,7 @@ class DiskFull(Exception):
 
 
 def test_bytes_go_also_where_the_database_has_no_room_and_their_records_the_next_time(
-    yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root.put(f"{files}/one", content=CONTENT)
     delete_all(root, files)
@@ -228,7 +228,7 @@ def test_bytes_go_also_where_the_database_has_no_room_and_their_records_the_next
 
 
 def test_other_failures_of_the_database_end_a_collection(
-    yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root.put(f"{files}/one", content=CONTENT)
     delete_all(root, files)
@@ -260,7 +260,7 @@ def test_a_writer_that_lives_is_left_alone_and_a_dead_ones_bytes_go(yard: LiveSe
 
 
 def test_an_upload_puts_its_bytes_back_if_they_are_collected_before_it_is_recorded(
-    yard: LiveServer, root: httpx.Client, files: str, monkeypatch: pytest.MonkeyPatch
+    yard: LiveServer, root: httpx2.Client, files: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = yard.app.state.store.begin
 
