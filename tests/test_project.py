@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,10 @@ from modelyard import __version__
 ROOT = Path(__file__).resolve().parent.parent
 PINS = sorted((ROOT / ".constraints").glob("*.txt"))
 LOCKS = sorted((ROOT / ".constraints").glob("*/package-lock.json"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+NOT_IMPORTED = {"uvloop"}  # uvicorn takes it where it finds it
+PARTS = {"botocore": "boto3", "urllib3": "boto3", "pydantic-core": "pydantic"}  # of which the other picks the version
 
 
 def tracked_texts() -> dict[str, str]:
@@ -67,6 +73,35 @@ def test_pins_cover_what_is_declared() -> None:
     pins = {path.stem: pinned(path) for path in PINS}
     assert required(PROJECT["dependencies"]) <= pins["runtime"]
     assert required(PROJECT["optional-dependencies"]["dev"]) | pins["runtime"] <= pins["dev"]
+
+
+def imported(*folders: str) -> set[str]:
+    """The packages, by the names that they are installed by, that modules below folders import."""
+    nodes = [node for folder in folders for path in (ROOT / folder).rglob("*.py") for node in ast.walk(tree(path))]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    tops = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"modelyard"}
+    owners = packages_distributions()
+    return {owners[top][0].lower().replace("_", "-") for top in tops}
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    declared = required(PROJECT["dependencies"])
+    optional = required(PROJECT["optional-dependencies"]["postgres"] + PROJECT["optional-dependencies"]["s3"])
+    used = imported("src", "migrations")
+    assert {PARTS.get(name, name) for name in used} == (declared | optional) - NOT_IMPORTED
+    assert PARTS.keys() <= used
+
+
+def test_pythons_are_named_from_the_first_that_is_needed() -> None:
+    named = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if "Python :: 3." in each]
+    assert PROJECT["requires-python"] == f">={named[0]}"
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{named[0].replace('.', '')}"
+    assert f"--python-version={named[0]}" in (ROOT / ".constraints" / "renew.py").read_text()
 
 
 def test_the_version_is_said_once_in_each_place() -> None:
