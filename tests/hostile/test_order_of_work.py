@@ -13,9 +13,10 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,21 +148,36 @@ def _is_file(operation: Operation) -> bool:
     return operation.method == "PUT" and ("/files/" in operation.path or "/mlflow-artifacts/" in operation.path)
 
 
+def _shortest(host: Host, turn: float, ask: Callable[[], object]) -> float:
+    """The longest turn of the loop while it is asked; the least of three tries, as other work on the machine only adds
+    to it.
+    """
+    for _ in range(2):
+        if turn >= TURN_SECONDS:
+            ask()
+            turn = min(turn, host.costs()["turn"])
+    return turn
+
+
 @pytest.mark.parametrize("kind", BODIES)
 @pytest.mark.parametrize("token", [None, WRONG], ids=["without", "wrong"])
 def test_strangers_are_told_that_alone(host: Host, token: str | None, kind: str) -> None:
     credential = [f"PRIVATE-TOKEN: {token}"] if token else []
     content_type, body = BODIES[kind]
     before = host.costs()["now"]
-    for operation in host.operations:
-        headers = [*credential, f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
-        answer = host.send(operation.method.encode(), operation.path, headers, body)
-        allowed = {200, 401, 404} if operation.public and token is None else {401}
-        assert answer.status in allowed, (operation, answer)
-        assert len(answer.body) < ANSWER_BYTES
+
+    def ask() -> None:
+        for operation in host.operations:
+            headers = [*credential, f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+            answer = host.send(operation.method.encode(), operation.path, headers, body)
+            allowed = {200, 401, 404} if operation.public and token is None else {401}
+            assert answer.status in allowed, (operation, answer)
+            assert len(answer.body) < ANSWER_BYTES
+
+    ask()
     costs = host.costs()
     assert costs["peak"] - before < MEMORY_BYTES
-    assert costs["turn"] < TURN_SECONDS
+    assert _shortest(host, costs["turn"], ask) < TURN_SECONDS
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -177,7 +193,8 @@ def test_guests_make_nobody_wait(host: Host, kind: str) -> None:
         assert answer.status < 500 or answer.status == http.client.NOT_IMPLEMENTED, (operation, answer)
         assert len(answer.body) < ANSWER_BYTES or answer.status == http.client.OK
         costs = host.costs()
-        assert costs["turn"] < TURN_SECONDS, (operation, costs)
+        again = partial(host.send, operation.method.encode(), operation.path, headers, body)
+        assert _shortest(host, costs["turn"], again) < TURN_SECONDS, (operation, costs)
         assert costs["peak"] - before < BODY_BYTES + MEMORY_BYTES, (operation, costs)
         before = costs["now"]
 
