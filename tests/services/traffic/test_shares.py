@@ -81,8 +81,7 @@ def test_others_who_have_gone_are_forgotten(clock: Clock) -> None:
     assert known.wait("a") == 0.0
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_request_that_goes_on_tells_that_there_are_others() -> None:
+def test_a_request_that_goes_on_tells_that_there_are_others(clock: Clock) -> None:
     known = Shares(SHARE)
 
     async def ask() -> None:
@@ -93,7 +92,11 @@ def test_a_request_that_goes_on_tells_that_there_are_others() -> None:
 
     asyncio.run(ask())
     known.took("b", 100.0)
+    clock.now += 10.0
     assert known.wait("b") == MAX_WAIT_SECONDS
+    known.leave("a")
+    clock.now += 10.0
+    assert known.wait("b") == 0.0
 
 
 @pytest.mark.usefixtures("clock")

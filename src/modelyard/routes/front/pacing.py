@@ -9,7 +9,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard.routes.http.counted import COUNTED, LONGEST_WAIT
+from modelyard.routes.http.counted import COUNTED
 from modelyard.services.traffic.shares import Shares, refusal_seconds
 from modelyard.services.traffic.throttling import mark_of, network_of
 
@@ -42,7 +42,7 @@ class Pacing:
             if message["type"] == "http.response.start" and (message["status"] in _REFUSED or counted):
                 shares.took(client, refusal_seconds(_body_bytes(scope)))
                 if wait := shares.wait(client):
-                    await asyncio.sleep(min(wait, *counted, LONGEST_WAIT))
+                    await asyncio.sleep(min([wait, *counted]))
             await send(message)
 
         shares.enter(client)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from fastapi import Depends, Request
 
 COUNTED = "modelyard.counted"  # the scope's key of a list, to which goes for how many seconds the answer may wait
 
-LONGEST_WAIT = 5.0
 PROBE_WAIT = 0.1  # short of what any orchestrator takes for a failure
 
 
-def counted(longest_wait: float = LONGEST_WAIT) -> Depends:  # type: ignore[valid-type]
+def counted(longest_wait: float = math.inf) -> Depends:  # type: ignore[valid-type]
     """A dependency of routes that strangers could ask again and again."""
 
     async def count(request: Request) -> None:

@@ -65,7 +65,7 @@ class Shares:
     def wait(self, client: str) -> float:
         """Seconds after which more work is due to the client; 0 where nobody else asks."""
         now = time.monotonic()
-        if not self.share or now >= self._contended_until:
+        if not self.share or (now >= self._contended_until and len(self._asking) <= 1):
             return 0.0
         beyond = self._owes(client, now) - BURST_SECONDS
         return min(beyond / self.share, MAX_WAIT_SECONDS) if beyond > 0 else 0.0
