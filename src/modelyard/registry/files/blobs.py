@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from sqlalchemy import ColumnElement, Insert, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Insert, bindparam, delete, exists, func, select, update
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository
@@ -13,6 +13,7 @@ from modelyard.registry.dialects import upsert
 from modelyard.registry.tables import Blob, PackageFile
 
 BATCH = 1000
+_DAMAGED_AT = select(Blob.damaged_at).where(Blob.sha256 == bindparam("sha256"))
 _IN_USE = exists().where(PackageFile.sha256 == Blob.sha256)
 
 
@@ -32,6 +33,11 @@ class BlobRepository(Repository):
         """Know that the bytes in the store are others, or that they are right again."""
         values = {"damaged_at": now() if damaged else None}
         self.session.execute(update(Blob).where(Blob.sha256 == sha256).values(values))
+
+    def is_damaged(self, sha256: str) -> bool | None:
+        """Whether the bytes of a blob are known to be others; None for a blob that is not known."""
+        row = self.session.connection().execute(_DAMAGED_AT, {"sha256": sha256}).one_or_none()
+        return None if row is None else row[0] is not None
 
     def damaged(self) -> set[str]:
         """The digests of all blobs that are known to be damaged."""

@@ -91,6 +91,12 @@ class LocationRepository(Repository):
         statement = lookup_statement(isinstance(project, int), owner.kind, to_change)
         return _location(self.session.connection().execute(statement, values).one(), name)
 
+    def place(self, digest: str | None, project: ProjectRef) -> Location:
+        """A project as a location without an owner, for whoever holds the token of that digest (None: nobody)."""
+        values = {"digest": digest, "project": _project_key(project), "now": now()}
+        row = self.session.connection().execute(_PROJECT_STATEMENTS[isinstance(project, int)], values).one()
+        return Location(_token(row), _project(row), None, None, None, row[_OWNER_AT - 2], row[_OWNER_AT - 1])
+
     def find_project(self, digest: str, project: ProjectRef) -> tuple[TokenFacts | None, ProjectFacts | None]:
         """Whose the token of that digest is, and the project as they see it."""
         values = {"digest": digest, "project": _project_key(project), "now": now()}

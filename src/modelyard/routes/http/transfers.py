@@ -28,7 +28,7 @@ from modelyard.wire.conditions import Outcome, evaluate
 from modelyard.wire.digests import MalformedDigest, announced_digests, answered_digests, united
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.forwarded import FROM_PROXY
-from modelyard.wire.headers import combined
+from modelyard.wire.headers import RawHeaders, combined, encoded
 from modelyard.wire.parts import IDENTITY, MAX_EXPANSION
 from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form, refuse_unnamed_form
 from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download, headers_for_nginx
@@ -69,7 +69,7 @@ async def store(request: Request, address: Address, files: Transfers) -> Mapping
             begins = _beginning(request, headers, permit)
             pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body, begins)
             stored = await files.uploads.receive(permit, pieces, expectations, precondition, options.status)
-    return _representation(stored).validator_headers | answered_digests(headers, stored.sha256)
+    return representation_of(stored).validator_headers | answered_digests(headers, stored.sha256)
 
 
 async def serve(request: Request, address: Address, files: Transfers, *, signed_in: bool = False) -> Response:
@@ -80,40 +80,61 @@ async def serve(request: Request, address: Address, files: Transfers, *, signed_
     wanted = FileRequest.by(credential, address)
     if files.bypass.redirects and (redirected := await _redirect(request, wanted, files.bypass)):
         return redirected
-    opened = await files.downloads.open(wanted, counts=request.method == "GET")
+    return hand_out(request, await files.downloads.open(wanted, counts=request.method == "GET"), files)
+
+
+def hand_out(request: Request, opened: Download, files: Transfers, more: RawHeaders = ()) -> Response:
+    """The answer to a request for a file that is open; `more`: headers beside the usual ones."""
     headers = combined(request.scope["headers"])
     try:
-        answer = answer_download(request.method, headers, _representation(opened.file))
+        answer = answer_download(request.method, headers, representation_of(opened.file))
     except BaseException:
         opened.close()
         raise
-    if request.scope[FROM_PROXY] and (handed_over := _handed_over(request.method, headers, opened, files.bypass)):
-        return handed_over
+    if request.scope[FROM_PROXY] and (own := _for_nginx(request.method, headers, opened, files.bypass)):
+        opened.close()
+        return BytesResponse(200, own + more, b"")
     if opened.reader is not None and answer.parts:
         return FileResponse(
             answer.status,
-            answer.headers,
+            answer.headers + more,
             files.downloads.source(opened.file, opened.reader),
             answer.parts,
             answer.framing,
         )
     opened.close()
-    return BytesResponse(answer.status, answer.headers, _content(opened, answer))
+    return BytesResponse(answer.status, answer.headers + more, _content(opened, answer))
 
 
 async def _redirect(request: Request, wanted: FileRequest, bypass: Bypass) -> Response | None:
-    """302 to the store; None for what is answered here: HEAD, and all conditions.
+    if not may_be_redirected(request):
+        return None
+    return redirection(await bypass.download_url(wanted, download_headers))
+
+
+def may_be_redirected(request: Request) -> bool:
+    """Whether a request may be answered by 302 to the store: not HEAD, and no condition.
 
     The store has other validators than we have, and a client sends its conditions to both. Ranges mean the same there.
     """
-    if request.method != "GET" or not CONDITIONS.isdisjoint(combined(request.scope["headers"])):
+    return request.method == "GET" and CONDITIONS.isdisjoint(combined(request.scope["headers"]))
+
+
+def redirection(url: str | None, more: RawHeaders = ()) -> Response | None:
+    """302 to a URL of the store, which is a secret, with more headers; None without one."""
+    if url is None:
         return None
-    url = await bypass.download_url(wanted, lambda file: (CONTENT_TYPE, _representation(file).disposition))
-    return Response(status_code=302, headers={"Location": url, "Cache-Control": "no-store"}) if url else None
+    own = encoded({"Location": url, "Cache-Control": "no-store", "Content-Length": "0"})
+    return BytesResponse(302, own + more, b"")
 
 
-def _handed_over(method: str, headers: Mapping[str, str], opened: Download, bypass: Bypass) -> Response | None:
-    """The answer by which nginx sends a large file itself, if it is in front and says so (X-Sendfile-Type, Rack's).
+def download_headers(file: StoredFile) -> tuple[str, str]:
+    """Content-Type and Content-Disposition of a file."""
+    return CONTENT_TYPE, representation_of(file).disposition
+
+
+def _for_nginx(method: str, headers: Mapping[str, str], opened: Download, bypass: Bypass) -> RawHeaders | None:
+    """The headers by which nginx sends a large file itself, if it is in front and says so (X-Sendfile-Type, Rack's).
 
     It takes a range out of the file. Conditions it would hold against its own validators, so those are answered here.
     """
@@ -122,9 +143,7 @@ def _handed_over(method: str, headers: Mapping[str, str], opened: Download, bypa
     path = bypass.proxy_path(opened.file.sha256)
     if opened.reader is None or method != "GET" or not CONDITIONS.isdisjoint(headers):
         return None
-    opened.close()
-    own = headers_for_nginx(headers, _representation(opened.file), path)
-    return BytesResponse(200, own, b"")
+    return headers_for_nginx(headers, representation_of(opened.file), path)
 
 
 async def _refuse_body(request: Request) -> None:
@@ -145,7 +164,8 @@ def _content(opened: Download, answer: Answer) -> bytes:
     return b"".join(piece for pair in zip(heads, parts, strict=True) for piece in pair) + answer.framing.tail
 
 
-def _representation(file: StoredFile) -> Representation:
+def representation_of(file: StoredFile) -> Representation:
+    """The facts of a file that its answers are made of."""
     return Representation(file.name, file.sha256, file.size, file.created_at // 1000)
 
 
@@ -153,7 +173,7 @@ def precondition_of(headers: Mapping[str, str]) -> Precondition:
     """The request's `If-Match` and its kin, to be held against the file that the upload would follow."""
 
     def check(current: StoredFile | None) -> None:
-        validators = _representation(current).validators if current else None
+        validators = representation_of(current).validators if current else None
         if evaluate("PUT", headers, validators) is not Outcome.PROCEED:
             raise PreconditionFailed
 

@@ -11,8 +11,8 @@ from modelyard.blobs.remote import UploadedData
 from modelyard.errors import BadRequest, NotFound
 from modelyard.registry.files.locations import StoredFile
 from modelyard.services.files.ingest import Expectations
-from modelyard.services.files.locating import FileRequest
-from modelyard.services.files.lookup import Lookup
+from modelyard.services.files.locating import FileLookup, FileRequest
+from modelyard.services.files.lookup import Found
 from modelyard.services.files.opening import blob_expected, require_whole
 from modelyard.services.files.recording import Arrival, Content, Precondition, Recorder
 from modelyard.services.files.remote import PASSING, Offer, Remote
@@ -29,7 +29,7 @@ class Bypass:
 
     def __init__(
         self,
-        lookup: Lookup,
+        lookup: FileLookup,
         uses: Uses,
         recorder: Recorder,
         remote: Remote | None,
@@ -91,11 +91,16 @@ class Bypass:
 
         Raises as `Downloads.open` does.
         """
+        if not self.redirects:
+            return None
+        located = await self._lookup.find(request)
+        return await self.url_of(located, located.readable(), headers)
+
+    async def url_of(self, located: Found, file: StoredFile, headers: DownloadHeaders) -> str | None:
+        """`download_url` of a file that was located, and found readable."""
         if self.remote is None or self.remote.redirect_seconds is None:
             return None
         store, seconds = self.remote.store, self.remote.redirect_seconds
-        located = await self._lookup.find(request)
-        file = located.readable()
         require_whole(file)
         self._uses.note(located, downloaded=True)
         with blob_expected(file):

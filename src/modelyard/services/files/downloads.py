@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from modelyard.blobs.store import BlobReader, BlobStore
 from modelyard.registry.files.locations import StoredFile
-from modelyard.services.files.locating import FileRequest, Located
-from modelyard.services.files.lookup import Lookup
+from modelyard.services.files.locating import FileLookup, FileRequest, Located
+from modelyard.services.files.lookup import Found
 from modelyard.services.files.opening import BlobSource, Download, open_file
 from modelyard.services.files.recent import MAX_CONTENT_BYTES, Recent
 from modelyard.services.files.uses import InFlight, Uses
@@ -19,7 +19,7 @@ class Downloads:
 
     def __init__(
         self,
-        lookup: Lookup,
+        lookup: FileLookup,
         uses: Uses,
         store: BlobStore,
         executor: ThreadPoolExecutor,
@@ -44,6 +44,12 @@ class Downloads:
         self._uses.note(located, downloaded=counts)
         return opened
 
+    async def hand_out(self, located: Found, file: StoredFile) -> Download:
+        """Open the file that was located, and found readable, for a download. Raises as `open_file`."""
+        opened = await self._handed_out(file)
+        self._uses.note(located, downloaded=True)
+        return opened
+
     def source(self, file: StoredFile, reader: BlobReader) -> BlobSource:
         """The reader of a file, for use on the event loop."""
         self._in_flight("down", 1)
@@ -56,14 +62,20 @@ class Downloads:
             return recent, Download(recent.readable(), None, content)
         if self._over_network:
             located = recent or await self._lookup.find(request)
-            file = located.readable()
-            loop = asyncio.get_running_loop()
-            opened = await loop.run_in_executor(self._executor, lambda: open_file(self._store, file))
-        else:
-            located, opened = await self._lookup.find_and(request, generation, self._opened, Download.close)
+            return located, await self._handed_out(located.readable())
+        located, opened = await self._lookup.find_and(request, generation, self._opened, Download.close)
+        return located, self._remembering(opened)
+
+    async def _handed_out(self, file: StoredFile) -> Download:
+        if (content := self._contents.get(file.sha256)) is not None:
+            return Download(file, None, content)
+        loop = asyncio.get_running_loop()
+        return self._remembering(await loop.run_in_executor(self._executor, lambda: open_file(self._store, file)))
+
+    def _remembering(self, opened: Download) -> Download:
         if opened.content is not None:
             self._contents.put(opened.file.sha256, opened.content)
-        return located, opened
+        return opened
 
     def _opened(self, located: Located) -> Download:
         return open_file(self._store, located.readable())

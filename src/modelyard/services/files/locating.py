@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from modelyard.access.identity import ANONYMOUS, Identity, identify, require_scope
 from modelyard.access.policy import Action, require
@@ -12,6 +12,7 @@ from modelyard.clock import now
 from modelyard.errors import FileNotFound, NotFound
 from modelyard.registry.files.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
+from modelyard.services.files.lookup import Lookup
 from modelyard.terms.paths import OwnerRef, ProjectRef
 
 
@@ -62,6 +63,9 @@ class Located:
         if self.location.file is None:
             raise FileNotFound
         return self.location.file
+
+
+FileLookup: TypeAlias = Lookup[FileRequest, Located]
 
 
 def find(registry: Registry, request: FileRequest, *, to_change: bool = False) -> Located:

@@ -8,6 +8,7 @@ from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
 from modelyard.services.files.bypass import Bypass, ProxyPath
 from modelyard.services.files.downloads import Downloads
+from modelyard.services.files.locating import find
 from modelyard.services.files.lookup import Lookup
 from modelyard.services.files.quota import Quota
 from modelyard.services.files.recording import Recorder
@@ -35,9 +36,9 @@ class Transfers:
     ) -> None:
         self._io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
         self._verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
-        self.lookup = lookup = Lookup(database)
+        self.lookup = lookup = Lookup(database, find)
         self.quota = quota = Quota(database, project_quota)
-        uses = Uses(database.usage)
+        self.uses = uses = Uses(database.usage)
         self.recorder = recorder = Recorder(database, store, quota)
         self.uploads = Uploads(lookup, uses, quota, recorder, store, self._io, max_file_size, in_flight)
         self.downloads = Downloads(lookup, uses, store, self._io, in_flight, over_network=remote is not None)

@@ -11,8 +11,7 @@ from modelyard.access.policy import Action
 from modelyard.blobs.store import BlobStore, Buffer
 from modelyard.registry.files.locations import StoredFile
 from modelyard.services.files.ingest import Expectations, FileTooLarge, Ingest
-from modelyard.services.files.locating import FileRequest, Located
-from modelyard.services.files.lookup import Lookup
+from modelyard.services.files.locating import FileLookup, FileRequest, Located
 from modelyard.services.files.quota import Quota, Room
 from modelyard.services.files.recording import Arrival, Content, Precondition, Recorder
 from modelyard.services.files.uses import InFlight, Uses
@@ -45,7 +44,7 @@ class Uploads:
 
     def __init__(
         self,
-        lookup: Lookup,
+        lookup: FileLookup,
         uses: Uses,
         quota: Quota,
         recorder: Recorder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelyard.registry.usage import Usage
-from modelyard.services.files.locating import Located
+from modelyard.services.files.lookup import Found
 
 InFlight = Callable[[str, int], None]  # told of each transfer, `up` or `down`, that begins (1) or ends (-1)
 
@@ -16,7 +16,7 @@ class Uses:
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
 
-    def note(self, located: Located, *, downloaded: bool = False) -> None:
+    def note(self, located: Found, *, downloaded: bool = False) -> None:
         """A token opened what was located, and perhaps a file of its package was downloaded."""
         location = located.location
         if location.token is not None:
