@@ -14,6 +14,7 @@ from bench.rest import Client
 HEALTH = "/-/health"
 API = "/api/v4"
 PROJECT = "root%2Fbench"
+HUB_MODEL = "root/bench"  # the project's only one
 MLFLOW = f"{API}/projects/{PROJECT}/ml/mlflow"
 
 

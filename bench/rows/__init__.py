@@ -34,6 +34,7 @@ ROWS = (
     Row("put-raw", "PUT a file of {put_mib} MiB as the body, hashed and synced", uploads.raw),
     Row("put-form", "PUT a file of {put_mib} MiB as a form, hashed and synced", uploads.form),
     Row("get-small", "GET 1 KiB with a token, {connections} connections", small_reads.get_small),
+    Row("resolve", "GET 1 KiB as Hugging Face's clients do, {connections} connections", small_reads.resolve),
     Row("put-small", "PUT 1 KiB, durable, {connections} connections", small_writes.put_small),
     Row("authorize", "Ask authorize, {connections} connections, beside GET of 1 KiB", small_reads.authorize),
     Row(

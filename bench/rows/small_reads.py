@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from bench.contenders.modelyard import Modelyard
+from bench.contenders.modelyard import HUB_MODEL, Modelyard
 from bench.contenders.target import FileServer, Target
 from bench.load import curl
 from bench.load.wrk import Wrk
@@ -24,6 +24,17 @@ def get_small(stage: Stage) -> list[Contender]:
     if mlflow := stage.mlflow():
         contenders.append(getting("mlflow, no token", filled(mlflow, path), path, wrk))
     return contenders
+
+
+def resolve(stage: Stage) -> list[Contender]:
+    """The same file as Hugging Face's clients get it, beside the file API's."""
+    wrk, path = stage.wrk(), stage.small()
+    server = filled(stage.modelyard(), path)
+    target = replace(server.file(path.name), path=f"/{HUB_MODEL}/resolve/1.0.0/{path.name}")
+    return [
+        Contender("resolve", lambda: server.server.watched(lambda: wrk.get(target))),
+        getting("GET 1 KiB", server, path, wrk),
+    ]
 
 
 def authorize(stage: Stage) -> list[Contender]:
