@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
+import orjson
 from fastapi import Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, with_config
+from typing_extensions import TypedDict
 
 from modelyard.wire.send import BytesResponse
 
@@ -24,8 +26,18 @@ Url = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+@with_config(extra="forbid")
+class Nothing(TypedDict):
+    """An empty object, by which most changes are answered."""
+
+
+NOTHING: Nothing = {}
+
+
 class Answer(Response, Generic[T]):
     """A response with a T in JSON."""
+
+    media_type = "application/json"
 
 
 class JSONAnswer(JSONResponse, Answer[T]):
@@ -50,3 +62,12 @@ class StreamedAnswer(StreamingResponse, Answer[T]):
 
 class BytesAnswer(BytesResponse, Answer[T]):
     """A response whose T is at hand as bytes, with headers that need no more work."""
+
+
+def answer(body: T, headers: Mapping[str, str] | None = None) -> Answer[T]:
+    """200 with a body in JSON. A run may have megabytes: orjson takes a tenth of the time that the standard library
+    does, and FastAPI's own encoder would take ten times as long again.
+
+    What is large is to be written down on the thread that has read it, and given to an Answer as it is.
+    """
+    return Answer(orjson.dumps(body), headers=headers)

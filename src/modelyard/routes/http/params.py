@@ -74,6 +74,11 @@ def comma_separated(value: object) -> object:
     return [word for word in value.split(",") if word] if isinstance(value, str) else value
 
 
+def one_or_many(value: object) -> object:
+    """What stands before lists of texts that may have commas: a query or a form with one of them says no list."""
+    return [value] if isinstance(value, str) else value
+
+
 def validate(model: type[M], values: dict[str, Any]) -> M:
     """`values` as a `model`; raises ParameterError in the words of GitLab's parameter checks."""
     try:

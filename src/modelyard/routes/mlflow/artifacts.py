@@ -17,15 +17,14 @@ from typing_extensions import TypedDict
 
 from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowError, NotFound
 from modelyard.registry.files.packages import Child
-from modelyard.routes.http.answers import Answer
+from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import parameters
 from modelyard.routes.http.path_params import FileName, ProjectKey, Segment
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.transferred import BODY, DOWNLOADED, STORED
 from modelyard.routes.http.transfers import files_of, serve, store
-from modelyard.routes.mlflow.common import NOTHING, InProject, ProjectCall, answer, mlflow_router, project_call
+from modelyard.routes.mlflow.common import InProject, ProjectCall, mlflow_router, project_call
 from modelyard.routes.mlflow.messages import Message
-from modelyard.routes.mlflow.records import Nothing
 from modelyard.services.files import artifacts
 from modelyard.services.files.locating import Address
 from modelyard.terms.paths import MLFLOW, MLFLOW_ARTIFACTS, OwnerRef

@@ -10,10 +10,10 @@ from typing_extensions import TypedDict
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
-from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import LONG_BODY_BYTES, parameters
+from modelyard.routes.http.answers import Answer, answer
+from modelyard.routes.http.params import LONG_BODY_BYTES, one_or_many, parameters
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import REST, Ids, InProject, answer, mlflow_router, one_or_many
+from modelyard.routes.mlflow.common import REST, Ids, InProject, mlflow_router
 from modelyard.routes.mlflow.messages import Count, Id, Int64, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.mlflow.records import DatasetSummary, FoundMetrics, Metric

@@ -17,12 +17,11 @@ from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
 from modelyard.routes.http.answers import Answer
-from modelyard.routes.http.params import stating
+from modelyard.routes.http.params import one_or_many, stating
 from modelyard.routes.http.path_params import ProjectKey
 from modelyard.routes.http.refusals import Message as Said
 from modelyard.routes.http.routing import Face, Route
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Message
-from modelyard.routes.mlflow.records import Nothing
 from modelyard.services.people.authentication import enter_project
 from modelyard.services.tracking.experiments import Search
 from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_KEY, MAX_REGISTRY_KEY, MAX_REGISTRY_TAG_VALUE
@@ -43,11 +42,6 @@ MAX_IDS = 10_000  # experiments that one search goes through
 
 Read = Callable[[Registry, int], T]  # with the project's id
 Write = Callable[[Registry, Identity, int], T]
-
-
-def one_or_many(value: object) -> object:
-    """A list, of which a query may name one only."""
-    return [value] if isinstance(value, str) else value
 
 
 Asked = Annotated[str, stating(maxLength=MAX_LENGTH)]  # in the search language
@@ -123,16 +117,6 @@ def tags_by_key(tags: Sequence[Tag]) -> dict[str, str]:
     return mapping
 
 
-NOTHING: Nothing = {}
-
-
-def answer(body: T) -> Answer[T]:
-    """200 with a JSON object, as every success of MLflow's API is. A run may have megabytes: orjson takes a tenth of
-    the time that the standard library does, and FastAPI's own encoder would take ten times as long again.
-    """
-    return Answer(orjson.dumps(body), media_type="application/json")
-
-
 class ProjectCall:
     """Runs a service within the project of the path, for signed-in callers."""
 
@@ -162,7 +146,7 @@ class ProjectCall:
     async def show(self, work: Read[T]) -> Answer[T]:
         """200 with what `work` finds, as `search`: perhaps megabytes, which are made where they are read."""
         body = await self.search(lambda registry, pid: orjson.dumps(work(registry, pid)))
-        return Answer(body, media_type="application/json")
+        return Answer(body)
 
     async def write(self, work: Write[T], *, adds: bool = True) -> T:
         """What `work` changes, for callers who may write in the project; what `adds` to it needs room for rows."""

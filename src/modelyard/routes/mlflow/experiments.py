@@ -10,13 +10,12 @@ from typing_extensions import TypedDict
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
-from modelyard.routes.http.answers import Answer
+from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.http.routing import Traits
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    NOTHING,
     REST,
     InProject,
     Key,
@@ -25,13 +24,12 @@ from modelyard.routes.mlflow.common import (
     Tag,
     Value,
     ViewType,
-    answer,
     mlflow_router,
     tags_by_key,
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.mlflow.records import Experiment, Nothing
+from modelyard.routes.mlflow.records import Experiment
 from modelyard.services.tracking import experiments
 from modelyard.services.tracking.limits import MAX_EXPERIMENT_NAME
 

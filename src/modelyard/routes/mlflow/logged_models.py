@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from modelyard.errors import ParameterError
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.logged_models import ModelOrder
-from modelyard.routes.http.answers import Answer
+from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.http.path_params import Segment
 from modelyard.routes.http.routing import Traits
@@ -18,7 +18,6 @@ from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import Files, directory_of, file_list
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    NOTHING,
     REST,
     Asked,
     Ids,
@@ -26,13 +25,12 @@ from modelyard.routes.mlflow.common import (
     Param,
     SearchQuery,
     Tag,
-    answer,
     mlflow_router,
     tags_by_key,
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.mlflow.records import LoggedModel, Nothing
+from modelyard.routes.mlflow.records import LoggedModel
 from modelyard.services.files import artifacts
 from modelyard.services.models import logged_models
 from modelyard.services.tracking.experiments import Search

@@ -11,12 +11,11 @@ from typing_extensions import TypedDict
 from modelyard.errors import InvalidValue
 from modelyard.registry.repository import Registry
 from modelyard.routes.http import urls
-from modelyard.routes.http.answers import Answer
+from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    NOTHING,
     REST,
     Description,
     InProject,
@@ -24,13 +23,12 @@ from modelyard.routes.mlflow.common import (
     SearchQuery,
     Tag,
     Value,
-    answer,
     mlflow_router,
     tags_by_key,
 )
 from modelyard.routes.mlflow.messages import Count, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.mlflow.records import ModelVersion, Nothing, ShownVersion
+from modelyard.routes.mlflow.records import ModelVersion, ShownVersion
 from modelyard.routes.mlflow.uris import Here
 from modelyard.services.models import versions
 from modelyard.services.models.new_versions import NewVersion, create_version

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import with_config
 from typing_extensions import TypedDict
 
 from modelyard.routes.http.answers import Url
@@ -12,11 +11,6 @@ from modelyard.routes.http.params import stating
 
 Stage = Literal["active", "deleted"]
 Number = float | Annotated[str, stating(enum=["NaN", "Infinity", "-Infinity"])]
-
-
-@with_config(extra="forbid")
-class Nothing(TypedDict):
-    """An empty object, by which most changes are answered."""
 
 
 class Pair(TypedDict):

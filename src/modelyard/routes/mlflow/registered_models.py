@@ -9,13 +9,12 @@ from typing_extensions import TypedDict
 
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
-from modelyard.routes.http.answers import Answer
+from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.http.routing import Traits
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    NOTHING,
     REST,
     Description,
     InProject,
@@ -24,13 +23,12 @@ from modelyard.routes.mlflow.common import (
     Tag,
     Texts,
     Value,
-    answer,
     mlflow_router,
     tags_by_key,
 )
 from modelyard.routes.mlflow.messages import Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.mlflow.records import ModelVersion, Nothing, RegisteredModel, ShownVersion
+from modelyard.routes.mlflow.records import ModelVersion, RegisteredModel, ShownVersion
 from modelyard.services.models import registered as models
 from modelyard.services.models.names import MAX_ALIAS
 from modelyard.services.tracking.limits import MAX_MODEL_NAME

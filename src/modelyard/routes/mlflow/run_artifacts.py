@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from modelyard.routes.http.answers import Answer, Url
+from modelyard.routes.http.answers import Answer, Url, answer
 from modelyard.routes.http.params import parameters
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.artifacts import Files, directory_of, file_list
-from modelyard.routes.mlflow.common import REST, InProject, answer, mlflow_router
+from modelyard.routes.mlflow.common import REST, InProject, mlflow_router
 from modelyard.routes.mlflow.messages import OfRun
 from modelyard.services.files import artifacts
 

@@ -7,24 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from modelyard.registry.repository import Registry
-from modelyard.routes.http.answers import Answer
+from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.mlflow import shapes
-from modelyard.routes.mlflow.common import (
-    MAX_LISTED,
-    NOTHING,
-    REST,
-    InProject,
-    Key,
-    PageToken,
-    Param,
-    Tag,
-    answer,
-    mlflow_router,
-)
+from modelyard.routes.mlflow.common import MAX_LISTED, REST, InProject, Key, PageToken, Param, Tag, mlflow_router
 from modelyard.routes.mlflow.messages import MAX_INT64, Count, Double, Int64, Message, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.mlflow.records import FoundMetrics, Nothing
+from modelyard.routes.mlflow.records import FoundMetrics
 from modelyard.services.tracking import run_logging
 from modelyard.services.tracking.limits import (
     MAX_DATASET_DIGEST,

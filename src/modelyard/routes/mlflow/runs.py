@@ -10,25 +10,23 @@ from typing_extensions import TypedDict
 
 from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View
-from modelyard.routes.http.answers import Answer
+from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import LONG_BODY_BYTES, parameters, stating
 from modelyard.routes.mlflow import shapes
 from modelyard.routes.mlflow.common import (
     MAX_LISTED,
-    NOTHING,
     REST,
     Ids,
     InProject,
     SearchQuery,
     Tag,
     ViewType,
-    answer,
     mlflow_router,
     tags_by_key,
 )
 from modelyard.routes.mlflow.messages import NUMBERED, Count, Id, Int64, Message, NumberOrText, OfRun
 from modelyard.routes.mlflow.pages import Piece, page
-from modelyard.routes.mlflow.records import Nothing, Run, RunInfo
+from modelyard.routes.mlflow.records import Run, RunInfo
 from modelyard.services.tracking import runs
 from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER
 

@@ -6,8 +6,8 @@ from fastapi.responses import PlainTextResponse
 from typing_extensions import TypedDict
 
 from modelyard import __version__
-from modelyard.routes.http.answers import Answer
-from modelyard.routes.mlflow.common import InProject, answer, mlflow_router
+from modelyard.routes.http.answers import Answer, answer
+from modelyard.routes.mlflow.common import InProject, mlflow_router
 
 router = mlflow_router("")
 
