@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
-    *("files", "mlflow", "permissions", "settings", "limits", "postgresql", "buckets", "replicas", "upkeep", "metrics"),
-    *("audit", "security", "gitlab", "docker", "backup", "architecture"),
+    *("files", "mlflow", "huggingface", "permissions", "settings", "limits", "postgresql", "buckets", "replicas"),
+    *("upkeep", "metrics", "audit", "security", "gitlab", "docker", "backup", "architecture"),
 )
 
 README = (ROOT / "README.md").read_text()

@@ -20,9 +20,13 @@ FORBIDDEN = (403, {"message": "403 Forbidden"})
 NO_PROJECT = (404, {"message": "404 Project Not Found"})
 
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.9"}  # from this machine, /metrics is open
-OPEN_ROUTES = {"/-/health", "/-/liveness", "/-/readiness", "/openapi.json", "/docs"}
+OPEN_ROUTES = {"/-/health", "/-/liveness", "/-/readiness", "/openapi.json", "/docs", "/api/agent-harnesses"}
 # A user who has no public project is not there for strangers.
-LISTED_FOR_EVERYONE = {"/api/v4/projects": {200}, "/api/v4/users/{user}/projects": {200, 404}}
+LISTED_FOR_EVERYONE = {
+    "/api/v4/projects": {200},
+    "/api/v4/users/{user}/projects": {200, 404},
+    "/api/models": {200},
+}
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +265,7 @@ def test_every_route_is_refused_without_a_credential(server: LiveServer, anonymo
             allowed = LISTED_FOR_EVERYONE[route.path] if listed_for_everyone else {401, 404}
             assert answer.status_code in allowed, (method, route.path)
             if answer.status_code == 200:
-                assert all(project["visibility"] == "public" for project in answer.json())
+                assert all(each.get("visibility") == "public" or each["private"] is False for each in answer.json())
 
 
 def _plausible_body() -> dict[str, object]:

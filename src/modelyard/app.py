@@ -40,6 +40,7 @@ from modelyard.routes.gitlab import (
 from modelyard.routes.http import failures
 from modelyard.routes.http.bodies import Bodies
 from modelyard.routes.http.known import Known
+from modelyard.routes.hub.routers import ROUTERS as HUB
 from modelyard.routes.mlflow import (
     artifacts,
     bulk,
@@ -57,6 +58,8 @@ from modelyard.routes.operations import health, metrics
 from modelyard.services.files.bypass import ProxyPath
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import Transfers
+from modelyard.services.hub.commits import Commits
+from modelyard.services.hub.files import HubFiles
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
 from modelyard.services.traffic.shares import Shares
@@ -91,6 +94,7 @@ ROUTERS = (
     run_artifacts,
     artifacts,
     server_info,
+    *HUB,
     model_files,
 )
 
@@ -158,6 +162,8 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
         project_quota=settings.project_quota,
         proxy_path=_proxy_path(app.state.store, settings.x_accel_redirect),
     )
+    app.state.commits = Commits(app.state.database)
+    app.state.hub_files = HubFiles(app.state.database, app.state.commits)
     app.state.rows = RowsQuota(settings.project_rows_quota)
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
     app.state.openapi = None

@@ -11,8 +11,11 @@ ApiError
 │   ├── UnknownRoute 404, MethodNotAllowed 405
 ├── TokenError              {"error": "invalid_token", "error_description": "…"}   OAuth (RFC 6750)
 │   ├── TokenExpired 401, TokenRevoked 401, InsufficientScope 403
-└── MLflowError             {"error_code": "…", "message": "…"}   MLflow's client acts on the code
-    └── InvalidValue 400, AlreadyExists 400, DoesNotExist 404
+├── MLflowError             {"error_code": "…", "message": "…"}   MLflow's client acts on the code
+│   └── InvalidValue 400, AlreadyExists 400, DoesNotExist 404
+└── HubError                {"error": "…"}, X-Error-Code         Hugging Face's clients act on the code
+    ├── RepositoryNotFound 404, RevisionNotFound 404, EntryNotFound 404, GatedRepository 403
+    └── NotOffered 501
 """
 
 from __future__ import annotations
@@ -310,3 +313,56 @@ class DoesNotExist(MLflowError):
 
     def __init__(self, message: str) -> None:
         super().__init__("RESOURCE_DOES_NOT_EXIST", message, 404)
+
+
+class HubError(ApiError):
+    """Hugging Face's envelope; its clients act on the code, which is in a header."""
+
+    code: str
+
+    def __init__(self, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__({"error": sentence}, {"X-Error-Code": self.code, **(headers or {})})
+
+
+class RepositoryNotFound(HubError):
+    """404 for a repository that is absent or invisible to the caller: the two are never told apart."""
+
+    status = 404
+    code = "RepoNotFound"
+
+    def __init__(self, sentence: str = "Repository not found") -> None:
+        super().__init__(sentence)
+
+
+class RevisionNotFound(HubError):
+    """404 for a revision that a repository does not have."""
+
+    status = 404
+    code = "RevisionNotFound"
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(f"Invalid rev id: {revision}")
+
+
+class EntryNotFound(HubError):
+    """404 for a file or folder that a commit does not have: with the commit, so that the client need not ask again."""
+
+    status = 404
+    code = "EntryNotFound"
+
+    def __init__(self, name: str, commit: str) -> None:
+        super().__init__(f"Entry not found: {name}", {"X-Repo-Commit": commit})
+
+
+class GatedRepository(HubError):
+    """403 for a repository that the caller may see, but not read."""
+
+    status = 403
+    code = "GatedRepo"
+
+
+class NotOffered(HubError):
+    """501 for what other servers of this API have, and this one has not."""
+
+    status = 501
+    code = "NotOffered"

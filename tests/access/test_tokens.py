@@ -96,3 +96,10 @@ def test_a_token_of_ours_with_a_wrong_tail_is_refused_before_anybody_looks_it_up
             read_credential([(name, value)])
     with pytest.raises(Unauthorized):
         read_credential([(b"authorization", basic(f"anyone:{wrong}"))])
+
+
+def test_a_token_may_be_written_with_the_prefix_that_llama_cpp_takes_for_one() -> None:
+    token = new_token()
+    assert read_credential([(b"authorization", f"Bearer hf_{token.removeprefix('myd_')}".encode())]) == token
+    for other in ("hf_", "hf_abc", f"hf_{token.removeprefix('myd_')[:-1]}"):
+        assert read_credential([(b"authorization", f"Bearer {other}".encode())]) == other

@@ -74,6 +74,8 @@ class Filling:
         for name in ("f", "g"):
             answer = self.client.put(f"/projects/1/packages/ml_models/1/files/d/{name}", content=name.encode())
             assert answer.status_code == 201
+        told = self.client.get(self.client.base_url.join("/api/models/root/p/revision/1.0.0"))
+        assert told.status_code == 200, told.text
 
     def _runs(self) -> None:
         experiment = self.mlflow("experiments/create", name=ODD, tags=[{"key": "k", "value": ODD}])["experiment_id"]

@@ -28,7 +28,7 @@ IN_OWN_WORDS = re.compile(r"more than \d+ characters|1 to \d+ characters|maximum
 
 @pytest.fixture
 def document(server: LiveServer) -> Schema:
-    return dict(httpx2.get(f"{server.url}/openapi.json").json())
+    return dict(httpx2.get(f"{server.url}/openapi.json", timeout=60).json())
 
 
 def bounded(schema: Schema) -> bool:

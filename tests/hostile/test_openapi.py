@@ -72,7 +72,7 @@ def test_the_server_does_what_its_document_says(process: ServerProcess, tmp_path
 
 @pytest.fixture
 def document(server: LiveServer) -> dict[str, Any]:
-    return dict(httpx2.get(f"{server.url}/openapi.json").json())
+    return dict(httpx2.get(f"{server.url}/openapi.json", timeout=60).json())
 
 
 def test_every_refusal_and_every_answer_is_described(document: dict[str, Any]) -> None:

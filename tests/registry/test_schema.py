@@ -121,7 +121,7 @@ TAG = (
 )
 TAGS = {  # as each revision holds them
     "0001": f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')",
-    **dict.fromkeys(("0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"), TAG),
+    **dict.fromkeys(("0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"), TAG),
 }
 
 

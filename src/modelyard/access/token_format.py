@@ -6,6 +6,7 @@ import string
 import zlib
 
 PREFIX = "myd_"
+HUB_PREFIX = "hf_"  # what llama.cpp takes for a token; it sends no other
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 CHECKSUM_DIGITS = 6  # base 62 digits that hold a CRC-32: three pairs
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # two digits at a time: it is done for every request
@@ -17,6 +18,14 @@ def is_well_formed(token: str) -> bool:
     Others may be valid, too: the administrator's first may be anything else.
     """
     return not token.startswith(PREFIX) or token[-CHECKSUM_DIGITS:] == checksum(token[len(PREFIX) : -CHECKSUM_DIGITS])
+
+
+def own_spelling(token: str) -> str:
+    """One of our tokens that is written with Hugging Face's prefix, with its own; any other as it is."""
+    if not token.startswith(HUB_PREFIX):
+        return token
+    own = PREFIX + token[len(HUB_PREFIX) :]
+    return own if is_well_formed(own) else token
 
 
 def checksum(secret: str) -> str:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from enum import StrEnum
 
-from modelyard.access.token_format import ALPHABET, PREFIX, checksum, is_well_formed
+from modelyard.access.token_format import ALPHABET, PREFIX, checksum, is_well_formed, own_spelling
 from modelyard.errors import Unauthorized
 
 SECRET_BYTES = 32
@@ -54,7 +54,7 @@ def read_credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     found = {token for name, value in headers if (token := _token_in(name, value)) is not None}
     if not found:
         return None
-    token = found.pop()
+    token = own_spelling(found.pop())
     if found or not is_well_formed(token):
         raise Unauthorized
     return token

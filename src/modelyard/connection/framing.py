@@ -18,6 +18,9 @@ import structlog
 from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from modelyard.wire.paths import normalize_path
+from modelyard.wire.refusals import shaped
+
 log = structlog.get_logger()
 
 MAX_TARGET_BYTES = 16 * 1024  # of path and query
@@ -39,11 +42,12 @@ class Refusal:
     reason: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def response(self, request_id: str) -> Response:
-        """The answer, in GitLab's envelope."""
+    def response(self, request_id: str, target: bytes = b"") -> Response:
+        """The answer to a request of that target, as far as it is known."""
         message = {"message": f"{self.status} {self.phrase} - {self.reason}"}
-        headers = {**self.headers, "X-Request-Id": request_id, "Connection": "close"}
-        return JSONResponse(message, self.status, headers)
+        body, told = shaped(normalize_path(target.partition(b"?")[0]), self.status, message)
+        headers = {**self.headers, **told, "X-Request-Id": request_id, "Connection": "close"}
+        return JSONResponse(body, self.status, headers)
 
 
 def bad_request(reason: str) -> Refusal:
@@ -146,7 +150,7 @@ class FramedProtocol(HttpToolsProtocol):
         elif not self._in_body or cycle.response_started:
             self._end_with(cycle)  # a second answer to it would pass for the answer to the client's next request
         elif self.pipeline:
-            self.pipeline[0] = (cycle, refusal.response(request_id))  # type: ignore[assignment] # an application
+            self.pipeline[0] = (cycle, refusal.response(request_id, self.url))  # type: ignore[assignment] # an application
             self._end_with(cycle)
         else:
             cycle.disconnected = True
@@ -183,7 +187,7 @@ class FramedProtocol(HttpToolsProtocol):
         return TARGET_TOO_LONG if len(self.url) > MAX_TARGET_BYTES else HEAD_TOO_LARGE
 
     def _answer(self, refusal: Refusal, request_id: str) -> None:
-        answer = refusal.response(request_id)
+        answer = refusal.response(request_id, self.url)
         head = [b"HTTP/1.1 %d %s" % (refusal.status, refusal.phrase.encode())]
         head += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, LargeBinary, Table, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from modelyard.errors import CommandError
@@ -15,6 +15,7 @@ from modelyard.registry.sequences import go_on_from, last_id
 from modelyard.registry.tables import AuditEvent, Base, Token, User
 
 BATCH_ROWS = 1000
+BATCH_BULKY_ROWS = 16  # of a table whose rows may have a megabyte each
 FIRST_START = {User.__tablename__: 1, Token.__tablename__: 1, AuditEvent.__tablename__: 2}  # rows that it makes
 
 
@@ -64,7 +65,9 @@ def tables_in_order() -> list[Table]:
 
 
 def _copy(source: Connection, target: Connection, table: Table) -> int:
-    found = source.execute(select(table), execution_options={"yield_per": BATCH_ROWS})
+    bulky = any(isinstance(column.type, LargeBinary) for column in table.columns)
+    batch = BATCH_BULKY_ROWS if bulky else BATCH_ROWS
+    found = source.execute(select(table), execution_options={"yield_per": batch})
     count = 0
     for rows in found.mappings().partitions():
         try:

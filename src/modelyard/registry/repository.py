@@ -14,6 +14,8 @@ from modelyard.registry.files.locations import LocationRepository
 from modelyard.registry.files.packages import PackageRepository
 from modelyard.registry.files.shown_names import ShownNameRepository
 from modelyard.registry.files.storage import StorageRepository
+from modelyard.registry.hub.commits import CommitRepository
+from modelyard.registry.hub.models import SeenModelRepository
 from modelyard.registry.locks import LockRepository
 from modelyard.registry.models.logged_models import LoggedModelRepository
 from modelyard.registry.models.registered import ModelRepository
@@ -122,6 +124,16 @@ class Registry:
     def packages(self) -> PackageRepository:
         """Packages and their files."""
         return PackageRepository(self.session)
+
+    @cached_property
+    def commits(self) -> CommitRepository:
+        """The files of versions, and the commits that were told of them."""
+        return CommitRepository(self.session)
+
+    @cached_property
+    def seen_models(self) -> SeenModelRepository:
+        """Models of all projects that somebody sees."""
+        return SeenModelRepository(self.session)
 
     @cached_property
     def shown_names(self) -> ShownNameRepository:

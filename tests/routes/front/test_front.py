@@ -52,10 +52,10 @@ def test_a_line_of_the_log_is_bounded(root: httpx2.Client) -> None:
 
 
 def test_the_document_is_written_down_once(server: LiveServer) -> None:
-    first = httpx2.get(f"{server.url}/openapi.json")
+    first = httpx2.get(f"{server.url}/openapi.json", timeout=60)
     assert first.json()["openapi"].startswith("3.")
     written = server.app.state.openapi
-    assert httpx2.get(f"{server.url}/openapi.json").content == first.content == written.result()
+    assert httpx2.get(f"{server.url}/openapi.json", timeout=60).content == first.content == written.result()
     assert server.app.state.openapi is written
 
 

@@ -10,6 +10,8 @@ import httpx2
 import pytest
 
 from tests.conftest import Account
+from tests.live import LiveServer
+from tests.raw import exchange
 from tests.routes.mlflow.conftest import Mlflow, code_of
 
 MISSING = "RESOURCE_DOES_NOT_EXIST"
@@ -109,6 +111,26 @@ def test_a_wrong_verb_is_no_endpoint_either(mlflow: Mlflow) -> None:
     answer = mlflow.get("runs/create")
     assert code_of(answer, 405) == "ENDPOINT_NOT_FOUND"
     assert answer.headers["allow"] == "POST"
+
+
+def test_what_is_no_request_is_refused_with_a_code_too(server: LiveServer, mlflow: Mlflow) -> None:
+    path = httpx2.URL(mlflow.root).path
+    refused = exchange(server, f"GET {path}/api/2.0/mlflow/runs/get HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".encode())
+    assert refused.status == 400
+    assert refused.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert refused.json()["message"].startswith("400 Bad request - ")
+
+
+def test_a_fault_of_the_server_has_a_code_too(
+    monkeypatch: pytest.MonkeyPatch, server: LiveServer, mlflow: Mlflow
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(server.app.state.searches, "read", broken)
+    answer = mlflow.get("experiments/list")
+    assert code_of(answer, 500) == "INTERNAL_ERROR"
+    assert answer.json()["message"] == "500 Internal Server Error"
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"x"', b'{"name": "\\u0000"}', b'{"name": "\\ud800"}'])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from modelyard.clock import now
 from modelyard.registry.base import Repository
@@ -20,6 +20,9 @@ from modelyard.terms.filters import Clause, Order
 
 # Built once: building a statement takes several times as long as running it.
 _BY_NAME = select(Model).where(Model.project_id == bindparam("project_id"), Model.name == bindparam("name"))
+_OF_PROJECT = select(Model).where(Model.project_id == bindparam("project_id"))
+_SPELLED = _OF_PROJECT.where(func.lower(Model.name) == bindparam("name")).limit(2)
+_FIRST = _OF_PROJECT.order_by(Model.name).limit(bindparam("limit"))
 _ALIASES = (
     select(ModelAlias.model_id, ModelAlias.alias, ModelAlias.model_version_id)
     .where(ModelAlias.model_id.in_(bindparam("ids", expanding=True)))
@@ -40,6 +43,14 @@ class ModelRepository(Repository):
     def by_name(self, project_id: int, name: str) -> Model | None:
         """The model of exactly that name."""
         return self.session.scalar(_BY_NAME, {"project_id": project_id, "name": name})
+
+    def spelled(self, project_id: int, name: str) -> list[Model]:
+        """A project's models of that name whatever the case of its letters a to z: two of them, if there are more."""
+        return list(self.session.scalars(_SPELLED, {"project_id": project_id, "name": name.lower()}))
+
+    def first(self, project_id: int, limit: int) -> list[Model]:
+        """The models of a project that come first by name, at most `limit`."""
+        return list(self.session.scalars(_FIRST, {"project_id": project_id, "limit": limit}))
 
     def by_ids(self, model_ids: Sequence[int]) -> dict[int, Model]:
         """Models by their ids."""

@@ -99,6 +99,11 @@ class VersionRepository(Repository):
         """Every version of a model."""
         return list(self.session.scalars(select(ModelVersion).where(ModelVersion.model_id == model_id)))
 
+    def highest(self, model_id: int, limit: int) -> list[ModelVersion]:
+        """The highest versions of a model, at most `limit`, the highest first."""
+        mine = select(ModelVersion).where(ModelVersion.model_id == model_id)
+        return list(self.session.scalars(mine.order_by(*_HIGHEST).limit(limit)))
+
     def add(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         """Insert a version with its tags; the model must not have that version."""
         self.insert(version)

@@ -62,7 +62,7 @@ class ProjectRepository(Repository):
 
     def visible(self, identity: Identity, narrowed: ProjectFilter, request: PageRequest) -> Page[Project]:
         """A page of the projects that the caller sees."""
-        statement = _narrow(_seen_by(identity), narrowed)
+        statement = _narrow(seen_by(identity), narrowed)
         column = ORDERS[narrowed.order_by]
         orders = (column.desc(), Project.id.desc()) if narrowed.descending else (column.asc(), Project.id.asc())
         return self.page(statement.order_by(*orders), request)
@@ -73,25 +73,25 @@ class ProjectRepository(Repository):
         Of the projects where the caller has at least that role; None: of those that the caller sees.
         """
         oldest = func.min(Project.id)
-        statement = _seen_by(identity).with_only_columns(Project.namespace_path).group_by(Project.namespace_path)
+        statement = seen_by(identity).with_only_columns(Project.namespace_path).group_by(Project.namespace_path)
         if least is not None:
             statement = statement.where(Member.access_level >= least)
         return list(self.session.scalars(statement.order_by(oldest)))
 
     def namespace_seen(self, identity: Identity, path: str) -> str | None:
         """A namespace as its oldest project spells it, if the caller sees any project in it or below it."""
-        statement = _seen_by(identity).with_only_columns(Project.namespace_path).where(_below(path))
+        statement = seen_by(identity).with_only_columns(Project.namespace_path).where(below(path))
         found = self.session.scalar(statement.order_by(Project.id).limit(1))
         return found if found is None else found[: len(path)]
 
     def in_namespace(self, root: str) -> bool:
         """Whether any project lies in the namespace `root` or below it."""
-        return self.session.scalar(select(Project.id).where(_below(root)).limit(1)) is not None
+        return self.session.scalar(select(Project.id).where(below(root)).limit(1)) is not None
 
     def owns_in_namespace(self, root: str, user_id: int) -> bool:
         """Whether a user owns a project in the namespace `root` or below it."""
         mine = and_(current_membership(user_id), Member.access_level >= Role.OWNER)
-        return self.session.scalar(select(Project.id).join(Member, mine).where(_below(root)).limit(1)) is not None
+        return self.session.scalar(select(Project.id).join(Member, mine).where(below(root)).limit(1)) is not None
 
     def add(self, project: Project) -> Project:
         """Insert a project; its path must be free."""
@@ -138,7 +138,7 @@ def current_membership(user_id: int | None) -> ColumnElement[bool]:
     return and_(Member.project_id == Project.id, Member.user_id == user_id, in_time())
 
 
-def _seen_by(identity: Identity) -> Select[Project]:
+def seen_by(identity: Identity) -> Select[Project]:
     """The statement form of `policy.sees`."""
     statement = select(Project).outerjoin(Member, current_membership(identity.user_id))
     if identity.job_project_id is not None:
@@ -163,13 +163,14 @@ def _narrow(statement: Select[Project], narrowed: ProjectFilter) -> Select[Proje
     if narrowed.least_role is not None:
         statement = statement.where(Member.access_level >= narrowed.least_role)
     if narrowed.below is not None:
-        statement = statement.where(_below(narrowed.below))
+        statement = statement.where(below(narrowed.below))
     if narrowed.none:
         statement = statement.where(false())
     return statement.where(*between(Project.id, narrowed.ids), *between(Project.updated_at, narrowed.updated))
 
 
-def _below(root: str) -> ColumnElement[bool]:
+def below(root: str) -> ColumnElement[bool]:
+    """The condition that a project lies in a namespace or below it."""
     prefix = f"{root.lower()}/"
     return Project.path_key.startswith(prefix, autoescape=True)
 

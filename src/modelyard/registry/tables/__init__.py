@@ -21,6 +21,7 @@ from modelyard.registry.tables.experiments import (
     head_of,
 )
 from modelyard.registry.tables.files import Blob, Package, PackageFile
+from modelyard.registry.tables.hub import Commit
 from modelyard.registry.tables.models import (
     LoggedModel,
     LoggedModelParam,
@@ -45,6 +46,7 @@ __all__ = [
     "CandidateModel",
     "CandidateParam",
     "CandidateTag",
+    "Commit",
     "Experiment",
     "ExperimentTag",
     "LatestMetric",

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
 import structlog
-from starlette.responses import JSONResponse
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard import departures, origin
 from modelyard.errors import InternalError, ShortRead, Unavailable
+from modelyard.routes.http import failures
 from modelyard.wire.paths import normalize_path
 
 log = structlog.get_logger()
@@ -71,15 +72,14 @@ class RequestLog:
             # its Content-Length: the server closes the connection.
             log.warning("request cut off by the stop", advice="MODELYARD_SHUTDOWN_TIMEOUT gives transfers more time")
             if not exchange.begun_sending:
-                refusal = Unavailable()
-                await JSONResponse(refusal.body, refusal.status, refusal.headers)(scope, receive, exchange.send)
+                await failures.answer(Request(scope), Unavailable())(scope, receive, exchange.send)
         except ShortRead:
             pass  # The log says which file; the server closes the connection of an answer that is not complete.
         except Exception:
             log.exception("unexpected failure")
             if exchange.begun_sending:
                 raise  # the server closes the connection, so that nobody takes what was sent for the whole
-            await JSONResponse(InternalError().body, InternalError.status)(scope, receive, exchange.send)
+            await failures.answer(Request(scope), InternalError())(scope, receive, exchange.send)
         finally:
             exchange.status = scope.get("answered", exchange.status)
             seconds = time.perf_counter() - exchange.begun

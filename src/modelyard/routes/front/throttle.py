@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +20,7 @@ from modelyard.routes.http import failures
 from modelyard.routes.http.routing import Route
 from modelyard.services.traffic.throttling import FAILED_LOGINS, Throttle, Throttled, mark_of
 from modelyard.terms.paths import API
+from modelyard.wire import hub
 
 SLOWED_SECONDS = 1.0  # for which a wrong credential that is one too many waits for its answer
 _API = f"{API}/"
@@ -51,7 +52,7 @@ class Gate:
             refused = throttle.anonymous(address)
         else:
             # What is wrong elsewhere, as a user's token is for /metrics, may well be valid for the API.
-            mark = mark_of(credential if scope["path"].startswith(_API) else b"elsewhere\n" + credential)
+            mark = mark_of(credential if _is_api(scope["path"]) else b"elsewhere\n" + credential)
             known = throttle.knows(mark)
             refused = (None if known else throttle.stale(address, mark)) or self._count_token(scope)
             send = _noting(throttle, scope, receive, send, address, mark, known)
@@ -88,19 +89,27 @@ def _noting(
                 if (refused := throttle.failed(address, mark)) is not None:
                     replaced = True
                     await _refuse(refused, scope, receive, send)
-            elif not known and status < BadRequest.status and scope["path"].startswith(_API):
-                throttle.passed(mark)  # all of the API holds that a credential be valid
+            elif not known and status < BadRequest.status and _is_api(scope["path"]):
+                throttle.passed(mark)  # all of the APIs hold that a credential be valid
         if not replaced:
             await send(message)
 
     return noting
 
 
+def _is_api(path: str) -> bool:
+    return path.startswith(_API) or hub.is_hub(path)
+
+
 async def _refuse(throttled: Throttled, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer as GitLab's request throttle does, in plain text."""
+    """Answer as GitLab's request throttle does, in plain text; in Hugging Face's API as that refuses."""
     if throttled.name == FAILED_LOGINS:
         await asyncio.sleep(SLOWED_SECONDS)
     headers = throttled.headers
     if any(name == b"expect" for name, _ in scope["headers"]):
         headers["Connection"] = "close"  # or the client would have to send the body that it holds back
+    if hub.is_hub(scope["path"]):
+        body, told = hub.refusal(TooManyRequests.status, {"error": "Retry later"})
+        await JSONResponse(body, TooManyRequests.status, headers | told)(scope, receive, send)
+        return
     await PlainTextResponse("Retry later\n", TooManyRequests.status, headers)(scope, receive, send)

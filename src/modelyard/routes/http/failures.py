@@ -1,4 +1,4 @@
-"""Every way in which a request can fail, turned into an answer in GitLab's shape, in one place."""
+"""Every way in which a request can fail, turned into an answer in the shape of the API that was asked, in one place."""
 
 from __future__ import annotations
 
@@ -30,28 +30,15 @@ from modelyard.errors import (
     UnknownRoute,
 )
 from modelyard.registry.dialects import is_beyond_limits, is_damaged, is_out_of_space, is_too_long
-from modelyard.terms.paths import MLFLOW
 from modelyard.wire.browsers import is_browser
+from modelyard.wire.refusals import shaped
 
 log = structlog.get_logger()
 
 OUTAGES = (OperationalError, DatabaseInternalError, InterfaceError, PoolTimeout)
 DATABASE_ADVICE = "check that the database can be reached, its disk space and its locks"
 STORE_ADVICE = "check the disk and the folder's permissions"
-MLFLOW_PATH = f"{MLFLOW}/"
 MAX_SENTENCE = 2_000  # characters
-# GitLab-shaped refusals on MLflow's routes carry an `error_code` as well, since its client looks for one.
-MLFLOW_CODES = {
-    400: "INVALID_PARAMETER_VALUE",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "RESOURCE_DOES_NOT_EXIST",
-    409: "RESOURCE_CONFLICT",
-    413: "INVALID_PARAMETER_VALUE",
-    415: "INVALID_PARAMETER_VALUE",
-    429: "REQUEST_LIMIT_EXCEEDED",
-    503: "TEMPORARILY_UNAVAILABLE",
-}
 
 
 def install(app: FastAPI) -> None:
@@ -68,15 +55,9 @@ async def respond(request: Request, error: Exception) -> Response:
 
 def answer(request: Request, error: ApiError) -> Response:
     """The response for a refusal."""
-    body, headers = _bounded(error.body), dict(error.headers)
-    if MLFLOW_PATH in request.scope["path"]:
-        code = (
-            "ENDPOINT_NOT_FOUND"
-            if isinstance(error, (UnknownRoute, MethodNotAllowed))
-            else MLFLOW_CODES.get(error.status, "INTERNAL_ERROR")
-        )
-        body.setdefault("error_code", code)
-        body.setdefault("message", body.get("error_description") or body.get("error") or code)
+    routed = not isinstance(error, (UnknownRoute, MethodNotAllowed))
+    body, told = shaped(request.scope["path"], error.status, _bounded(error.body), routed=routed)
+    headers = {**error.headers, **told}
     if request.headers.get("expect", "").lower() == "100-continue":
         # The client still holds its body back; on a kept connection it would have to send it (RFC 9110 section 10.1.1).
         headers["Connection"] = "close"

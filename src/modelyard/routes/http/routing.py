@@ -35,6 +35,8 @@ class Face:
     name: str  # which begins the names of its refusals in OpenAPI's components
     refusal: Any  # the type of what is in one
     direct: bool = False  # whether all of them go the direct way
+    headers: tuple[str, ...] = ()  # texts that refusals may have, beyond those of all faces
+    plain: bool = True  # whether the gate refuses in plain text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Traits:
     probe: bool = False  # it is answered however often anybody asks
     direct: bool = False  # it is called past FastAPI; see `front.direct`
     query: type[Parameters] | None = None  # which the endpoint reads by itself
+    body: type[Parameters] | None = None  # so does it this
     makes: tuple[str, str] | None = None  # the parameter that names what the answer tells of, and where in it that is
     follows: str | None = None  # the parameter of what was made: its answer leads here
 

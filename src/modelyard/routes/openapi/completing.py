@@ -97,7 +97,7 @@ class _Document:
 
     def _take(self, method: str, operation: dict[str, Any], route: Route) -> None:
         """Tell the parameters in the query and the body."""
-        query, body = route.traits.query, route.reads
+        query, body = route.traits.query, route.traits.body or route.reads
         if method == "GET":
             query, body = query or body, None
         if query is not None:
@@ -130,5 +130,5 @@ class _Document:
         assert route.face is not None  # noqa: S101 - for mypy
         name = f"{route.face.name}{status}"
         if name not in self.responses:
-            self.responses[name] = refusals.told(status, self.schemas[route.face])
+            self.responses[name] = refusals.told(status, route.face, self.schemas[route.face])
         return {"$ref": f"#/components/responses/{name}"}

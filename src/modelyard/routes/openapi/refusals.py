@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelyard.errors import TooManyRequests
+from modelyard.routes.http.routing import Face
 
 _TEXT = {"schema": {"type": "string"}, "required": True}
+_MAYBE_TEXT = {"schema": {"type": "string"}, "required": False}
 _NUMBER = {"schema": {"type": "integer"}, "required": True}
 REASONS = {
     400: "What was sent is against the rules.",
@@ -47,10 +49,10 @@ def of_all(method: str, path: str, operation: dict[str, Any]) -> Iterator[int]:
         yield 507
 
 
-def told(status: int, schema: dict[str, Any]) -> dict[str, Any]:
-    """A refusal as a response that operations refer to; `schema` is its face's."""
+def told(status: int, face: Face, schema: dict[str, Any]) -> dict[str, Any]:
+    """A refusal as a response that operations refer to; `schema` is what its face's have in them."""
     content = {"application/json": {"schema": schema}}
-    if status == TooManyRequests.status:
+    if status == TooManyRequests.status and face.plain:
         content["text/plain"] = {"schema": {"type": "string"}}
-    headers = {"X-Request-Id": _TEXT, **HEADERS.get(status, {})}
+    headers = {"X-Request-Id": _TEXT, **HEADERS.get(status, {}), **dict.fromkeys(face.headers, _MAYBE_TEXT)}
     return {"description": REASONS[status], "headers": headers, "content": content}

@@ -1,0 +1,1 @@
+"""What Hugging Face's clients ask for by repository, revision and commit."""

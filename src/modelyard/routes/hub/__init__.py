@@ -1,0 +1,1 @@
+"""Hugging Face's API, as its clients read it."""

@@ -1,0 +1,1 @@
+"""Models as repositories of Hugging Face's clients: names, revisions, commits and files."""

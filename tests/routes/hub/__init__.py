@@ -1,0 +1,1 @@
+"""Hugging Face's API over a real socket."""

@@ -1,0 +1,1 @@
+"""Repositories, revisions and commits."""
