@@ -8,8 +8,8 @@ BENCH := .venv/bench.stamp
 # texts, processes and clients, meet no database, or name all of theirs. They run once, on SQLite; all others on both.
 ONCE := $(addprefix tests/,access blobs connection crash/test_stop.py process remote routes/front terms wire \
 	$(addprefix cli/test_,commands.py copy_database.py health.py) \
-	$(addprefix e2e/test_,addresses.py beside_mlflow.py bucket_process.py clients.py memory.py mlflow_chapter.py nginx.py \
-		protobuf.py replicas.py requests_beside_mlflow.py rolling_restart.py stopping.py) \
+	$(addprefix e2e/test_,addresses.py beside_mlflow.py bucket_process.py clients.py hub_chapter.py hub_clients.py memory.py \
+		mlflow_chapter.py nginx.py protobuf.py replicas.py requests_beside_mlflow.py rolling_restart.py stopping.py) \
 	$(addprefix faults/test_,counting.py damage.py disk.py odd_storage.py) \
 	$(addprefix hostile/test_,encoded_forms.py forms.py http_framing.py large_requests.py order_of_work.py rfc_models.py) \
 	$(addprefix routes/gitlab/test_,bad_uploads.py named_authorize.py) \
