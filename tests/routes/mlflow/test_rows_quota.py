@@ -64,6 +64,7 @@ COUNTED: tuple[tuple[type[Any], type[Any] | None, tuple[str, ...]], ...] = (
 OTHERS = {
     *("candidate_latest_metrics", "project_storage", "project_rows", "members", "packages", "package_files"),
     *("users", "blobs", "audit_events", "upkeep_runs", "projects"),
+    "commits",  # so many, and so many bytes, of a version
 }
 
 
