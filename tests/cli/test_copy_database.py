@@ -30,6 +30,8 @@ from tests import postgres
 from tests.commands import run
 from tests.live import LiveServer, running
 
+OWNER = "root"  # whose namespace it is
+
 TOKEN = "the-administrators-own-token"
 ODD = "Ünïcode 🚀 \N{RIGHT-TO-LEFT OVERRIDE} 'single' \"double\" \\ % _ {} $1 :x ?"
 LARGE = 2**53 + 1  # what a float cannot hold
@@ -74,7 +76,7 @@ class Filling:
         for name in ("f", "g"):
             answer = self.client.put(f"/projects/1/packages/ml_models/1/files/d/{name}", content=name.encode())
             assert answer.status_code == 201
-        told = self.client.get(self.client.base_url.join("/api/models/root/p/revision/1.0.0"))
+        told = self.client.get(self.client.base_url.join(f"/api/models/{OWNER}/p/revision/1.0.0"))
         assert told.status_code == 200, told.text
 
     def _runs(self) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.e2e.processes import new_version, replicas
 
+OWNER = "root"  # whose namespace it is
+
 
 @pytest.mark.slow
 def test_a_commit_that_one_replica_told_goes_on_on_the_other(tmp_path: Path) -> None:
@@ -17,16 +19,16 @@ def test_a_commit_that_one_replica_told_goes_on_on_the_other(tmp_path: Path) -> 
         with one, other:
             files = new_version(one, "p")
             one.put(f"{files}/a", content=b"old")
-            first = _ask(one, "/api/models/root/p").json()
-            assert _ask(other, "/api/models/root/p").json() == first
+            first = _ask(one, f"/api/models/{OWNER}/p").json()
+            assert _ask(other, f"/api/models/{OWNER}/p").json() == first
             assert other.put(f"{files}/a", content=b"new").status_code == 201
             one.put(f"{files}/b", content=b"b")
             for client in (one, other):
-                assert _ask(client, "/root/p/resolve/main/a").content == b"new"
-                assert _ask(client, f"/root/p/resolve/{first['sha']}/a").content == b"old"
-                assert _ask(client, f"/root/p/resolve/{first['sha']}/b").headers["x-error-code"] == "EntryNotFound"
-                assert _ask(client, f"/api/models/root/p/revision/{first['sha']}").json() == first
-            second = {_ask(client, "/root/p/resolve/main/b").headers["x-repo-commit"] for client in (one, other)}
+                assert _ask(client, f"/{OWNER}/p/resolve/main/a").content == b"new"
+                assert _ask(client, f"/{OWNER}/p/resolve/{first['sha']}/a").content == b"old"
+                assert _ask(client, f"/{OWNER}/p/resolve/{first['sha']}/b").headers["x-error-code"] == "EntryNotFound"
+                assert _ask(client, f"/api/models/{OWNER}/p/revision/{first['sha']}").json() == first
+            second = {_ask(client, f"/{OWNER}/p/resolve/main/b").headers["x-repo-commit"] for client in (one, other)}
             assert len(second) == 1
             assert second != {first["sha"]}
 

@@ -17,6 +17,8 @@ from tests.live import LiveServer, running
 from tests.routes.hub.conftest import Repo
 from tests.routes.hub.test_names import refused
 
+OWNER = "root"  # whose namespace it is
+
 
 def info(client: httpx2.Client, repo: Repo, revision: str = "main") -> Any:
     answer = client.get(f"/api/models/{repo.id}/revision/{quote(revision, safe='')}")
@@ -178,9 +180,9 @@ def test_commits_are_the_same_after_a_restart(tmp_path: Path) -> None:
         version = root.post(f"{mlflow}/model-versions/create", json={"name": "m"}).json()["model_version"]["version"]
         files = f"/api/v4/projects/{project}/packages/ml_models/{version}/files"
         root.put(f"{files}/a", content=b"a")
-        old = root.get("/api/models/root/m").json()
+        old = root.get(f"/api/models/{OWNER}/m").json()
         root.put(f"{files}/b", content=b"b")
-        new = root.get("/api/models/root/m").json()
+        new = root.get(f"/api/models/{OWNER}/m").json()
     with running(tmp_path) as live, client(live) as root:
-        assert root.get(f"/api/models/root/m/revision/{old['sha']}").json() == old
-        assert root.get("/api/models/root/m").json() == new
+        assert root.get(f"/api/models/{OWNER}/m/revision/{old['sha']}").json() == old
+        assert root.get(f"/api/models/{OWNER}/m").json() == new
