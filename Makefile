@@ -4,36 +4,54 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
+# Modules are compiled once, as those of an installed package are, whatever the environment says: processes start faster.
+export PYTHONDONTWRITEBYTECODE :=
+# The test files of a folder, but those of some names.
+but = $(filter-out $(patsubst %,$1/test_%.py,$2),$(wildcard $1/test_*.py))
 # Tests that ask no database anything that the other kind may answer otherwise: they are about HTTP, files and buckets,
 # texts, processes and clients, meet no database, or name all of theirs. They run once, on SQLite; all others on both.
-ONCE := $(addprefix tests/,access blobs connection crash/test_stop.py process remote routes/front terms wire \
-	$(addprefix cli/test_,commands.py copy_database.py health.py) \
-	$(addprefix e2e/test_,addresses.py beside_mlflow.py bucket_process.py clients.py hub_chapter.py hub_clients.py memory.py \
-		mlflow_chapter.py nginx.py protobuf.py replicas.py requests_beside_mlflow.py rolling_restart.py stopping.py) \
+ONCE := $(call but,tests/e2e,backup hub_between hub_replicas mlflow_parts races resumable_uploads workers) \
+	$(addprefix tests/,access blobs client connection crash/test_stop.py disk process remote routes/front \
+	terms wire $(addprefix cli/test_,commands.py copy_database.py health.py sign_in_link.py) \
+	$(addprefix routes/oauth/test_,forgeries.py github_jobs.py gitlab_jobs.py keys.py pods.py) \
 	$(addprefix faults/test_,counting.py damage.py disk.py odd_storage.py) \
 	$(addprefix hostile/test_,encoded_forms.py forms.py http_framing.py large_requests.py order_of_work.py rfc_models.py) \
 	$(addprefix routes/gitlab/test_,bad_uploads.py named_authorize.py) \
 	$(addprefix routes/http/test_,announced.py bodies.py challenges.py) \
 	$(addprefix routes/mlflow/test_,general.py json_mapping.py) \
-	$(addprefix services/,files/test_ingest.py files/test_offers.py traffic/test_body_budget.py traffic/test_throttling.py \
+	$(addprefix routes/pages/test_,api_documents.py frame.py hub_links.py in_a_browser.py in_place.py passwords.py \
+		previews.py resumed_uploads.py texts.py wheel.py) \
+	$(addprefix services/,files/test_ingest.py files/test_offers.py identity previews \
+		$(addprefix traffic/test_,body_budget.py searching.py throttling.py) \
 		upkeep/test_pace.py) \
-	$(addprefix test_,chart.py deployment.py logs.py memory_pages.py permissions.py project.py settings.py shared_counts.py))
+	$(addprefix test_,chart.py departures.py deployment.py logs.py memory_pages.py permissions.py pictures.py project.py readme.py settings.py \
+		shared_counts.py))
+# Tests through processes, clients of others and requests by the thousand, that reach hardly a line but what the others
+# reach: to measure them as well takes half as long again.
+UNMEASURED := $(call but,tests/e2e,mlflow_parts nginx resumable_uploads stopping) \
+	$(addprefix tests/,client/test_wheel.py remote/test_transfers.py routes/pages/test_wheel.py \
+	$(addprefix crash/test_,cuts.py kill.py session_steps.py steps.py) \
+	$(addprefix faults/test_,counting.py odd_storage.py) \
+	$(addprefix hostile/test_,forms.py large_requests.py odd_values.py openapi.py order_of_work.py rfc_models.py) \
+	$(addprefix test_,chart.py deployment.py named_paths.py readme.py root_s_files.py))
 # What is measured on PostgreSQL: it reaches all code that is PostgreSQL's alone. To measure takes as long again as the
 # tests, and what the others reach there was measured on SQLite.
-STATEMENTS := $(addprefix tests/,cli/test_backup.py faults registry routes/http services)
+STATEMENTS := $(addprefix tests/,cli/test_backup.py faults/test_database.py faults/test_full_disk.py registry routes/http \
+	services)
 # What is done in seconds: no bucket, no client and no server as a process.
-UNIT := $(addprefix tests/,access terms wire registry/test_backends.py registry/test_engine.py registry/test_hot_statements.py \
+UNIT := $(addprefix tests/,access disk terms wire registry/test_backends.py registry/test_engine.py registry/test_hot_statements.py \
 	$(addprefix blobs/test_,direct.py local.py local_durability.py local_leftovers.py memory.py open.py) \
 	$(addprefix services/,files traffic upkeep/test_pace.py) \
-	$(addprefix test_,logs.py memory_pages.py project.py settings.py))
-JOBS ?= auto
+	$(addprefix test_,departures.py logs.py memory_pages.py project.py settings.py))
+# One more than there are processors: many a test waits, for a server that starts or a time that passes.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST := pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 MEASURED := $(BIN)/coverage run -m $(PYTEST)
 PLAIN := $(BIN)/python -m $(PYTEST)
 ON_POSTGRESQL := MODELYARD_TEST_DATABASE=postgresql
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test unit crash fuzz bench check format pins clean
+.PHONY: help serve test unit crash fuzz bench check format pictures pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +61,8 @@ serve: $(RUNTIME) ## Set up, migrate and serve on 127.0.0.1:8080
 
 test: $(DEV) ## Set up and run all tests, on SQLite and on PostgreSQL, with coverage
 	$(BIN)/coverage erase
-	$(MEASURED) $(ARGS)
+	$(MEASURED) $(or $(ARGS),$(addprefix --ignore=,$(UNMEASURED)))
+	$(if $(ARGS),,$(PLAIN) $(UNMEASURED))
 	$(ON_POSTGRESQL) $(MEASURED) $(or $(ARGS),$(STATEMENTS) $(addprefix --ignore=,$(ONCE)))
 	$(if $(ARGS),,$(ON_POSTGRESQL) $(PLAIN) $(addprefix --ignore=,$(ONCE) $(STATEMENTS)))
 	$(BIN)/coverage combine --quiet
@@ -52,11 +71,11 @@ test: $(DEV) ## Set up and run all tests, on SQLite and on PostgreSQL, with cove
 unit: $(DEV) ## Set up and run the tests that need no process and no bucket, on SQLite, in seconds
 	$(PLAIN) $(UNIT) $(ARGS)
 
-crash: $(DEV) ## Kill a working server 200 times and check what is left; SEED=n replays a run
+crash: $(DEV) ## Kill a working server 200 times and check what is left; SEED=n replays a run; ARGS="--cuts 1000" cuts uploads
 	$(BIN)/python -m tests.crash $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 fuzz: $(DEV) ## Ask the server at random what its OpenAPI document allows, and send it broken forms; EXAMPLES=20 of each
-	MODELYARD_FUZZ=$(or $(EXAMPLES),20) $(BIN)/python -m pytest tests/hostile $(ARGS)
+	MODELYARD_FUZZ=$(or $(EXAMPLES),20) $(BIN)/python -m pytest --hypothesis-profile=default tests/hostile $(ARGS)
 
 bench: $(BENCH) ## Measure beside nginx and MLflow; ROWS="name ..." for some rows
 	$(BIN)/python -m bench $(if $(ROWS),--rows "$(ROWS)") $(ARGS)
@@ -70,6 +89,9 @@ check: $(DEV) ## Check format, lint, types and layers
 format: $(DEV) ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+pictures: $(DEV) ## Make the pictures of docs/pages.md anew
+	$(BIN)/python -m tests.pictures
 
 pins: $(DEV) ## Renew the pinned versions
 	$(BIN)/python .constraints/renew.py

@@ -45,3 +45,5 @@ if __name__ == "__main__":
         renew(f"clients/{client.stem}", str(client))
     renew("bench", project, "--extra=bench", f"--constraint={HERE / 'dev.txt'}")
     renew_npm("s3rver")
+    renew_npm("tus")
+    renew_npm("oidc-provider")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import tree
 from bench.machine import SERVER_CORES, Cores, pinned
-from bench.metrics import CPU_PER_GIB, CPU_PER_REQUEST, GIB, PEAK, Metrics
+from bench.metrics import CPU_PER_FILE, CPU_PER_GIB, CPU_PER_REQUEST, GIB, PEAK, Metrics
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
@@ -69,6 +69,11 @@ class Server:
             before = now
 
     @property
+    def program(self) -> Path:
+        """What was started."""
+        return Path(self._command)
+
+    @property
     def pid(self) -> int:
         """Id of the process that was started."""
         return self._process.pid
@@ -85,14 +90,19 @@ class Server:
         _kill(pid for pid, moment in tree.begun(members).items() if moment == members[pid])
 
     def watched(self, work: Callable[[], Metrics], *, size: int = 0) -> Metrics:
-        """Do `work` and add what it cost the server: CPU, for a GiB when `size` bytes moved, and peak memory."""
+        """Do `work` and add what it cost the server: CPU, for a GiB when `size` bytes moved, and peak memory.
+
+        Where `work` tells `requests` or `files`, CPU is for one of them.
+        """
         tree.reset_peak(self._process.pid)
         before = tree.cpu_seconds(self._process.pid)
         metrics = work()
         cpu = tree.cpu_seconds(self._process.pid) - before
-        requests = metrics.pop("requests", 0)
+        requests, files = metrics.pop("requests", 0), metrics.pop("files", 0)
         if size:
             metrics[CPU_PER_GIB] = cpu * GIB / size
+        elif files:
+            metrics[CPU_PER_FILE] = cpu * 1000 / files
         elif requests:
             metrics[CPU_PER_REQUEST] = cpu * 1000 / requests
         return metrics | {PEAK: tree.peak_mib(self._process.pid)}

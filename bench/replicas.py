@@ -7,7 +7,7 @@ the replicas carry before the machine is full.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ def main(work: Path, counts: str, connections: int, seconds: int) -> None:
     wrk = Wrk(tools.debian("wrk"), connections, seconds)
     click.echo(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
     for count in map(int, counts.split(",")):
-        with _yard(work / "data" / f"replicas-{count}", work, count) as yard:
+        with running(work / "data" / f"replicas-{count}", work, count) as yard:
             for name, run in _requests(yard, wrk):
                 run()  # unmeasured: connections are made, caches filled
                 click.echo(f"| {' | '.join([str(count), name, *_measured(yard, run, seconds)])} |")
@@ -79,13 +79,15 @@ def _measured(yard: Yard, run: Callable[[], Metrics], seconds: int) -> list[str]
 
 
 @contextmanager
-def _yard(folder: Path, work: Path, count: int) -> Iterator[Yard]:
+def running(folder: Path, work: Path, count: int, settings: Mapping[str, str] | None = None) -> Iterator[Yard]:
+    """So many replicas on PostgreSQL behind nginx, their blobs in a folder unless `settings` say otherwise."""
     shutil.rmtree(folder, ignore_errors=True)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgresql = Postgresql(folder / "database", ALL_CORES)
         stack.callback(postgresql.stop)
-        shared = {"MODELYARD_DATABASE_URL": postgresql.url, "MODELYARD_BLOB_URL": f"file://{folder.resolve()}/blobs"}
+        blobs = {"MODELYARD_BLOB_URL": f"file://{folder.resolve()}/blobs"}
+        shared = {"MODELYARD_DATABASE_URL": postgresql.url} | blobs | dict(settings or {})
         replicas: list[Modelyard] = []
         for serial in range(count):
             if replicas:

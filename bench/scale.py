@@ -18,6 +18,7 @@ class Scale:
     load_seconds: int = 5
     many_transfers: int = 32
     many_mib: int = 1024
+    hub_files: int = 2_000
     slow_readers: int = 200
     slow_kib_s: int = 64
     slow_gets: int = 4
@@ -27,6 +28,9 @@ class Scale:
     tokens: int = 10_000
     page_requests: int = 20
     runs: int = 200
+    page_runs: int = 10_000
+    page_files: int = 10_000
+    curve_points: int = 100_000
     call_seconds: int = 3
 
 
@@ -37,12 +41,16 @@ QUICK = Scale(
     put_mib=64,
     load_seconds=1,
     many_mib=16,
+    hub_files=200,
     files=20_000,
     versions=400,
     projects=40,
     tokens=400,
     page_requests=5,
     runs=20,
+    page_runs=500,
+    page_files=500,
+    curve_points=5_000,
     call_seconds=1,
 )
 

@@ -54,7 +54,8 @@ def fresh_project(client: Client) -> int:
     return int(client.call("POST", "/api/v4/projects", {"name": "tracking"})["id"])
 
 
-def _insert(connection: sqlite3.Connection, table: str, columns: str, rows: Iterator[Row]) -> None:
+def insert(connection: sqlite3.Connection, table: str, columns: str, rows: Iterator[Row]) -> None:
+    """Add rows to a table."""
     marks = ", ".join("?" * len(columns.split(",")))
     connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608 - our own names
 
@@ -62,16 +63,16 @@ def _insert(connection: sqlite3.Connection, table: str, columns: str, rows: Iter
 def _runs(connection: sqlite3.Connection, project: int, runs: int) -> None:
     made = "created_at, updated_at"
     experiment = iter([(RUNS, project, 1, EXPERIMENT, 0, 0)])
-    _insert(connection, "experiments", f"id, project_id, iid, name, {made}", experiment)
+    insert(connection, "experiments", f"id, project_id, iid, name, {made}", experiment)
     columns = f"id, project_id, iid, eid, experiment_id, name, status, start_time, end_time, {made}"
-    _insert(connection, "candidates", columns, (_run(project, number) for number in range(1, runs + 1)))
+    insert(connection, "candidates", columns, (_run(project, number) for number in range(1, runs + 1)))
     points = "candidate_id, name, value, timestamp, step"
-    _insert(connection, "candidate_metrics", f"{points}, is_nan", ((*row, False) for row in _metrics(runs)))
+    insert(connection, "candidate_metrics", f"{points}, is_nan", ((*row, False) for row in _metrics(runs)))
     latest = ((*row, RUNS) for row in _metrics(runs))
-    _insert(connection, "candidate_latest_metrics", f"{points}, experiment_id", latest)
+    insert(connection, "candidate_latest_metrics", f"{points}, experiment_id", latest)
     for table, names in (("candidate_params", PARAMS), ("candidate_tags", TAGS)):
         columns = "candidate_id, key, experiment_id, value, head"
-        _insert(connection, table, columns, _values(runs, names))
+        insert(connection, table, columns, _values(runs, names))
 
 
 def _run(project: int, number: int) -> Row:
@@ -98,20 +99,20 @@ def _models(connection: sqlite3.Connection, project: int, sizes: Sizes) -> None:
     versions = [(model, number) for model in models for number in range(VERSIONS_OF_MODEL)]
     made = "created_at, updated_at"
     experiments = ((model + RUNS, project, model + 1, f"[model]model-{model}", 0, 0) for model in models)
-    _insert(connection, "experiments", f"id, project_id, iid, name, {made}", experiments)
+    insert(connection, "experiments", f"id, project_id, iid, name, {made}", experiments)
     rows: Iterator[Row] = ((m, project, f"model-{m}", "", m + RUNS, m, m) for m in models)
-    _insert(connection, "models", f"id, project_id, name, description, default_experiment_id, {made}", rows)
+    insert(connection, "models", f"id, project_id, name, description, default_experiment_id, {made}", rows)
     semantic = "version, major, minor, patch, prerelease, description, source, run_link, stage, run_id"
     rows = (
         (i, project, m, f"1.0.{n}", 1, 0, n, "", "", "", "", "None", f"v{i}", i, i)
         for i, (m, n) in enumerate(versions, start=1)
     )
-    _insert(connection, "model_versions", f"id, project_id, model_id, {semantic}, {made}", rows)
+    insert(connection, "model_versions", f"id, project_id, model_id, {semantic}, {made}", rows)
     columns = f"project_id, iid, eid, experiment_id, model_version_id, name, status, start_time, {made}"
     rows = (
         (project, sizes.runs + i, f"v{i}", m + RUNS, i, f"version-{i}", "RUNNING", 0, 0, 0)
         for i, (m, _n) in enumerate(versions, start=1)
     )
-    _insert(connection, "candidates", columns, rows)
+    insert(connection, "candidates", columns, rows)
     rows = ((i, "stage", f"s{n}") for i, (_m, n) in enumerate(versions, start=1))
-    _insert(connection, "model_version_tags", "model_version_id, key, value", rows)
+    insert(connection, "model_version_tags", "model_version_id, key, value", rows)

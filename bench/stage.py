@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from bench import tools
 from bench.contenders.floor import Floor
 from bench.contenders.mlflow import Mlflow
 from bench.contenders.modelyard import Modelyard
 from bench.contenders.nginx import Nginx
+from bench.contenders.postgresql import Postgresql
 from bench.load.payload import forget, payload, small_payload
 from bench.load.wrk import Wrk
-from bench.machine import SERVER_CORES, Cores
+from bench.machine import CLIENT_CORES, SERVER_CORES, Cores
 from bench.metrics import Metrics
 from bench.scale import Scale
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,17 @@ class Stage:
         started.server.settle()
         return started
 
+    def on_postgresql(self) -> Modelyard:
+        """A running modelyard on PostgreSQL, which has the other core. Raises MissingError."""
+        postgresql = Postgresql(self.folder("postgresql"), CLIENT_CORES)
+        self._stack.callback(postgresql.stop)
+        settings = {"MODELYARD_DATABASE_URL": postgresql.url}
+        started = Modelyard(self.program, self.folder("on-postgresql"), settings=settings)
+        self._stack.callback(started.server.stop)
+        started.wait()
+        started.server.settle()
+        return started
+
     def floor(self) -> Floor:
         """The running floor of uploads."""
         floor = Floor(self.folder("floor"))
@@ -110,12 +124,23 @@ class Stage:
         """MLflow's command; None, and a note, where it cannot be had."""
         program = self._tool(lambda: tools.mlflow(self.work))
         if program is not None:
-            self.versions["mlflow"] = tools.mlflow_version(program)
+            self.versions["mlflow"] = tools.package_version(program, "mlflow")
+        return program
+
+    def hub(self) -> Path | None:
+        """Hugging Face's command; None, and a note, where it cannot be had."""
+        program = self._tool(lambda: tools.hub(self.work))
+        if program is not None:
+            self.versions["huggingface_hub"] = tools.package_version(program, "huggingface_hub")
         return program
 
     def wrk(self, cores: Cores | None = None) -> Wrk:
         """The load generator of small requests, on the clients' core unless others are named. Raises MissingError."""
         return Wrk(tools.debian("wrk"), self.scale.connections, self.scale.load_seconds, cores)
+
+    def enter(self, block: AbstractContextManager[T]) -> T:
+        """What a block gives, which is left with the row."""
+        return self._stack.enter_context(block)
 
     def _tool(self, find: Callable[[], Path]) -> Path | None:
         program, complaint = tools.attempt(find)

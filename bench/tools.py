@@ -15,6 +15,7 @@ import click
 
 ROOT = Path(__file__).resolve().parent.parent
 MLFLOW = "mlflow>=3,<4"
+HUB = "huggingface_hub>=2,<3"
 PLACES = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 # Debian starts a service as it is installed, unless the machine seems to be on its way down or single.
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -37,12 +38,21 @@ def debian(program: str) -> Path:
 
 def mlflow(folder: Path) -> Path:
     """The current MLflow 3 in an environment of its own under `folder`, kept for the next time. Raises MissingError."""
-    program = folder / "mlflow" / "bin" / "mlflow"
+    return _installed(folder / "mlflow", "mlflow", MLFLOW)
+
+
+def hub(folder: Path) -> Path:
+    """Hugging Face's newest command, in the same way. Raises MissingError."""
+    return _installed(folder / "hub", "hf", HUB)
+
+
+def _installed(environment: Path, command: str, requirement: str) -> Path:
+    program = environment / "bin" / command
     if not program.exists():
-        click.echo(f"installing {MLFLOW} into {program.parent.parent}, once", err=True)
-        venv.create(program.parent.parent, with_pip=True, clear=True)
+        click.echo(f"installing {requirement} into {environment}, once", err=True)
+        venv.create(environment, with_pip=True, clear=True)
         pip = [str(program.with_name("python")), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _attempt([*pip, MLFLOW], f"{MLFLOW} could not be installed")
+        _attempt([*pip, requirement], f"{requirement} could not be installed")
     return program
 
 
@@ -54,9 +64,9 @@ def modelyard() -> Path:
     return program
 
 
-def mlflow_version(program: Path) -> str:
-    """The version in MLflow's environment; asking the program would take seconds."""
-    found = program.parents[1].glob("lib/python*/site-packages/mlflow-*.dist-info")
+def package_version(program: Path, package: str) -> str:
+    """The version of a package in the environment of its command; asking the program would take seconds."""
+    found = program.parents[1].glob(f"lib/python*/site-packages/{package}-*.dist-info")
     return next((path.stem.partition("-")[2] for path in found), "unknown")
 
 

@@ -7,19 +7,24 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import httpcore2
 import httpx2
 import pytest
 import structlog
 from sqlalchemy import update
+from xdist.workermanage import NodeManager
 
 from modelyard.clock import DAY, now
 from modelyard.registry.tables import Token
 from modelyard.routes.operations import health
 from tests import postgres
+from tests.commands import end_preloaded
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
+from tests.lookups import checked_lookups
 from tests.pgbouncer import PgBouncer, running_pgbouncer
 from tests.s3 import S3Server, running_moto
 from tests.s3rver import running_s3rver
@@ -30,15 +35,24 @@ _serial = itertools.count(1)
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
 
 LEFT_OUT_ON_POSTGRESQL = {"sqlite": "it is about SQLite itself", "once": "it ran on SQLite, and is the same here"}
+BROWSER = "chromium"  # the fixture of tests that see what a browser makes of a page, whatever database it came from
 
 
 def pytest_configure() -> None:
-    """Log into a file that stays.
+    """Log into a file that stays, with tracebacks as the server's, and load the certificates of authorities once.
 
     By itself structlog prints, and Python 3.11 crashes when pytest puts another sys.stdout in place while a server's
-    thread prints.
+    thread prints; where Rich is installed it also draws each traceback with all local variables, which takes seconds.
+    Each of httpx2's clients loads the certificates anew, which takes 30 ms, and no test uses them.
+
+    xdist kills a worker that takes more than 10 seconds to end; on a busy machine one takes longer to write down what
+    it has covered, all of which was lost without a word.
     """
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.__stdout__))
+    NodeManager.EXIT_TIMEOUT = 300
+    *before, _last = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure([*before, plain], logger_factory=structlog.WriteLoggerFactory(sys.__stdout__))
+    pytest.MonkeyPatch().setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,9 +60,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
     for item in items if ON_POSTGRESQL else ():
+        if BROWSER in getattr(item, "fixturenames", ()):
+            item.add_marker("once")
         for name, reason in LEFT_OUT_ON_POSTGRESQL.items():
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_unconfigure() -> None:
+    """End what outlives every test, before coverage is told together."""
+    end_preloaded()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _all_that_is_remembered_is_looked_up_again() -> Iterator[None]:
+    """Whatever a test writes, and however: what is remembered of a file is what would be found."""
+    with checked_lookups():
+        yield
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,16 @@ def migrated_database(data: Path) -> str:
     """The URL of the database of a data folder, with the newest schema: a new one is a copy, as to migrate takes a
     quarter of a second.
     """
-    url = database_url(data)
-    if not ON_POSTGRESQL and not (data / "modelyard.db").exists():
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(create_private(data / "modelyard.db"), "wb") as file:
+    return database_url(data) if ON_POSTGRESQL else migrated_sqlite(data / "modelyard.db")
+
+
+def migrated_sqlite(path: Path) -> str:
+    """The URL of a file of SQLite's with the newest schema: what is there, or a copy."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(create_private(path), "wb") as file:
             file.write(_migrated_file())
-    return url
+    return f"sqlite:///{path}"
 
 
 @cache

@@ -6,7 +6,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
-    *("files", "mlflow", "huggingface", "permissions", "settings", "limits", "postgresql", "buckets", "replicas"),
+    *(
+        "files",
+        "resumable",
+        "client",
+        "mlflow",
+        "huggingface",
+        "jobs",
+        "pages",
+        "sign-on",
+        "permissions",
+        "settings",
+        "limits",
+        "postgresql",
+        "buckets",
+        "replicas",
+    ),
     *("upkeep", "metrics", "audit", "security", "gitlab", "docker", "backup", "architecture"),
 )
 

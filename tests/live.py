@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx2
 import uvicorn
-from fastapi import FastAPI
 
-from modelyard.app import create_app
+from modelyard.app import Application, create_app
+from modelyard.blobs._local_resumable import SUFFIX
 from modelyard.blobs.store import BlobStore
 from modelyard.process.server import server_options
 from modelyard.services.people.setup import prepare
@@ -29,7 +29,7 @@ class LiveServer:
     port: int
     root_token: str
     settings: Settings
-    app: FastAPI
+    app: Application
 
     @property
     def api(self) -> str:
@@ -48,7 +48,15 @@ class LiveServer:
         return connection
 
     def incoming(self) -> list[Path]:
-        """Unfinished uploads in the local store."""
+        """Writes under way in the local store: none outlives its request."""
+        return [path for path in self.unfinished() if path.suffix != SUFFIX]
+
+    def partial(self) -> list[Path]:
+        """Bytes of uploads that may go on in the local store: they stay, whatever else a test has left."""
+        return [path for path in self.unfinished() if path.suffix == SUFFIX]
+
+    def unfinished(self) -> list[Path]:
+        """Both of these."""
         folder = self.settings.blob_root / "incoming"
         return list(folder.iterdir()) if folder.is_dir() else []
 

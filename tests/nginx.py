@@ -49,12 +49,17 @@ def require_nginx() -> str:
 
 
 @contextmanager
-def running_nginx(folder: Path, ports: Sequence[int], blobs: Path | None = None) -> Iterator[Nginx]:
-    """nginx in front of servers on those ports of this machine; `blobs`: the folder that it may send files from."""
+def running_nginx(
+    folder: Path, ports: Sequence[int], blobs: Path | None = None, *, port: int = 0, below: bool = False
+) -> Iterator[Nginx]:
+    """nginx in front of servers on those ports of this machine; `blobs`: the folder that it may send files from;
+    `below`: they are below the path of the example.
+    """
     program = require_nginx()
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    (folder / "nginx.conf").write_text(configuration(folder, port, ports, blobs or folder / "none"))
+    port = port or free_port()
+    text = configuration(folder, port, ports, blobs or folder / "none")
+    (folder / "nginx.conf").write_text(_below(text) if below else text)
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
     with (folder / "stderr").open("wb") as errors:
         process = subprocess.Popen(command, stdout=errors, stderr=errors)
@@ -64,6 +69,14 @@ def running_nginx(folder: Path, ports: Sequence[int], blobs: Path | None = None)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _below(text: str) -> str:
+    """A configuration with what the example has in comments for servers below a path."""
+    for old, new in (("# map $request_uri", "map $request_uri"), ("http://modelyard;", "http://modelyard$below;")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, errors: Path) -> None:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -28,10 +29,11 @@ TEMPLATE = "migrated"
 
 
 class Cluster:
-    """One PostgreSQL server with its data."""
+    """One PostgreSQL server with its data; `durable` with its own settings of what it waits for."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
         self._binaries = binaries
+        self._options = OPTIONS[2:] if durable else OPTIONS
         self._serial = itertools.count(1)
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: it is part of a socket's path
         if os.geteuid() == 0:
@@ -57,7 +59,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        settings = [part for option in OPTIONS for part in ("-c", option)]
+        settings = [part for option in self._options for part in ("-c", option)]
         with (self.folder / "log").open("ab") as log:
             command = [*as_account("QUIT"), self._binaries / "postgres", "-D", self._data, "-h", "", "-k", self.folder]
             self._process = subprocess.Popen([*command, *settings], stdout=log, stderr=log, cwd="/")
@@ -75,6 +77,17 @@ class Cluster:
         """Stop the server at once, with all its connections."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(60)
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill all its processes with SIGKILL."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)  # so that it begins none meanwhile
+            of_it = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+            for pid in (self._process.pid, *map(int, of_it.split())):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait(60)
             self._process = None
 
@@ -112,13 +125,13 @@ def as_account(end: str) -> list[str | Path]:
     return ["setpriv", *who, f"--pdeathsig={end}"]
 
 
-def new_cluster() -> Cluster:
+def new_cluster(*, durable: bool = False) -> Cluster:
     """A server of one's own; the test is skipped where PostgreSQL is not installed, and fails there in CI."""
     found = sorted(BINARIES.glob("*/bin"), key=lambda path: int(path.parent.name))
     if not found:
         reason = f"PostgreSQL's server is not installed: nothing lies in {BINARIES}"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    cluster = Cluster(found[-1])
+    cluster = Cluster(found[-1], durable=durable)
     atexit.register(cluster.remove)
     return cluster
 

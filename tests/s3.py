@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from botocore.httpsession import URLLib3Session
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from modelyard.blobs.s3.bucket import Bucket
@@ -16,6 +18,7 @@ from modelyard.blobs.s3.connection import Connection, connect
 from modelyard.blobs.s3.store import S3BlobStore
 
 BUCKET = "models"
+KINDS = ("data", "sha256", "tails", "orphans", "probes")
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,17 @@ def running_moto() -> Iterator[S3Server]:
         yield found
     finally:
         server.stop()
+
+
+def noted_requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The requests that this process sends to buckets from now on: their method, and the first folder of their key."""
+    noted: list[tuple[str, str]] = []
+    send = URLLib3Session.send
+
+    def noting(session: URLLib3Session, request: Any) -> Any:
+        path = urlsplit(request.url).path
+        noted.append((request.method, next((kind for kind in KINDS if f"/{kind}/" in path), "")))
+        return send(session, request)
+
+    monkeypatch.setattr(URLLib3Session, "send", noting)
+    return noted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ PINS = ROOT / ".constraints" / "s3rver" / "package-lock.json"
 START_SECONDS = 30
 TELLS = "S3rver listening on 127.0.0.1:"
 ACCOUNT = "S3RVER"  # the one that it has
+SETTLED = Path(__file__).with_name("s3rver_settled.cjs")
 
 
-def s3rver_program() -> Path:
-    """The program, installed from its pins at the first time. Where that cannot be, CI fails and others skip."""
-    return installed("s3rver", PINS, _steps) / "node_modules" / "s3rver" / "bin" / "s3rver.js"
+def s3rver_modules() -> Path:
+    """Where it and what it needs are, installed from its pins at first. Where that cannot be, CI fails, others skip."""
+    return installed("s3rver", PINS, _steps) / "node_modules"
 
 
 def _steps(folder: Path) -> Steps:
@@ -33,11 +35,14 @@ def _steps(folder: Path) -> Steps:
 @contextmanager
 def running_s3rver(folder: Path) -> Iterator[S3Server]:
     """A server with the bucket, whose data lies in an empty folder."""
-    data: list[str | Path] = ["--directory", folder / "data", "--configure-bucket", BUCKET]
-    command: list[str | Path] = ["node", s3rver_program(), *data, "--address", "127.0.0.1", "--port", "0", "--silent"]
+    modules = s3rver_modules()
+    program: list[str | Path] = ["node", "--require", SETTLED, modules / "s3rver" / "bin" / "s3rver.js"]
+    data: list[str | Path] = ["--directory", folder / "data", "--configure-bucket", BUCKET, "--no-vhost-buckets"]
+    command = [*program, *data, "--address", "127.0.0.1", "--port", "0", "--silent"]
+    environment = {**os.environ, "S3RVER_MODULES": str(modules)}
     output = folder / "log"
     with output.open("wb") as log:
-        process = subprocess.Popen([*command, "--no-vhost-buckets"], stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
         port = _port(output, process)
         yield S3Server(f"http://127.0.0.1:{port}", ACCOUNT, ACCOUNT, tells_uploads=False)

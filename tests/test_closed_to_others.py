@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from modelyard.disk.private import tighten
 from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
-from tests.commands import COMMAND, environment_of, run
+from tests.commands import environment_of, finished, run
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.e2e.processes import launched, new_version, serving, wait_until_ready
 from tests.live import running
@@ -61,7 +60,7 @@ def test_what_commands_make_is_private_whatever_the_umask(tmp_path: Path, umask:
             ("copy-blobs", f"file://{tmp_path}/data/blobs", f"file://{tmp_path}/copy"),
             ("copy-database", url, f"sqlite:///{tmp_path}/copy/modelyard.db"),
         ):
-            subprocess.run([COMMAND, *command], cwd=tmp_path, env=environment_of(tmp_path), umask=umask, check=True)
+            assert finished(command, cwd=tmp_path, env=environment_of(tmp_path), umask=umask).returncode == 0
         assert others(tmp_path / "data", tmp_path / "backup", tmp_path / "copy") == {}
     finally:
         server.process.terminate()
@@ -70,7 +69,7 @@ def test_what_commands_make_is_private_whatever_the_umask(tmp_path: Path, umask:
     environment = environment_of(tmp_path, {"MODELYARD_DATA_DIR": str(target)})
     if ON_POSTGRESQL:
         environment["MODELYARD_DATABASE_URL"] = database_url(target, migrated=False)
-    subprocess.run([COMMAND, "restore", "backup"], cwd=tmp_path, env=environment, umask=umask, check=True)
+    assert finished(("restore", "backup"), cwd=tmp_path, env=environment, umask=umask).returncode == 0
     assert others(target) == {}
     assert port
 

@@ -46,8 +46,8 @@ def elsewhere(data: Path) -> dict[str, str]:
 @pytest.mark.timeout(400)
 def test_a_disk_that_is_full_sooner_or_later(original: Path, command: str) -> None:
     statuses = []
-    for room in (0, 8, 100, 430, 1500):  # KiB
-        with small_disk(2 * MIB) as disk:
+    for room in (0, 8, 100, 430, 2500):  # KiB
+        with small_disk(4 * MIB) as disk:
             (disk / "reserved").write_bytes(bytes(room * 1024))
             fill(disk)
             (disk / "reserved").unlink()
@@ -67,6 +67,7 @@ def test_a_disk_that_is_full_sooner_or_later(original: Path, command: str) -> No
     assert (statuses[0], statuses[-1]) == (1, 0)
 
 
+@pytest.mark.once
 def test_results_that_cannot_be_printed(original: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -89,17 +90,20 @@ def test_a_backup_whose_place_is_taken(original: Path, tmp_path: Path) -> None:
     assert f"Not a directory: '{tmp_path}/file'" in refusal(run(original, "backup", tmp_path / "file" / "backup"))
 
 
+@pytest.mark.once
 def test_a_data_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     for command in (("serve", "--port", "0"), ("migrate",)):
         assert f"Not a directory: '{tmp_path}/data'" in refusal(run(tmp_path, *command))
 
 
+@pytest.mark.once
 def test_a_data_folder_that_is_a_link_to_nowhere(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(tmp_path / "unmounted")
     assert f"Not a directory: '{tmp_path}/data'" in refusal(run(tmp_path, "migrate"))
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_folders_and_files_of_others() -> None:

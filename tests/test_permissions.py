@@ -20,7 +20,15 @@ FORBIDDEN = (403, {"message": "403 Forbidden"})
 NO_PROJECT = (404, {"message": "404 Project Not Found"})
 
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.9"}  # from this machine, /metrics is open
-OPEN_ROUTES = {"/-/health", "/-/liveness", "/-/readiness", "/openapi.json", "/docs", "/api/agent-harnesses"}
+OPEN_ROUTES = {
+    "/-/health",
+    "/-/liveness",
+    "/-/readiness",
+    "/openapi.json",
+    "/docs",
+    "/docs/{digest}/{name:path}",
+    "/api/agent-harnesses",
+}
 # A user who has no public project is not there for strangers.
 LISTED_FOR_EVERYONE = {
     "/api/v4/projects": {200},
@@ -251,14 +259,17 @@ def test_lowering_a_role_counts_from_the_next_request_on(
     assert outcome(person.client.get(f"{url}/lowered")) == NO_PROJECT
 
 
-def test_every_route_is_refused_without_a_credential(server: LiveServer, anonymous: httpx2.Client) -> None:
-    routes = server.app.state.routes
+def test_every_route_is_refused_without_a_credential(
+    server: LiveServer, root: httpx2.Client, anonymous: httpx2.Client
+) -> None:
+    private = root.post("/projects", json={"name": "closed to strangers"}).json()["id"]
+    routes = server.app.all_routes()
     assert len(routes) > 90
     for route in routes:
         if route.path in OPEN_ROUTES:
             continue
-        path = re.sub(r"\{\w+\}", "1", route.path.replace(":path}", "}/1"))
-        for method in route.methods:
+        path = re.sub(r"\{\w+\}", str(private), route.path.replace(":path}", "}/1"))
+        for method in route.methods - {"OPTIONS"}:  # which tells what is spoken, and no more
             body = _plausible_body() if method in {"POST", "PUT", "PATCH"} else None
             answer = anonymous.request(method, f"{server.url}{path}", json=body, headers=ELSEWHERE)
             listed_for_everyone = method == "GET" and route.path in LISTED_FOR_EVERYONE
@@ -266,6 +277,20 @@ def test_every_route_is_refused_without_a_credential(server: LiveServer, anonymo
             assert answer.status_code in allowed, (method, route.path)
             if answer.status_code == 200:
                 assert all(each.get("visibility") == "public" or each["private"] is False for each in answer.json())
+
+
+def test_what_strangers_may_ask_of_oauth_is_no_more_than_this(server: LiveServer, anonymous: httpx2.Client) -> None:
+    assert anonymous.post(f"{server.url}/oauth/token").status_code == 400  # after which its routes are there
+    assert {(route.path, *route.methods - {"HEAD"}) for route in server.app.state.oauth.routes} == {
+        ("/oauth/token", "POST"),
+        ("/oauth/revoke", "POST"),
+        ("/oauth/authorize_device", "POST"),
+        ("/oauth/device_authorization", "POST"),
+        ("/oauth/device", "POST"),
+        ("/-/oidc/mint-token", "POST"),
+        ("/-/oidc/audience", "GET"),
+        ("/.well-known/oauth-authorization-server", "GET"),
+    }
 
 
 def _plausible_body() -> dict[str, object]:

@@ -20,15 +20,21 @@ PINS = sorted((ROOT / ".constraints").glob("*.txt"))
 LOCKS = sorted((ROOT / ".constraints").glob("*/package-lock.json"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
+OURS = {"modelyard", "modelyard_client"}
 NOT_IMPORTED = {"uvloop"}  # uvicorn takes it where it finds it
-PARTS = {"botocore": "boto3", "urllib3": "boto3", "pydantic-core": "pydantic"}  # of which the other picks the version
+PARTS = {
+    "botocore": "boto3",
+    "pydantic-core": "pydantic",
+    "markupsafe": "jinja2",
+}  # of which the other picks the version
 
 
 def tracked_texts() -> dict[str, str]:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
         "\n"
     )
-    paths = [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+    pictures = (".png",)
+    paths = [ROOT / name for name in listed if name and not name.endswith(pictures) and (ROOT / name).is_file()]
     return {str(path.relative_to(ROOT)): path.read_text() for path in paths}
 
 
@@ -80,7 +86,7 @@ def imported(*folders: str) -> set[str]:
     nodes = [node for folder in folders for path in (ROOT / folder).rglob("*.py") for node in ast.walk(tree(path))]
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
-    tops = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"modelyard"}
+    tops = {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - OURS
     owners = packages_distributions()
     return {owners[top][0].lower().replace("_", "-") for top in tops}
 

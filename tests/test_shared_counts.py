@@ -45,7 +45,7 @@ def count(shared: SharedCounts, pipe: Connection) -> None:
 
 def samples(metrics: Metrics) -> Samples:
     found: Samples = {}
-    for family in text_string_to_metric_families(metrics.exposition("", [])[0].decode()):
+    for family in text_string_to_metric_families(metrics.exposition("", [], None)[0].decode()):
         for sample in family.samples:
             found.setdefault(sample.name, {})[tuple(value for _, value in sorted(sample.labels.items()))] = sample.value
     return found

@@ -8,7 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.rows import downloads, filled, many, readers, small_reads, small_writes, start, tracking, uploads, workers
+from bench.rows import (
+    client,
+    databases,
+    downloads,
+    filled,
+    hub_uploads,
+    many,
+    pages,
+    readers,
+    small_reads,
+    small_writes,
+    start,
+    tracking,
+    uploads,
+    workers,
+)
 from bench.scale import Scale
 from bench.stage import Contender, Stage
 
@@ -30,12 +45,21 @@ class Row:
 
 ROWS = (
     Row("get-whole", "GET a file of {get_mib} MiB, whole", downloads.whole),
+    Row("get-received", "GET a file of {get_mib} MiB by a client that only receives", downloads.received),
     Row("get-ranges", "GET a file of {get_mib} MiB, as {parts} ranges at once", downloads.ranges),
     Row("put-raw", "PUT a file of {put_mib} MiB as the body, hashed and synced", uploads.raw),
+    Row("put-machine", "PUT files of {put_mib} MiB with nothing pinned, hashed and synced", uploads.whole_machine),
     Row("put-form", "PUT a file of {put_mib} MiB as a form, hashed and synced", uploads.form),
+    Row("put-tus", "A file of {put_mib} MiB by tus, in PATCHes of 64 MiB, beside one PUT", uploads.resumable),
     Row("get-small", "GET 1 KiB with a token, {connections} connections", small_reads.get_small),
     Row("resolve", "GET 1 KiB as Hugging Face's clients do, {connections} connections", small_reads.resolve),
     Row("put-small", "PUT 1 KiB, durable, {connections} connections", small_writes.put_small),
+    Row("put-many", "PUT 4 KiB, durable, {connections} connections", small_writes.put_many),
+    Row("hub-upload", "`hf upload` of {hub_files} files of 4 KiB", hub_uploads.folder, warm_up=False),
+    Row("myd-push", "`myd push` of {put_mib} MiB, hashed here and there, beside `curl -T`", client.push),
+    Row("myd-pull", "`myd pull` of {put_mib} MiB, verified, beside curl", client.pull),
+    Row("myd-push-many", "`myd push` of {hub_files} files of 4 KiB", client.push_many, warm_up=False),
+    Row("myd-pull-many", "`myd pull` of {hub_files} files of 4 KiB", client.pull_many, warm_up=False),
     Row("authorize", "Ask authorize, {connections} connections, beside GET of 1 KiB", small_reads.authorize),
     Row(
         "many",
@@ -55,6 +79,18 @@ ROWS = (
     Row("workers", "GET 1 KiB from two workers on two cores, and from one on one", workers.files),
     Row("workers-mlflow", "Get a registered model from two workers on two cores, and from one on one", workers.calls),
     Row("tracking", "MLflow's tracking calls, one client", tracking.calls),
+    Row("pages", "A page of {runs} runs in a browser that was never there", pages.first_view),
+    Row("pages-runs", "Pages of 100 from {page_runs} runs of 20 metrics", pages.many_runs),
+    Row("pages-curves", "10 curves of {curve_points} points, 2 000 points of each", pages.long_curves),
+    Row("pages-files", "Pages of a version of {page_files} files, its first 100", pages.folders),
+    Row("get-postgresql", "GET 1 KiB with a token, {connections} connections, on PostgreSQL", databases.reading),
+    Row(
+        "mixed-postgresql",
+        "Nine GETs to one PUT of 1 KiB in another project, {connections} connections, on PostgreSQL",
+        databases.mixed,
+    ),
+    Row("put-postgresql", "PUT 1 KiB, durable, {connections} connections, on PostgreSQL", databases.writing),
+    Row("tracking-postgresql", "MLflow's tracking calls, one client, on PostgreSQL", databases.tracking),
 )
 
 

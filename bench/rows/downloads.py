@@ -6,6 +6,9 @@ from pathlib import Path
 
 from bench.contenders.target import FileServer
 from bench.load import curl
+from bench.load.transfers import all_at_once, download
+from bench.machine import CLIENT_CORES, pinned
+from bench.metrics import SPEED, Metrics
 from bench.stage import Contender, Stage
 
 
@@ -17,6 +20,15 @@ def whole(stage: Stage) -> list[Contender]:
         contenders.append(_whole("nginx", nginx, path))
     if mlflow := stage.mlflow():
         contenders.append(_whole("mlflow", _filled(mlflow, path), path))
+    return contenders
+
+
+def received(stage: Stage) -> list[Contender]:
+    """One file, for a client that does nothing but receive it, as curl does not."""
+    path = stage.payload(stage.scale.get_mib)
+    contenders = [_received("modelyard", _filled(stage.modelyard(), path), path)]
+    if nginx := stage.nginx():
+        contenders.append(_received("nginx", nginx, path))
     return contenders
 
 
@@ -37,6 +49,16 @@ def _filled(server: FileServer, path: Path) -> FileServer:
 def _whole(name: str, server: FileServer, path: Path) -> Contender:
     target, size = server.file(path.name), path.stat().st_size
     return Contender(name, lambda: server.server.watched(lambda: curl.get(target, size), size=size))
+
+
+def _received(name: str, server: FileServer, path: Path) -> Contender:
+    target, size = server.file(path.name), path.stat().st_size
+
+    def receive() -> Metrics:
+        with pinned(CLIENT_CORES):
+            return {SPEED: all_at_once([download(target)])[0]}
+
+    return Contender(name, lambda: server.server.watched(receive, size=size))
 
 
 def _ranges(name: str, server: FileServer, path: Path, parts: int) -> Contender:

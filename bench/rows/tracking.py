@@ -9,10 +9,11 @@ import itertools
 import time
 from collections.abc import Callable
 
-from bench.contenders.modelyard import MLFLOW, make_project
+from bench.contenders.modelyard import MLFLOW, Modelyard, make_project
 from bench.metrics import Metrics
 from bench.process import Server
 from bench.rest import Client, JsonObject
+from bench.scale import Scale
 from bench.stage import Contender, Stage
 
 REST = "/api/2.0/mlflow"
@@ -28,7 +29,7 @@ class Tracker:
     def __init__(self, client: Client, base: str, runs: int) -> None:
         self._client, self._base = client, base + REST
         self._steps = itertools.count()
-        self._experiment = str(self._post("experiments/create", name="bench")["experiment_id"])
+        self.experiment = str(self._post("experiments/create", name="bench")["experiment_id"])
         self._post("registered-models/create", name=MODEL)
         self._runs = [self._make_run(index, runs) for index in range(runs)]
         self._next_run = itertools.cycle(self._runs)
@@ -56,7 +57,7 @@ class Tracker:
     def search_runs(self) -> JsonObject:
         """Find runs by a metric and a parameter, the best first."""
         order = ["metrics.final_loss ASC"]
-        wanted: JsonObject = {"experiment_ids": [self._experiment], "filter": FILTER, "order_by": order}
+        wanted: JsonObject = {"experiment_ids": [self.experiment], "filter": FILTER, "order_by": order}
         return self._post("runs/search", max_results=FOUND, **wanted)
 
     def create_model_version(self) -> JsonObject:
@@ -64,7 +65,7 @@ class Tracker:
         return self._post("model-versions/create", name=MODEL, source="s3://bucket/model")
 
     def _make_run(self, index: int, runs: int) -> str:
-        made = self._post("runs/create", experiment_id=self._experiment, start_time=_now(), run_name=f"run-{index}")
+        made = self._post("runs/create", experiment_id=self.experiment, start_time=_now(), run_name=f"run-{index}")
         run = str(made["run"]["info"]["run_id"])
         params = [{"key": "depth", "value": str(index % 5)}, {"key": "seed", "value": str(index)}]
         loss = self._metric("final_loss") | {"value": index / runs}
@@ -84,18 +85,22 @@ class Tracker:
 
 def calls(stage: Stage) -> list[Contender]:
     """The same calls on both servers."""
-    server = stage.modelyard()
-    client = server.client()
-    make_project(client)
-    contenders = [_tracking("modelyard", server.server, Tracker(client, MLFLOW, stage.scale.runs), stage)]
+    contenders = [tracking_calls("modelyard", stage.modelyard(), stage.scale)]
     if mlflow := stage.mlflow():
         tracker = Tracker(mlflow.client(), "", stage.scale.runs)
-        contenders.append(_tracking("mlflow", mlflow.server, tracker, stage))
+        contenders.append(_tracking("mlflow", mlflow.server, tracker, stage.scale))
     return contenders
 
 
-def _tracking(name: str, server: Server, tracker: Tracker, stage: Stage) -> Contender:
-    return Contender(name, lambda: server.watched(lambda: tracker.measure(stage.scale.call_seconds)))
+def tracking_calls(name: str, server: Modelyard, scale: Scale) -> Contender:
+    """The calls on a modelyard."""
+    client = server.client()
+    make_project(client)
+    return _tracking(name, server.server, Tracker(client, MLFLOW, scale.runs), scale)
+
+
+def _tracking(name: str, server: Server, tracker: Tracker, scale: Scale) -> Contender:
+    return Contender(name, lambda: server.watched(lambda: tracker.measure(scale.call_seconds)))
 
 
 def _rate(call: Callable[[], JsonObject], seconds: int) -> float:

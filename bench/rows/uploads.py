@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 from bench.contenders.floor import Floor
 from bench.contenders.target import FileServer, Target
-from bench.load import curl
+from bench.load import curl, tus
 from bench.load.payload import stamp
-from bench.metrics import Metrics
+from bench.load.transfers import all_at_once, upload
+from bench.machine import ALL_CORES, pinned
+from bench.metrics import MIB, SPEED, Metrics
 from bench.stage import Contender, Stage
 
+BLOCK = 2 * MIB
 Put = Callable[[Target, Path], Metrics]
 
 
@@ -24,6 +29,48 @@ def raw(stage: Stage) -> list[Contender]:
 def form(stage: Stage) -> list[Contender]:
     """The file is a part of a form; those beside it take it as the body."""
     return _contenders(stage, curl.put_form)
+
+
+def resumable(stage: Stage) -> list[Contender]:
+    """The file comes by tus, in pieces that are durable one by one; beside it the same file in one PUT."""
+    server, path = stage.modelyard(), stage.payload(stage.scale.put_mib)
+    return [
+        _upload("modelyard, tus", stage, server, path, tus.upload, file="pieces"),
+        _upload("modelyard, one PUT", stage, server, path, curl.put),
+    ]
+
+
+def whole_machine(stage: Stage) -> list[Contender]:
+    """One upload, and four at once, with nothing pinned, beside what one core hashes."""
+    server, path = stage.modelyard(cores=ALL_CORES), stage.payload(stage.scale.put_mib)
+    size, serials = path.stat().st_size, count()
+
+    def uploading(name: str, uploads: int) -> Contender:
+        def send() -> Metrics:
+            wanted = [upload(server.file(f"{name}-{next(serials)}"), path) for _ in range(uploads)]
+            begun = time.perf_counter()
+            all_at_once(wanted)
+            return {SPEED: uploads * size / MIB / (time.perf_counter() - begun)}
+
+        def run() -> Metrics:
+            stage.forget_uploads()
+            with pinned(ALL_CORES):
+                return server.server.watched(send, size=uploads * size)
+
+        return Contender(f"{name} at once" if uploads > 1 else name, run)
+
+    return [uploading("four", 4), uploading("one", 1), Contender("hashlib's SHA-256, one core", lambda: _hashed(path))]
+
+
+def _hashed(path: Path) -> Metrics:
+    """What hashlib does with a block that is in the processor's cache."""
+    blocks = path.stat().st_size // BLOCK
+    with path.open("rb") as file:
+        block = file.read(BLOCK)
+    digest, begun = hashlib.sha256(), time.perf_counter()
+    for _ in range(blocks):
+        digest.update(block)
+    return {SPEED: blocks * BLOCK / MIB / (time.perf_counter() - begun)}
 
 
 def _contenders(stage: Stage, put: Put) -> list[Contender]:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard import __version__
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.open import open_store
+from modelyard.blobs.resumable import ResumableBlobStore
 from modelyard.blobs.store import BlobStore
 from modelyard.blobs.timed import TimedStore
 from modelyard.connection.slow_clients import WATCH, Patience, Watch
 from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
+from modelyard.routes.front import later
 from modelyard.routes.front.direct import DirectRoutes
+from modelyard.routes.front.foreign import Foreign
 from modelyard.routes.front.head import HeadAsGet
+from modelyard.routes.front.later import Later
 from modelyard.routes.front.middleware import RawPath, RequestLog
+from modelyard.routes.front.oauth import OAuth
 from modelyard.routes.front.pacing import Pacing
+from modelyard.routes.front.pages import Pages, refusal_page
 from modelyard.routes.front.throttle import Gate
 from modelyard.routes.gitlab import (
     audit,
@@ -39,7 +47,9 @@ from modelyard.routes.gitlab import (
 )
 from modelyard.routes.http import failures
 from modelyard.routes.http.bodies import Bodies
+from modelyard.routes.http.browsing import REFUSAL_PAGE, RefusalPage
 from modelyard.routes.http.known import Known
+from modelyard.routes.http.transfers import precondition_of
 from modelyard.routes.hub.routers import ROUTERS as HUB
 from modelyard.routes.mlflow import (
     artifacts,
@@ -47,6 +57,7 @@ from modelyard.routes.mlflow import (
     experiments,
     logged_models,
     model_versions,
+    parts,
     registered_models,
     run_artifacts,
     run_logging,
@@ -55,11 +66,19 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.openapi import documents
 from modelyard.routes.operations import health, metrics
+from modelyard.routes.uploads import parts as sent_parts
+from modelyard.routes.uploads import tus
 from modelyard.services.files.bypass import ProxyPath
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import Transfers
 from modelyard.services.hub.commits import Commits
+from modelyard.services.hub.committing import Committing
+from modelyard.services.hub.contents import Contents
 from modelyard.services.hub.files import HubFiles
+from modelyard.services.hub.objects import Objects
+from modelyard.services.hub.xet import Xet
+from modelyard.services.resuming.parts import PartUploads
+from modelyard.services.resuming.resumable_uploads import Bounds, ResumableUploads
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
 from modelyard.services.traffic.shares import Shares
@@ -92,21 +111,39 @@ ROUTERS = (
     model_versions,
     logged_models,
     run_artifacts,
+    parts,
     artifacts,
     server_info,
+    tus,
+    sent_parts,
     *HUB,
     model_files,
 )
 
 
+def all_routers() -> list[ModuleType]:
+    """The modules of all APIs, also of those that nobody has asked for yet."""
+    return [*ROUTERS, *later.modules()]
+
+
 class Application(FastAPI):
     """FastAPI behind what every request passes: the log, the raw path, and the direct way of the file API."""
 
-    def __init__(self, throttle: Throttle, shares: Shares, counted: Metrics, proxies: str, **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+    def __init__(
+        self,
+        settings: Settings,
+        throttle: Throttle,
+        shares: Shares,
+        counted: Metrics,
+        **options: Any,  # noqa: ANN401 - FastAPI's own
+    ) -> None:
         super().__init__(**options)
         routes = [route for module in ROUTERS for route in module.router.routes]
-        gate = Gate(DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle, routes)
-        self._front: ASGIApp = Forwarded(RequestLog(RawPath(Pacing(gate, shares)), counted.request), proxies)
+        gate = Gate(
+            DirectRoutes(HeadAsGet(super().__call__, routes), self, routes), throttle, routes, Foreign(self, throttle)
+        )
+        paced = Pacing(gate, shares, settings.external_url)
+        self._front: ASGIApp = Forwarded(RequestLog(RawPath(paced), counted.request), settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or tell that the application starts or stops."""
@@ -117,8 +154,17 @@ class Application(FastAPI):
         if self.openapi_schema is None:
             from modelyard.routes.openapi.completing import complete  # noqa: PLC0415 - most starts are never asked for it
 
-            complete(super().openapi(), self.state.routes)
-        return super().openapi()
+            everything = self.all_routes()
+            document = get_openapi(
+                title=self.title, version=self.version, description=self.description, routes=everything
+            )
+            complete(document, everything)
+            self.openapi_schema = document
+        return self.openapi_schema
+
+    def all_routes(self) -> list[Any]:
+        """The routes of all APIs, also of those that nobody has asked for yet."""
+        return [*self.state.routes, *later.routes()]
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's layers but the outermost, which answers what is unexpected in plain text: `RequestLog` does it."""
@@ -126,18 +172,19 @@ class Application(FastAPI):
         return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
 
-def create_app(settings: Settings, store: BlobStore | None = None, shared: SharedCounts | None = None) -> FastAPI:
+def create_app(settings: Settings, store: BlobStore | None = None, shared: SharedCounts | None = None) -> Application:
     """The application on a migrated database; `store` replaces the blob store that the settings name.
 
     `shared`: where a worker, one of several, counts what its metrics tell.
     """
     counted = Metrics(shared)
     shares = Shares(settings.fair_share / 100)
+    throttle = Throttle(settings.rate_limit_anonymous, settings.rate_limit_token, settings.rate_limit_failed_logins)
     app = Application(
-        Throttle(settings.rate_limit_anonymous, settings.rate_limit_token, settings.rate_limit_failed_logins),
+        settings,
+        throttle,
         shares,
         counted,
-        settings.trusted_proxies,
         title="modelyard",
         version=__version__,
         description="A self-hosted model registry that speaks GitLab's model registry API.",
@@ -146,6 +193,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
         lifespan=_lifespan,
     )
     app.state.settings = settings
+    app.state.throttle = throttle
     app.state.metrics = counted
     app.state.database = Database(settings.effective_database_url, counted.database, read_seconds=settings.read_timeout)
     app.state.searches = Searches(app.state.database, shares)
@@ -162,7 +210,13 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
         project_quota=settings.project_quota,
         proxy_path=_proxy_path(app.state.store, settings.x_accel_redirect),
     )
+    app.state.uploads = _resumable(app, settings, counted) if isinstance(app.state.store, ResumableBlobStore) else None
+    app.state.parts = PartUploads(app.state.database, app.state.files, app.state.uploads) if app.state.uploads else None
     app.state.commits = Commits(app.state.database)
+    app.state.contents = Contents(timed, app.state.files.io, app.state.files.quota)
+    app.state.objects = Objects(app.state.database, app.state.files)
+    app.state.xet = Xet(app.state.objects)
+    app.state.committing = Committing(app.state.database, app.state.files, app.state.commits, app.state.contents)
     app.state.hub_files = HubFiles(app.state.database, app.state.commits)
     app.state.rows = RowsQuota(settings.project_rows_quota)
     app.state.upload_slots = UploadSlots(settings.max_uploads_per_token)
@@ -173,8 +227,23 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
     for module in ROUTERS:
         app.include_router(module.router)
+    app.state.pages = Pages() if settings.pages else None
+    # After all else: what is hot is looked for first.
+    app.state.later = Later(app.state.pages or app.router.default)
+    app.state.oauth = app.router.default = OAuth(app.state.later)
     failures.install(app)
     return app
+
+
+def _resumable(app: FastAPI, settings: Settings, counted: Metrics) -> ResumableUploads:
+    return ResumableUploads(
+        app.state.database,
+        app.state.store,
+        app.state.files,
+        counted.transfer,
+        precondition_of,
+        Bounds(settings.upload_expiry, settings.max_unfinished_uploads),
+    )
 
 
 def _proxy_path(store: BlobStore, root: str | None) -> ProxyPath | None:
@@ -185,13 +254,13 @@ def _proxy_path(store: BlobStore, root: str | None) -> ProxyPath | None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch]]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch | RefusalPage]]:
     settings: Settings = app.state.settings
     patience = Patience(settings.head_timeout, settings.stall_timeout, settings.min_transfer_rate)
     watch = Watch(patience, settings.max_connections)
     watching = asyncio.create_task(watch.run())
     app.state.usage.start()
-    yield {WATCH: watch}
+    yield {WATCH: watch} | ({REFUSAL_PAGE: refusal_page} if settings.pages else {})
     watching.cancel()
     await app.state.usage.stop()
     app.state.bodies.close()

@@ -3,14 +3,15 @@
 ApiError
 ├── MessageError            {"message": "404 Not Found"}         GitLab's own errors
 │   ├── BadRequest 400 (TooDear), Unauthorized 401, Forbidden 403, NotFound 404, ProjectNotFound 404, FileNotFound 404
-│   ├── NotAllowed 405, RequestTimeout 408, Conflict 409, PreconditionFailed 412, BodyTooLarge 413
-│   ├── UnsupportedMediaType 415, RangeNotSatisfiable 416, TooManyRequests 429
+│   ├── NotAllowed 405, RequestTimeout 408, Conflict 409, Gone 410, PreconditionFailed 412, BodyTooLarge 413
+│   ├── UnsupportedMediaType 415, RangeNotSatisfiable 416, Locked 423, TooManyRequests 429, ChecksumMismatch 460
 │   └── InternalError 500, Unavailable 503, InsufficientStorage 507
 ├── InvalidFields 400       {"message": {"path": ["has already been taken"]}}   a record that fails its rules
 ├── ParameterError 400      {"error": "file_name is invalid"}    parameters, routing
 │   ├── UnknownRoute 404, MethodNotAllowed 405
 ├── TokenError              {"error": "invalid_token", "error_description": "…"}   OAuth (RFC 6750)
 │   ├── TokenExpired 401, TokenRevoked 401, InsufficientScope 403
+├── OAuthError              {"error": "invalid_grant", "error_description": "…"}   OAuth's endpoints (RFC 6749)
 ├── MLflowError             {"error_code": "…", "message": "…"}   MLflow's client acts on the code
 │   └── InvalidValue 400, AlreadyExists 400, DoesNotExist 404
 └── HubError                {"error": "…"}, X-Error-Code         Hugging Face's clients act on the code
@@ -138,11 +139,25 @@ class Conflict(MessageError):
         super().__init__()
 
 
+class Gone(MessageError):
+    """410 with a reason: it was there, and never will be again."""
+
+    status = 410
+    default = "410 Gone"
+
+
 class PreconditionFailed(MessageError):
     """412 (RFC 9110 section 13)."""
 
     status = 412
     default = "412 Precondition Failed"
+
+
+class TusVersion(PreconditionFailed):
+    """412 of tus 1.0.0 for a request in another version of it, or in none."""
+
+    def __init__(self, spoken: str) -> None:
+        super().__init__(f"Tus-Resumable is not {spoken}", headers={"Tus-Version": spoken})
 
 
 class BodyTooLarge(MessageError):
@@ -182,6 +197,16 @@ class RangeNotSatisfiable(MessageError):
         super().__init__(headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"})
 
 
+class Locked(MessageError):
+    """423 (RFC 4918 section 11.3): another request is at it; worth a retry."""
+
+    status = 423
+    default = "423 Locked"
+
+    def __init__(self, reason: str, retry_after: int = 1) -> None:
+        super().__init__(reason, headers={"Retry-After": str(retry_after)})
+
+
 class TooManyRequests(MessageError):
     """429: the caller asks for more than its share; worth a retry after that many seconds."""
 
@@ -190,6 +215,13 @@ class TooManyRequests(MessageError):
 
     def __init__(self, reason: str, retry_after: int) -> None:
         super().__init__(reason, headers={"Retry-After": str(retry_after)})
+
+
+class ChecksumMismatch(MessageError):
+    """460 of tus 1.0.0: a piece of an upload is not what its sender has hashed, and nothing of it was kept."""
+
+    status = 460
+    default = "460 Checksum Mismatch"
 
 
 class InternalError(MessageError):
@@ -286,6 +318,19 @@ class InsufficientScope(TokenError):
         super().__init__(scope=scope)
 
 
+class OAuthError(ApiError):
+    """The refusal of an endpoint that gives tokens (RFC 6749 section 5.2), 400 unless said; clients act on the code."""
+
+    def __init__(
+        self, code: str, description: str, status: int = 400, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(
+            {"error": code, "error_description": description}, {"Cache-Control": "no-store"} | dict(headers or {})
+        )
+        self.code = code
+        self.status = status
+
+
 class MLflowError(ApiError):
     """MLflow's envelope; the client acts on `error_code` alone."""
 
@@ -345,13 +390,26 @@ class RevisionNotFound(HubError):
 
 
 class EntryNotFound(HubError):
-    """404 for a file or folder that a commit does not have: with the commit, so that the client need not ask again."""
+    """404 for a file or folder that a commit does not have: with the commit, so that the client need not ask again.
+
+    Also for an object, which is of no commit yet.
+    """
 
     status = 404
     code = "EntryNotFound"
 
-    def __init__(self, name: str, commit: str) -> None:
-        super().__init__(f"Entry not found: {name}", {"X-Repo-Commit": commit})
+    def __init__(self, name: str, commit: str | None = None) -> None:
+        super().__init__(f"Entry not found: {name}", {"X-Repo-Commit": commit} if commit is not None else {})
+
+
+class UploadNotFound(HubError):
+    """404 for a right to send that there never was, or whose time is over."""
+
+    status = 404
+    code = "UploadNotFound"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such upload, or its time is over: ask for it again")
 
 
 class GatedRepository(HubError):

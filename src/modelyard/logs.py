@@ -69,6 +69,7 @@ def _capture_library_logs(level: str, shared: list[Any], last: list[Any]) -> Non
     root.setLevel(max(getattr(logging, level.upper()), logging.INFO))
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # says of every bad form which byte it stumbled on
     logging.getLogger("botocore.credentials").setLevel(logging.ERROR)  # gives a traceback with what is then raised
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # says what else a lost connection made fail
     logging.getLogger("alembic").setLevel(logging.WARNING)  # says which database it found, at every look
 
 

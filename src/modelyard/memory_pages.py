@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 
 _memmem = ctypes.CDLL(None).memmem
 _memmem.restype = ctypes.c_void_p
 _memmem.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
 
 PAGE_BYTES = 4096  # what disks and file systems ask for at most, whatever the processor's own pages are
 
@@ -31,12 +34,22 @@ def find(view: memoryview, wanted: bytes, start: int) -> int:
     return -1 if found is None else found - begin
 
 
+def give_back() -> None:
+    """Give what is free in the heap back to the system, also between what is not; a matter of milliseconds."""
+    if _trim is not None:
+        _trim(0)
+
+
 class Blocks:
-    """Memory of one transfer, used again as soon as nobody looks at it any more."""
+    """Memory of one transfer, used again as soon as nobody looks at it any more.
+
+    It is mapped for itself and goes back to the system with its last view. From the heap, blocks whose size follows the
+    pace of 32 uploads left 18 MiB of holes between them.
+    """
 
     def __init__(self) -> None:
         self._size = 0
-        self._blocks: list[bytearray] = []
+        self._blocks: list[mmap.mmap] = []
 
     def take(self, size: int, offset: int) -> memoryview:
         """Memory for bytes of a file from `offset` on, up to the end of a page; `size` bytes, of whole pages, at most.
@@ -47,18 +60,17 @@ class Blocks:
             self._blocks, self._size = [], size
         block = next(filter(_is_unseen, self._blocks), None)
         if block is None:
-            block = bytearray(size + PAGE_BYTES)
+            block = mmap.mmap(-1, size)
             self._blocks.append(block)
-        view = memoryview(block)
-        begin = -address(view) % PAGE_BYTES
-        return view[begin + offset % PAGE_BYTES : begin + size]
+        return memoryview(block)[offset % PAGE_BYTES :]
 
 
-def _is_unseen(block: bytearray) -> bool:
+def _is_unseen(block: mmap.mmap) -> bool:
     """Whether there is no view of it: one that has views cannot change its size."""
     try:
-        block.pop()
+        block.resize(len(block))
     except BufferError:
         return False
-    block.append(0)
+    except SystemError:  # here no mapping can, which is asked after the views
+        pass
     return True

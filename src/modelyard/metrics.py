@@ -9,6 +9,7 @@ import platform
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -28,6 +29,8 @@ STEP_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 STORE_STEPS = ("begin", "write", "publish", "open", "read")
 DATABASE_UNITS = ("read", "write")
 DIRECTIONS = ("up", "down")
+SIGN_IN_WAYS = ("token", "code", "password", "provider", "device")
+SIGN_IN_OUTCOMES = ("accepted", "refused")
 
 F = TypeVar("F", Counter, Gauge, Histogram)
 
@@ -80,6 +83,11 @@ class Metrics:
             ["direction"],
         )
         self._in_flight = {direction: in_flight.labels(direction) for direction in DIRECTIONS}
+        sign_ins = self._family(Counter, "modelyard_sign_ins", "People who came in, or did not.", ("way", "outcome"))
+        self._sign_ins = {key: sign_ins.labels(*key) for key in product(SIGN_IN_WAYS, SIGN_IN_OUTCOMES)}
+        self._exchanges = self._family(
+            Counter, "modelyard_id_tokens", "Id tokens that were presented to be exchanged.", ("issuer_kind", "outcome")
+        )
         self._store = self._steps("store", "A step of the blob store.", "operation", STORE_STEPS)
         self._database = self._steps(
             "database", "A unit of work in the database, waiting for its turn included.", "kind", DATABASE_UNITS
@@ -97,9 +105,17 @@ class Metrics:
         if sent:
             bytes_out.inc(sent)
 
+    def sign_in(self, way: str, *, accepted: bool) -> None:
+        """Count somebody who came in, or was refused, in one of SIGN_IN_WAYS."""
+        self._sign_ins[way, SIGN_IN_OUTCOMES[not accepted]].inc()
+
     def transfer(self, direction: str, change: int) -> None:
         """Count a transfer, `up` or `down`, that begins (1) or ends (-1)."""
         self._in_flight[direction].inc(change)
+
+    def exchange(self, kind: str, outcome: str) -> None:
+        """Count an id token: the kind of its issuer, as far as it is known, and `issued` or why it was refused."""
+        self._exchanges.labels(kind or UNKNOWN, outcome).inc()
 
     def store(self, operation: str, seconds: float) -> None:
         """Count a step of the blob store."""
@@ -109,7 +125,9 @@ class Metrics:
         """Count a unit of work, `read` or `write`."""
         self._database[kind].observe(seconds)
 
-    def exposition(self, accept: str, upkeep: Sequence[LastRun]) -> tuple[bytes, str]:
+    def exposition(
+        self, accept: str, upkeep: Sequence[LastRun], unfinished: tuple[int, int] | None
+    ) -> tuple[bytes, str]:
         """All numbers in the format that the header asks for, and its media type; blocks for some milliseconds."""
         pids: list[str] = ["self"]
         if self._shared is not None:
@@ -117,7 +135,9 @@ class Metrics:
             self._meet(self._shared)
         encode, media_type = choose_encoder(accept)
         whole = CollectorRegistry()
-        whole.register(_Joined([self._registry.collect(), _build(), _processes(pids), _upkeep(upkeep)]))
+        whole.register(
+            _Joined([self._registry.collect(), _build(), _processes(pids), _upkeep(upkeep), _uploads(unfinished)])
+        )
         return encode(whole), media_type
 
     def _meet(self, shared: SharedCounts) -> None:
@@ -198,6 +218,14 @@ def _upkeep(runs: Sequence[LastRun]) -> Iterator[Metric]:
         for task, value in rows:
             family.add_metric([task], value)
         yield family
+
+
+def _uploads(unfinished: tuple[int, int] | None) -> Iterator[Metric]:
+    """Uploads that go on, and their bytes that are durable, in all processes together."""
+    if unfinished is not None:
+        yield GaugeMetricFamily("modelyard_unfinished_uploads", "Uploads that may go on.", unfinished[0])
+        text = "Bytes of such uploads that are durable."
+        yield GaugeMetricFamily("modelyard_unfinished_uploads_bytes", text, unfinished[1])
 
 
 def _processes(pids: Sequence[str]) -> list[Metric]:

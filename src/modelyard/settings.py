@@ -133,6 +133,7 @@ class Settings(BaseSettings):
         description="`gitlab` for GitLab's form of a run's `artifact_uri`, by which MLflow's clients upload, but"
         " neither list nor download",
     )
+    pages: bool = Field(True, description="`false` leaves the web pages out, and answers by the APIs alone")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`"
     )
@@ -159,6 +160,14 @@ class Settings(BaseSettings):
     )
     max_connections: int = Field(4000, ge=0, description="connections that one process holds open; 0 = no limit")
     max_uploads_per_token: int = Field(0, ge=0, description="uploads of one token at a time; 0 = no limit")
+    max_unfinished_uploads: int = Field(
+        100,
+        ge=0,
+        description="uploads that one token may have begun and not finished; 0 = no limit",
+    )
+    upload_expiry: int = Field(
+        604_800, ge=60, le=31_536_000, description="seconds for which an upload that nobody goes on with is kept"
+    )
     rate_limit_anonymous: int = Field(
         6000, ge=0, description="requests a minute without a token from one address; 0 = no limit"
     )
@@ -171,6 +180,9 @@ class Settings(BaseSettings):
     )
     rate_limit_failed_logins: int = Field(
         30, ge=0, description="invalid tokens a minute from one address beyond which they are slowed; 0 = no limit"
+    )
+    loopback_issuers: bool = Field(
+        False, description="`true` lets issuers of id tokens be on this machine, by http as well; for trials"
     )
     trusted_proxies: str = Field(
         "127.0.0.1,::1", description="addresses or CIDRs whose `X-Forwarded-For` and `-Proto` are believed"

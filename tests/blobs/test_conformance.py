@@ -261,7 +261,7 @@ def test_every_contiguous_buffer_counts_by_its_bytes(
 
 
 # The fixtures are made once for all examples, which is what is wanted: one store takes them all.
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(batches=st.lists(st.lists(st.binary(max_size=300), max_size=5), max_size=5))
 def test_the_digest_does_not_depend_on_how_the_bytes_are_split(
     store: BlobStore, kept: set[str], batches: list[list[bytes]]

@@ -52,7 +52,7 @@ def is_direct(descriptor: int) -> bool:
 
 def pages(content: bytes, offset: int) -> memoryview:
     """The content in memory that lies as it will in the file."""
-    size = -(-(offset % PAGE_BYTES + len(content)) // PAGE_BYTES) * PAGE_BYTES
+    size = max(1, -(-(offset % PAGE_BYTES + len(content)) // PAGE_BYTES)) * PAGE_BYTES
     view = Blocks().take(size, offset)[: len(content)]
     view[:] = content
     return view
@@ -97,7 +97,7 @@ def test_what_is_written_is_what_is_read(
 
 
 # The fixtures are made once for all examples, which is what is wanted: one store takes them all.
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(
     pieces=st.lists(
         st.lists(st.tuples(st.integers(0, 5 * PAGE_BYTES), st.booleans(), st.integers(-1, 1)), max_size=4), max_size=8

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Callable
 
 import pytest
 
+from modelyard.blobs.s3 import remembered
+from modelyard.blobs.s3.bodies import Body
 from modelyard.blobs.s3.bucket import Bucket, Part
+from modelyard.blobs.s3.layout import Reference
 from modelyard.blobs.s3.leftovers import ABANDONED_SECONDS
 from modelyard.blobs.s3.store import S3BlobStore
 from modelyard.blobs.s3.writer import FIRST_PART_BYTES, IN_FLIGHT_BYTES, MAX_PARTS, part_size
 from modelyard.blobs.store import BlobMissing, StoreFull, StoreUnavailable, WriterClosed
-from tests.s3 import BUCKET, S3Server
+from tests.s3 import BUCKET, S3Server, noted_requests
 
 from .tools import CONTENT, DIGEST, put, sha256
 
@@ -85,12 +89,35 @@ def test_a_large_blob_is_read_in_any_order(store: S3BlobStore) -> None:
                 assert reader.read(start, MIB) == content[start : start + MIB]
 
 
+def test_a_blob_is_sent_to_a_socket_as_it_has_room(store: S3BlobStore, asked: list[tuple[str, str]]) -> None:
+    content, received = os.urandom(3 * MIB + 5), bytearray()
+    digest = put(store, content)
+    ours, theirs = socket.socketpair()
+    asked.clear()
+    with ours, theirs, store.open(digest) as reader:
+        ours.setblocking(False)
+        full, position = 0, 0
+        while position < len(content):
+            try:
+                position += reader.send(ours.fileno(), position, len(content) - position)
+            except BlockingIOError:
+                full += 1
+                received += theirs.recv(position - len(received))
+        assert reader.send(ours.fileno(), position, 1) == 0
+        while len(received) < position:
+            received += theirs.recv(MIB)
+        assert len(asked) == 3  # its beginning, what was wanted next, and the rest: nothing again that was not sent
+        assert reader.read(5, 7) == content[5:12]
+    assert bytes(received) == content
+    assert full
+
+
 def test_a_writer_holds_a_bounded_part_of_its_file(store: S3BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     on_their_way: list[int] = []
     seen: list[int] = []
     upload_part = Bucket.upload_part
 
-    def counting(bucket: Bucket, key: str, upload_id: str, number: int, body: bytearray) -> Part:
+    def counting(bucket: Bucket, key: str, upload_id: str, number: int, body: Body) -> Part:
         on_their_way.append(len(body))
         seen.append(sum(on_their_way))
         try:
@@ -150,7 +177,7 @@ def test_the_parts_of_a_killed_process_are_a_leftover_when_they_are_old(
 ) -> None:
     bucket = server.bucket(prefix)
     upload_id = bucket.create_upload(f"data/{'a' * 32}")
-    bucket.upload_part(f"data/{'a' * 32}", upload_id, 1, bytes(5 * MIB))
+    bucket.upload_part(f"data/{'a' * 32}", upload_id, 1, Body(bytes(5 * MIB)))
     assert list(store.leftovers()) == []
     name = f"upload/{'a' * 32}/{upload_id}"
     assert not store.remove_leftover(name)
@@ -310,3 +337,53 @@ def test_objects_of_others_below_the_prefix_are_left_alone(moto: S3Server, prefi
 
 def test_leftovers_wait_a_day() -> None:
     assert ABANDONED_SECONDS == 24 * 60 * 60
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The requests that buckets get from now on: method, and kind of key."""
+    return noted_requests(monkeypatch)
+
+
+def test_a_blob_that_was_written_or_opened_lately_is_opened_by_one_request(
+    server: S3Server, prefix: str, asked: list[tuple[str, str]]
+) -> None:
+    writing, reading = server.store(prefix), server.store(prefix)
+    digest = put(writing, b"small")
+    asked.clear()
+    for store, expected in ((writing, ["data"]), (reading, ["sha256", "data"]), (reading, ["data"])):
+        with store.open(digest) as reader:
+            assert reader.read(0, 5) == b"small"
+        assert asked == [("GET", kind) for kind in expected]
+        asked.clear()
+
+
+def test_what_is_remembered_of_a_blob_is_asked_for_once_its_data_is_gone(server: S3Server, prefix: str) -> None:
+    store, other = server.store(prefix), server.store(prefix)
+    digest = put(store, b"small")
+    drop(server, prefix, "data")
+    put(other, b"small")  # elsewhere, by another process
+    with store.open(digest) as reader:
+        assert reader.read(0, 5) == b"small"
+    drop(server, prefix, "data")
+    for each in (store, other):
+        with pytest.raises(BlobMissing):
+            each.open(digest)
+
+
+def test_a_blob_that_was_deleted_is_not_remembered(store: S3BlobStore) -> None:
+    digest = put(store, b"small")
+    assert store.delete(digest)
+    with pytest.raises(BlobMissing):
+        store.open(digest)
+
+
+def test_a_bounded_number_of_references_is_remembered_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "MOST", 2)
+    known = remembered.Remembered()
+    for digest in ("a", "b", "a", "c"):
+        known.put(digest, Reference(digest, 1))
+    assert [known.get(digest) for digest in "abc"] == [Reference("a", 1), None, Reference("c", 1)]
+    monkeypatch.setattr(remembered, "REMEMBERED_SECONDS", 0.0)
+    known.put("c", Reference("c", 1))
+    assert known.get("c") is None

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from modelyard.cli.amounts import BYTES
-from modelyard.services.people.setup import prepare
-from modelyard.settings import Settings
+from modelyard.cli.entry import COMMANDS
 from tests import postgres
-from tests.commands import run
-from tests.databases import ON_POSTGRESQL, database_url, execute
+from tests.commands import COMMAND, environment_of, run
+from tests.databases import ON_POSTGRESQL, execute
 from tests.live import running
 from tests.tokens import is_well_formed
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    data = tmp_path / "data"
-    prepare(Settings(_env_file=None, data_dir=data, database_url=database_url(data)))  # type: ignore[call-arg]
-    return tmp_path
 
 
 def test_migrating_makes_the_administrator_and_a_token_that_only_they_can_read(tmp_path: Path) -> None:
@@ -48,6 +41,22 @@ def test_a_database_of_a_newer_program_is_named_in_one_line(folder: Path) -> Non
 def test_a_token_that_is_given_is_not_written_down(tmp_path: Path) -> None:
     assert run(tmp_path, "migrate", ROOT_TOKEN="given-by-the-administrator").returncode == 0
     assert not (tmp_path / "data" / "root-token").exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", {place.partition(":")[0]: name for name, place in COMMANDS.items()}.values())
+def test_a_module_of_commands_imports_what_it_needs(tmp_path: Path, name: str) -> None:
+    """Which is not told by the other tests: their processes have imported all commands."""
+    done = subprocess.run(
+        [COMMAND, name, "--help"],
+        cwd=tmp_path,
+        env=environment_of(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: modelyard {name} ")
 
 
 def test_users_projects_and_tokens_are_made_and_printed_alone(folder: Path) -> None:
@@ -245,6 +254,18 @@ def test_gc_forgets_old_events_of_the_audit_trail(folder: Path) -> None:
     done = run(folder, "gc", AUDIT_DAYS="30", LOG_FORMAT="json")
     assert json.loads(done.stderr)["count"] == 1
     assert run(folder, "gc", AUDIT_DAYS="30").stderr == ""
+
+
+def test_gc_forgets_tokens_of_jobs_that_have_ended(folder: Path) -> None:
+    execute(
+        folder / "data",
+        "INSERT INTO tokens (user_id, kind, name, description, digest, scopes, created_at, expires_at)"
+        " VALUES (1, 'job', 'job', '', 'x', 'api', 0, 3600000)",
+    )
+    assert run(folder, "gc", "--dry-run").stderr == ""
+    told = json.loads(run(folder, "gc", LOG_FORMAT="json").stderr)
+    assert (told["event"], told["count"]) == ("ended tokens forgotten", 1)
+    assert run(folder, "gc").stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -16,19 +16,28 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, insert, select, text
 
+from modelyard.access.identity import OPERATOR
 from modelyard.errors import CommandError
 from modelyard.registry import moving
 from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.moving import CopiedTable, tables_in_order
-from modelyard.registry.schema import alembic_config, changing, migrate
-from modelyard.registry.tables import Base, Project, User
+from modelyard.registry.repository import Registry
+from modelyard.registry.schema import alembic_config, changing
+from modelyard.registry.tables import Base, Password, Project, SignOnSession, TrustedPublisher, UploadPart, User
 from modelyard.services.backup.database_copy import copy_database
+from modelyard.services.identity import providers, states
+from modelyard.services.identity.issuers import Terms
+from modelyard.services.identity.providers import NewProvider, Provision
+from modelyard.services.people.sessions import make_code
 from modelyard.services.people.setup import prepare
 from modelyard.services.upkeep import results
 from modelyard.settings import Settings
 from tests import postgres
 from tests.commands import run
+from tests.databases import migrated_sqlite
 from tests.live import LiveServer, running
+from tests.routes.hub import sending
+from tests.tus import begun, patch
 
 OWNER = "root"  # whose namespace it is
 
@@ -47,6 +56,8 @@ class Filling:
         self._accounts()
         self._models()
         self._runs()
+        self._uploads()
+        self._browsers()
 
     def post(self, path: str, method: str = "POST", **body: object) -> Any:
         answer = self.client.request(method, path, json=body)
@@ -76,6 +87,8 @@ class Filling:
         for name in ("f", "g"):
             answer = self.client.put(f"/projects/1/packages/ml_models/1/files/d/{name}", content=name.encode())
             assert answer.status_code == 201
+        url = begun(self.client, "/projects/1/packages/ml_models/1/files", 9)
+        assert patch(self.client, url, 0, b"12345").status_code == 204
         told = self.client.get(self.client.base_url.join(f"/api/models/{OWNER}/p/revision/1.0.0"))
         assert told.status_code == 200, told.text
 
@@ -97,6 +110,25 @@ class Filling:
         self.mlflow("runs/log-inputs", run_id=run, datasets=[{"dataset": dataset}], models=[{"model_id": logged}])
         self.mlflow("runs/outputs", run_id=run, models=[{"model_id": logged, "step": 3}])
         assert self.client.put("/projects/1/packages/ml_models/candidate:1/files/f", content=b"f").status_code == 201
+
+    def _uploads(self) -> None:
+        """What Hugging Face's clients have sent, and not yet committed: an object, and a xorb with its shard."""
+        base = str(self.client.base_url.join("/"))
+        with (
+            httpx2.Client(base_url=base, headers=self.client.headers) as client,
+            httpx2.Client(base_url=base) as sender,
+        ):
+            sending.send_object(client, sender, f"{OWNER}/p", b"an object")
+            cas = sending.Cas(client, sender, f"{OWNER}/p")
+            assert cas.xorb(bytes(32), sending.chunk(b"a chunk")).status_code == 200
+            told = sending.shard((sending.sha256(b"a chunk"), [(bytes(32), 0, 1, 7)]), xorbs={bytes(32): [bytes(32)]})
+            assert cas.shard(told).status_code == 200
+
+    def _browsers(self) -> None:
+        form = {"data": {"token": TOKEN}, "headers": {"Sec-Fetch-Site": "same-origin"}}
+        with httpx2.Client(base_url=str(self.client.base_url.join("/"))) as browser:
+            assert browser.post("/oauth/authorize_device", data={"client_id": ODD[:7]}).status_code == 200
+            assert browser.post("/users/sign_in", **form).status_code == 303  # type: ignore[arg-type]
 
 
 READS = (
@@ -138,8 +170,33 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
         Filling(client).fill()
     database = Database(url)
     results.keep(database, results.CHECK, 0, 0, results.Progress())
+    database.write_now(lambda registry: make_code(registry, OWNER))
+    with database.writing() as registry:  # as of an upload to a bucket
+        registry.session.add(UploadPart(upload_id=1, number=1, size=5, etag='"e"'))
+        registry.session.add(Password(user_id=1, digest=ODD, changed_at=LARGE))
+        _fill_sign_on(registry)
+        _fill_jobs(registry)
     database.close()
     return url
+
+
+def _fill_sign_on(registry: Registry) -> None:
+    new = NewProvider("company", "https://id.example.com", ODD[:7], provision=Provision.ALL)
+    providers.create(registry, OPERATOR, new, Terms("https://yard.example.com"))
+    providers.give(registry, OPERATOR, "company", ODD[:7], "", providers.ADMIN)
+    providers.link(registry, OPERATOR, "company", OWNER, ODD)
+    states.begin(registry, states.Journey.new(""), 1, "/", 1)
+    registry.session.add(SignOnSession(token_id=1, provider_id=1, id_token=ODD))
+
+
+def _fill_jobs(registry: Registry) -> None:
+    """A publisher, a token of one of its jobs, and what that made."""
+    texts = {"name": ODD, "subject": "s", "claims": "{}", "ref": "", "environment": ODD, "events": "", "source": ODD}
+    numbers = {"project_id": 1, "issuer_id": 1, "user_id": 1, "access_level": 30, "lifetime": LARGE}
+    registry.publishers.add(TrustedPublisher(**texts, **numbers, ref_protected=True))
+    registry.publishers.add_origin(1, 1, ODD)
+    registry.versions.add_origin(1, json.dumps({"project": ODD}))
+    assert registry.publishers.use(1, ODD, LARGE)
 
 
 def twin(url: str, folder: Path) -> str:
@@ -206,11 +263,16 @@ def test_a_registry_goes_to_postgresql_and_back_whole(source: str, tmp_path: Pat
     assert given[1:] == given[:1] * 2
 
 
+def fresh(folder: Path, kind: str) -> str:
+    """The URL of a database of a kind, with the newest schema and no rows."""
+    return migrated_sqlite(folder / "modelyard.db") if kind == "sqlite" else postgres.cluster().fresh()
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_a_first_start_has_made_is_replaced_and_anything_else_is_refused(
     source: str, tmp_path: Path, kind: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/modelyard.db" if kind == "sqlite" else postgres.cluster().fresh(migrated=False)
+    url = fresh(tmp_path, kind)
     prepare(Settings(_env_file=None, data_dir=tmp_path, database_url=url))  # type: ignore[call-arg]
     copy_database(source, url)
     before = rows(source)
@@ -236,9 +298,8 @@ TRIGGERS = {
 def test_triggers_do_not_count_what_is_copied_and_do_count_what_comes_after(
     source: str, tmp_path: Path, kind: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/modelyard.db" if kind == "sqlite" else postgres.cluster().fresh(migrated=False)
+    url = fresh(tmp_path, kind)
     database = Database(url)
-    migrate(database.engine)
     with database.writing() as registry:
         for statement in TRIGGERS[kind]:
             registry.session.connection().exec_driver_sql(statement)
@@ -254,9 +315,8 @@ def test_triggers_do_not_count_what_is_copied_and_do_count_what_comes_after(
 
 
 def test_a_second_user_is_not_of_a_first_start(source: str, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/modelyard.db"
+    url = fresh(tmp_path, "sqlite")
     database = Database(url)
-    migrate(database.engine)
     with database.writing() as registry:
         for name in ("root", "ada"):
             registry.users.add(name, name=name, admin=True)
@@ -281,8 +341,7 @@ def test_a_source_of_an_older_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_row_that_the_target_does_not_take_leaves_it_as_it_was(source: str, tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/odd.db")
-    migrate(engine)
+    engine = make_engine(migrated_sqlite(tmp_path / "odd.db"))
     with engine.begin() as connection:
         values = {"path": "p", "namespace_path": "n", "path_key": "n/p", "visibility": "private"}
         connection.execute(insert(Project.__table__).values(name="a\0b", **values))  # type: ignore[arg-type]
@@ -311,9 +370,8 @@ def test_rows_that_are_lost_on_the_way_are_noticed(
 def test_more_rows_than_a_batch_holds_are_copied_as_they_were_at_one_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, target = f"sqlite:///{tmp_path}/source.db", postgres.cluster().fresh(migrated=False)
+    source, target = migrated_sqlite(tmp_path / "source.db"), postgres.cluster().fresh(migrated=False)
     engine = make_engine(source)
-    migrate(engine)
     number = moving.BATCH_ROWS * 2 + 1
     values = {"name": "n", "email": "e", "state": "active"}
 

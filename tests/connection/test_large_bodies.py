@@ -23,6 +23,8 @@ from modelyard.blobs import _direct
 from modelyard.connection import bulk
 from modelyard.memory_pages import PAGE_BYTES, Blocks
 from modelyard.process.server import server_options
+from modelyard.wire import pace
+from modelyard.wire.pace import LEAST_BYTES
 from tests.live import LiveServer, running
 from tests.raw import put_head, read_answer
 
@@ -247,8 +249,33 @@ def test_the_few_bytes_of_a_dawdler_do_not_hold_many_blocks(
     assert root.get(f"{version_url}/f").content == CONTENT
 
 
+@pytest.mark.parametrize("way", ["past-the-parser"], indirect=True)
+def test_the_next_large_body_of_a_connection_has_the_pace_of_the_one_before(
+    server: LiveServer, version_url: str, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    del way
+    monkeypatch.setattr(pace, "QUICK_SECONDS", 60.0)
+    bodies: list[list[int]] = []
+    take = Blocks.take
+
+    def noted(blocks: Blocks, size: int, offset: int) -> memoryview:
+        bodies[-1].append(size)
+        return take(blocks, size, offset)
+
+    monkeypatch.setattr(Blocks, "take", noted)
+    with server.connect() as connection:
+        for _ in range(2):
+            bodies.append([])
+            connection.sendall(head(server, version_url, len(CONTENT)) + CONTENT)
+            assert read_answer(connection).status == 201
+    first, second = bodies
+    assert first[0] == LEAST_BYTES < first[-1] <= second[0] <= second[-1]
+
+
 class Paused:
     """A connection that notes what its transport says of its buffer."""
+
+    earned = 0
 
     def __init__(self) -> None:
         self.told: list[str] = []

@@ -9,6 +9,9 @@ and started again on the same data. Then
 - `modelyard gc` removes exactly the bytes that no file refers to, and `modelyard check` still finds nothing;
 - the server logged no error.
 
+Or it is PostgreSQL that is killed, while the server runs on: until it is back, clients are told 503, and what they
+asked for may have been done or not, as what was not answered at all.
+
 The seed decides what is sent, in which order, and when the server is killed. How far each upload comes until then is up
 to the machine, so a failure may take a few runs of its seed to come again.
 """
@@ -26,11 +29,13 @@ from pathlib import Path
 
 import httpx2
 
-from tests.commands import COMMAND, environment_of
+from tests.commands import Command, environment_of
 from tests.crash.contents import LARGEST, Contents
 from tests.crash.uploader import Uploader
 from tests.crash.verify import errors_logged, only_the_unreferenced_goes, upkeep_of
 from tests.e2e.processes import ServerProcess, serving
+from tests.postgres import Cluster, new_cluster
+from tests.waiting import eventually
 
 UPLOADERS = 8
 MAX_SECONDS = 2.0
@@ -50,6 +55,7 @@ class Plan:
     max_seconds: float = MAX_SECONDS  # from the first request of a round to its kill
     max_workers: int = 2  # processes of a server; the seed decides between 1 and these
     database_url: str | None = None  # where it is None, of the kind that the tests run on
+    kill_database: bool = False  # PostgreSQL, instead of the server
 
 
 def run(folder: Path, plan: Plan, say: Callable[[str], None] = print) -> None:
@@ -73,6 +79,11 @@ class _Driver:
         self.variables = {"MODELYARD_LOG_FORMAT": "json"}
         if plan.database_url is not None:
             self.variables["MODELYARD_DATABASE_URL"] = plan.database_url
+        self._cluster: Cluster | None = None
+        if plan.kill_database:
+            self._cluster = new_cluster(durable=True)
+            stack.callback(self._cluster.remove)
+            self.variables["MODELYARD_DATABASE_URL"] = self._cluster.fresh()
         self._stack = stack
         self._server = self._start(random.Random(plan.seed))
         with self._server.client as client:
@@ -84,20 +95,31 @@ class _Driver:
         seconds = self.plan.max_seconds * chance.random()
         before = self._acknowledged()
         self._work_until_killed(number, seconds, kill_gc=chance.random() < 0.5)
-        self._server = self._start(chance)
+        if self._cluster is None:
+            self._server = self._start(chance)
+        else:
+            self._cluster.start()
+            eventually(self._is_ready)
         referenced = self._check_files()
         removed = only_the_unreferenced_goes(
             self.folder / "data" / "blobs", referenced, upkeep_of(self.folder, self.variables)
         )
-        assert errors_logged((self.folder / "server.log").read_text()) == []
+        told = errors_logged((self.folder / "server.log").read_text())
+        # That the database was away is said as often as somebody was told 503.
+        assert [line for line in told if self._cluster is None or '"database failure"' not in line] == []
+        killed = "killed" if self._cluster is None else "PostgreSQL killed"
         return (
-            f"round {number}: killed after {seconds:.2f} s, {self._acknowledged() - before} requests acknowledged, "
+            f"round {number}: {killed} after {seconds:.2f} s, {self._acknowledged() - before} requests acknowledged, "
             f"{len(referenced)} blobs whole, {len(removed)} leftovers removed"
         )
 
     def _start(self, chance: random.Random) -> ServerProcess:
         arguments = ("--workers", str(chance.randint(1, self.plan.max_workers)))
         return self._stack.enter_context(serving(self.folder, *arguments, environment=self.variables))
+
+    def _is_ready(self) -> bool:
+        with self._server.client as client:
+            return client.get(f"http://127.0.0.1:{self._server.port}/-/readiness").status_code == 200
 
     def _acknowledged(self) -> int:
         return sum(uploader.acknowledged for uploader in self.uploaders)
@@ -111,10 +133,16 @@ class _Driver:
                 thread = threading.Thread(target=uploader.run, args=(client, chance, stop))
                 stack.callback(thread.join)
                 thread.start()
-            with self._collecting(stop, kill=kill_gc):
+            with self._collecting(stop, kill=kill_gc or self.plan.kill_database):
                 time.sleep(seconds)
-                self._server.kill()
+                self._kill()
         assert [failure for uploader in self.uploaders for failure in uploader.failures] == []
+
+    def _kill(self) -> None:
+        if self._cluster is None:
+            self._server.kill()
+        else:
+            self._cluster.kill()
 
     @contextmanager
     def _collecting(self, stop: threading.Event, *, kill: bool) -> Iterator[None]:
@@ -125,9 +153,7 @@ class _Driver:
         def collect() -> None:
             with (self.folder / "gc.log").open("ab") as log:
                 while not stop.is_set():
-                    process = subprocess.Popen(
-                        [COMMAND, "gc"], cwd=self.folder, env=environment, stdout=log, stderr=log
-                    )
+                    process = Command(("gc",), cwd=self.folder, env=environment, stdout=log, stderr=log)
                     processes.append(process)
                     process.wait()
 

@@ -46,6 +46,23 @@ UPLOAD_DEATHS = (  # step, and whether the machine dies too; before the rename, 
     *((step, True) for step in UPLOAD_STEPS),
     *((step, False) for step in (HALF_A_WRITE, *UPLOAD_STEPS[UPLOAD_STEPS.index(f"before the {RENAME}") :])),
 )
+RESUMED_DEATHS = (  # of the last piece of an upload: step, and how many of the same go well before
+    *((step, 0) for step in UPLOAD_STEPS),
+    *((f"{when} the {call}", 1) for call in (FILE_SYNC, COMMIT) for when in ("before", "after")),
+)
+BUCKET_CALLS = ("put", "create_upload", "upload_part", "complete_upload", "delete")
+BUCKET_DEATHS = (  # of the last piece of an upload to a bucket, as of one to a folder
+    *(
+        (f"{when} the bucket's {call}", survives)
+        for when in ("before", "after")
+        for call, survives in (("upload_part", 0), ("put", 0), ("complete_upload", 0), ("put", 1))
+    ),
+    ("before the bucket's upload_part", 1),
+    ("after the bucket's delete", 0),
+    *((f"{when} the {COMMIT}", survives) for when in ("before", "after") for survives in (1, 2)),
+)
+PART_DEATHS = tuple(f"{when} the {call}" for call in (FILE_SYNC, RENAME, COMMIT) for when in ("before", "after"))
+JOIN_DEATHS = (*UPLOAD_STEPS, f"before the {UNLINK}", f"after the {UNLINK}")
 DIRECT_STEPS = (HALF_A_DIRECT_WRITE, f"before the {DIRECT_WRITE}", f"after the {DIRECT_WRITE}")
 CHANGE_STEPS = (f"before the {COMMIT}", f"after the {COMMIT}")
 COLLECT_STEPS = (*CHANGE_STEPS, f"before the {UNLINK}", f"after the {UNLINK}")
@@ -89,9 +106,20 @@ class _Machine:
             self.mkdir,
             self.replace,
         )
+        patched.fdatasync = self.fsync  # the size of a file that has grown belongs to it (POSIX, fdatasync)
         patched.unlink = lambda path, **options: self._around(UNLINK, lambda: unlink(path, **options))
         _direct.FROM_BYTES, _direct.LEAST_BYTES = 0, PAGE_BYTES  # so that a file need not be very large for it
         dialect.do_commit = lambda self_, connection: self._around(COMMIT, lambda: commit(self_, connection))
+
+    def install_in_bucket(self) -> None:
+        """Wrap the requests to a bucket, too."""
+        from modelyard.blobs.s3.bucket import Bucket  # noqa: PLC0415 - with a large library, which others do not need
+
+        for name in BUCKET_CALLS:
+            setattr(Bucket, name, self._asking(name, getattr(Bucket, name)))
+
+    def _asking(self, name: str, call: Callable[..., T]) -> Callable[..., T]:
+        return lambda *arguments: self._around(f"bucket's {name}", lambda: call(*arguments))
 
     def write(self, descriptor: int, chunks: Sequence[memoryview], offset: int) -> int:
         """`os.pwritev`."""
@@ -181,5 +209,8 @@ def run(folder: Path, step: str, power: bool, arguments: Sequence[str], variable
     log = os.open("server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(log, stream)
-    _Machine(folder, step, power=power).install()
+    machine = _Machine(folder, step, power=power)
+    machine.install()
+    if variables.get("MODELYARD_BLOB_URL", "").startswith("s3:"):
+        machine.install_in_bucket()
     cli(list(arguments))

@@ -12,6 +12,7 @@ from tests.crash.contents import KIB, MIB, Contents
 from tests.crash.driver import CrashFailure, Plan, run
 from tests.crash.ledger import Ledger, deleted, uploaded
 from tests.crash.uploader import Body
+from tests.databases import ON_POSTGRESQL
 from tests.e2e.processes import ServerProcess
 
 SEED = 20
@@ -23,6 +24,14 @@ def test_what_was_acknowledged_survives_kills_and_nothing_else_shows(tmp_path: P
     run(tmp_path, Plan(SEED, kills=3), lines.append)
     assert lines[0].startswith(f"seed {SEED}, 3 kills")
     assert len(lines) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL")
+def test_what_was_acknowledged_survives_kills_of_postgresql(tmp_path: Path) -> None:
+    lines: list[str] = []
+    run(tmp_path, Plan(SEED, kills=2, largest=1 * MIB, kill_database=True), lines.append)
+    assert [line.split(" after")[0] for line in lines[1:]] == [f"round {i}: PostgreSQL killed" for i in range(2)]
 
 
 @pytest.mark.slow

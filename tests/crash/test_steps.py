@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from tests.crash.contents import KIB, MARK_BYTES, MIB, Content, Contents
 from tests.crash.uploader import Uploader
 from tests.crash.verify import only_the_unreferenced_goes, upkeep_within
 from tests.databases import database_url, migrated_database
+from tests.e2e.processes import new_version
 from tests.live import LiveServer, running
 from tests.ports import free_port
+from tests.tus import begun, offset_of, patch
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +48,14 @@ class Mortal:
     folder: Path
     step: str
     power: bool
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, *arguments: str) -> ForkServerProcess:
-        variables = {"MODELYARD_DATABASE_URL": database_url(self.folder / "data"), "MODELYARD_GC_GRACE": "0"}
+        variables = {
+            "MODELYARD_DATABASE_URL": database_url(self.folder / "data"),
+            "MODELYARD_GC_GRACE": "0",
+            **self.variables,
+        }
         process = FORKS.Process(target=dying.run, args=(self.folder, self.step, self.power, arguments, variables))
         process.start()
         return process
@@ -109,6 +118,32 @@ def test_an_upload_that_dies_is_there_whole_or_not_at_all(tmp_path: Path, step: 
 def test_a_large_upload_that_dies_is_not_there(tmp_path: Path, step: str, power: bool) -> None:
     kept, lost = (Content(mark * MARK_BYTES, memoryview(bytes(3 * MIB))) for mark in (b"k", b"l"))
     an_upload_dies(Mortal(tmp_path, step, power), kept, lost)
+
+
+@BY_POWER
+@pytest.mark.parametrize(
+    ("step", "survives"),
+    [pytest.param(*death, marks=of_files(death[0])) for death in dying.RESUMED_DEATHS],
+)
+def test_what_was_told_of_an_upload_that_goes_on_is_there_and_it_goes_on(
+    tmp_path: Path, step: str, survives: int, power: bool
+) -> None:
+    mortal, content, told = Mortal(tmp_path, step, power), os.urandom(600 * KIB), 300 * KIB
+    with mortal.serving() as client, client:
+        files = new_version(client)
+        url = begun(client, files, len(content))
+        assert patch(client, url, 0, content[:told]).status_code == 204
+        mortal.arm(survives)
+        with pytest.raises(httpx2.TransportError):
+            patch(client, url, told, content[told:])
+    with running(mortal.folder / "data") as live, live.client(live.root_token) as client:
+        path = url[url.index("/uploads") :]
+        offset = offset_of(client, path)
+        assert told <= offset <= len(content)
+        assert patch(client, path, offset, content[offset:]).status_code == 204
+        assert client.get(f"{files}/w.bin").content == content
+        assert live.unfinished() == []
+        only_the_unreferenced_goes(live.settings.blob_root, {hashlib.sha256(content).hexdigest()}, upkeep_within(live))
 
 
 def an_upload_dies(mortal: Mortal, kept: Content, lost: Content) -> None:

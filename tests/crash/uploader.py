@@ -31,6 +31,10 @@ class StoredFile:
     sha256: str
 
 
+class AwayError(Exception):
+    """The database is away: what was asked for may have been done or not."""
+
+
 class Uploader:
     """A client with a project and a version of its own, so that it alone decides what is in there."""
 
@@ -53,7 +57,7 @@ class Uploader:
                 self._any_operation(client, chance)
             except httpx2.TimeoutException as error:
                 self.failures.append(f"no answer: {error!r}")
-            except httpx2.TransportError:
+            except (httpx2.TransportError, AwayError):
                 return
             except Exception as error:
                 self.failures.append(f"not as it should be: {error!r}")
@@ -69,6 +73,8 @@ class Uploader:
         """The digest of the bytes that are served under a name; None where there are none."""
         digest = hashlib.sha256()
         with client.stream("GET", f"{self.files}/{name}") as answer:
+            if answer.status_code == 503:
+                raise AwayError
             if answer.status_code != 200:
                 return None
             for block in answer.iter_raw():
@@ -122,6 +128,8 @@ class Uploader:
                 self.failures.append(f"{self.files}/{name} is not what was acknowledged")
 
     def _answered(self, operation: str, answer: httpx2.Response) -> None:
+        if answer.status_code == 503:
+            raise AwayError
         done = answer.status_code == ANSWERS[operation]
         self.ledger.end(done=done)
         self.acknowledged += done
@@ -168,5 +176,7 @@ class Body:
 
 
 def _json(answer: httpx2.Response) -> Any:
+    if answer.status_code == 503:
+        raise AwayError
     answer.raise_for_status()
     return answer.json()

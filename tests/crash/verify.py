@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from modelyard.services.upkeep.checking import check
 from modelyard.services.upkeep.collecting import collect
-from tests.commands import COMMAND, environment_of
+from tests.commands import environment_of, finished
 from tests.live import LiveServer
 
 Upkeep = Callable[..., list[dict[str, Any]]]
@@ -24,8 +23,7 @@ def upkeep_of(folder: Path, variables: Mapping[str, str]) -> Upkeep:
     environment = environment_of(folder, {**quiet, **variables})
 
     def run(*arguments: str) -> list[dict[str, Any]]:
-        command = [str(COMMAND), *arguments, "--json"]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        done = finished((*arguments, "--json"), cwd=folder, env=environment)
         assert done.stderr == "", done.stderr
         printed: list[dict[str, Any]] = json.loads(done.stdout)
         assert done.returncode == (1 if arguments[0] == "check" and printed else 0)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import httpx2
 
-from tests.commands import COMMAND, environment_of
+from tests.commands import Command, environment_of, finished
 from tests.databases import migrated_database
 from tests.ports import free_port
+from tests.preloaded import SPAWNED
 from tests.waiting import eventually
 
 MIB = 1024 * 1024
@@ -45,7 +46,7 @@ class ServerProcess:
         found: list[int] = []
 
         def are_there() -> bool:
-            found[:] = [pid for pid in self._children() if b"spawn_main" in _command_line(pid)]
+            found[:] = [pid for pid in self._children() if SPAWNED in _told_of(pid)]
             return len(found) == count
 
         eventually(are_there)
@@ -99,9 +100,7 @@ def new_version(client: httpx2.Client, name: str = "p") -> str:
 def upkeep(folder: Path, variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command on a server's folder, with a grace period that is over at once."""
     environment = environment_of(folder, {"MODELYARD_GC_GRACE": "0", **variables})
-    return subprocess.run(
-        [COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    return finished(arguments, cwd=folder, env=environment)
 
 
 def slowly(content: bytes, pause: float, begun: threading.Event | None = None) -> Iterator[bytes]:
@@ -131,12 +130,12 @@ def together(work: Callable[[int], None], count: int) -> None:
     assert failures == []
 
 
-def _command_line(pid: int) -> bytes:
-    """What a process was started with; nothing where it has ended meanwhile."""
+def _told_of(pid: int) -> str:
+    """What a process was started with, and its name; nothing where it has ended meanwhile."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return "".join(Path(f"/proc/{pid}/{name}").read_text() for name in ("cmdline", "comm"))
     except (FileNotFoundError, ProcessLookupError):
-        return b""
+        return ""
 
 
 @contextmanager
@@ -155,9 +154,8 @@ def launched(
 ) -> ServerProcess:
     """A server that was just started, which the caller ends."""
     with (folder / "server.log").open("ab") as log:
-        command = [str(COMMAND), "serve", "--port", str(port), *arguments]
-        process = subprocess.Popen(
-            command,
+        process = Command(
+            ("serve", "--port", str(port), *arguments),
             cwd=folder,
             env=environment_of(folder, variables),
             stdout=log,

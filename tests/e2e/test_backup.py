@@ -24,7 +24,7 @@ from modelyard.blobs.store import BlobStore
 from modelyard.registry.engine import Database
 from modelyard.services.upkeep.collecting import collect
 from modelyard.settings import Settings
-from tests.commands import COMMAND, environment_of
+from tests.commands import Command, environment_of, finished
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.e2e.processes import ServerProcess, new_version, serving
 from tests.s3 import BUCKET, S3Server
@@ -63,9 +63,7 @@ class Place:
             database.close()
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
+        return finished(arguments, cwd=self.folder, env=self.environment)
 
     def command(self, *arguments: str | Path) -> str:
         done = self.run(*arguments)
@@ -74,7 +72,7 @@ class Place:
 
     def killed(self, *arguments: str | Path, after: float) -> None:
         """Run a command that is killed in the midst of it, or a moment after its end."""
-        with subprocess.Popen([COMMAND, *arguments], cwd=self.folder, env=self.environment) as process:
+        with Command(arguments, cwd=self.folder, env=self.environment) as process:
             time.sleep(after)
             process.send_signal(signal.SIGKILL)
 

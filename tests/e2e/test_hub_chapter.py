@@ -21,8 +21,10 @@ PAGE = DOCUMENTS["docs/huggingface.md"]
 @pytest.mark.timeout(300)
 def test_the_page_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"^```(bash|python)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _block in blocks] == ["bash", "bash", "python"]
-    (tmp_path / "read.py").write_text(blocks[-1][1])
+    assert {kind for kind, _block in blocks} == {"bash", "python"}
+    for number, (kind, block) in enumerate(blocks):
+        if kind == "python":
+            (tmp_path / f"{number}.py").write_text(block)
     python = client_python("hub2")
     with running(tmp_path / "data") as live:
         _fill(live)
@@ -32,8 +34,11 @@ def test_the_page_runs(tmp_path: Path) -> None:
             "TOKEN": live.root_token,
             "NO_COLOR": "1",
         }
-        commands = [block.replace("http://127.0.0.1:8080", live.url) for _kind, block in blocks[:-1]]
-        script = "\n".join(["set -euo pipefail", *commands, "python read.py"])
+        commands = [
+            block.replace("http://127.0.0.1:8080", live.url) if kind == "bash" else f"python {number}.py"
+            for number, (kind, block) in enumerate(blocks)
+        ]
+        script = "\n".join(["set -euo pipefail", *commands])
         done = subprocess.run(
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
@@ -41,7 +46,12 @@ def test_the_page_runs(tmp_path: Path) -> None:
     assert "root" in done.stdout
     assert "bert" in done.stdout
     assert "['root/tiny']" in done.stdout
+    assert "['Add notes']" in done.stdout
+    for said in ("there are only models", "there are no pull requests"):
+        assert f"{said}\n" in done.stdout
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("tiny*/*") if path.is_file()}
+    sent = {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir() if path.is_file()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir() if path.is_file()} == sent
     assert found == {"tiny/config.json", "tiny/weights.bin", "tiny-1.0.0/config.json", "tiny-json/config.json"}
 
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from modelyard.routes.hub import trees
-from tests.e2e.environments import client_python
+from tests.e2e.hub_flows import names_in, outcomes
 from tests.live import LiveServer, running
 
-FLOWS = Path(__file__).parent / "flows" / "hub_reading.py"
+FLOWS = "hub_reading.py"
 CLIENTS = ("hub2", "hub1", "hub036")
 LACKING = {
     ("hub1", "flow_transformers_load_config_and_tokenizer"): "this environment is the hub client's alone",
+    ("hub1", "flow_diffusers_load_a_config"): "this environment is the hub client's alone",
+    ("hub036", "flow_diffusers_load_a_config"): "diffusers is there for the newest client",
+    ("hub036", "flow_a_dry_run_tells_what_would_come"): "the client has no such option",
     ("hub036", "flow_a_cache_is_verified"): "the client has no such command",
 }
 ON_A_PAGE = 10  # items of a tree
-TIMEOUT = 300  # seconds for a client's flows
 
 Outcome = Callable[[str], dict[str, str | None]]
-NAMES = re.findall(r"^def (flow_\w+)", FLOWS.read_text(), re.MULTILINE)
+NAMES = names_in(FLOWS)
 
 
 @pytest.fixture(scope="module")
@@ -38,36 +35,14 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="module")
 def outcome(yard: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """How each flow went with a client; all of them run in one process, as imports take seconds."""
     work = tmp_path_factory.mktemp("work")
 
     @cache
     def of(client: str) -> dict[str, str | None]:
         names = [name for name in NAMES if (client, name) not in LACKING]
-        command = [str(client_python(client)), str(FLOWS), *names]
-        home = work / client
-        home.mkdir()
-        finished = subprocess.run(
-            command, cwd=home, env=environment(yard, home), capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-        lines = [line.removeprefix("RESULT ") for line in finished.stdout.splitlines() if line.startswith("RESULT ")]
-        results = {each["flow"]: each["error"] for each in map(json.loads, lines)}
-        return {name: results.get(name, f"it never ended: {finished.stderr[-2000:]}") for name in names}
+        return outcomes(client, FLOWS, names, yard, work / client)
 
     return of
-
-
-def environment(yard: LiveServer, home: Path) -> dict[str, str]:
-    """The two variables that a user sets, and a home of its own; the rest is for the flows themselves."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "HF_ENDPOINT": yard.url,
-        "HF_TOKEN": yard.root_token,
-        "YARD_URL": yard.url,
-        "YARD_TOKEN": yard.root_token,
-        "LANG": "C.UTF-8",
-    }
 
 
 @pytest.mark.slow

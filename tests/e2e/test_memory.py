@@ -8,9 +8,15 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx2
 import pytest
 
-from tests.e2e.processes import MIB, new_version, serving
+from tests.e2e.processes import MIB, new_version, serving, slowly, together
+from tests.routes.hub.sending import Cas, chunk, commit, lfs_file, offered, sha256, shard
+
+PIECE = b"\x07" * 32
+# Begun by itself: a fork of the tests' preloaded process has all that any command imports.
+BY_ITSELF = {"PYTHONUNBUFFERED": "as no other process has it"}
 
 
 @pytest.mark.slow
@@ -22,7 +28,7 @@ def test_large_files_pass_through_little_memory(tmp_path: Path) -> None:
             block = os.urandom(1024) * 1024
             digest.update(block)
             file.write(block)
-    with serving(tmp_path) as server, server.client as client:
+    with serving(tmp_path, environment=BY_ITSELF) as server, server.client as client:
         url = f"http://127.0.0.1:{server.port}/api/v4{new_version(client)}"
         token = f"Authorization: {client.headers['authorization']}"
         curl = ["curl", "--fail", "--silent", "--header", token]
@@ -35,9 +41,48 @@ def test_large_files_pass_through_little_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_many_of_hugging_faces_clients_at_once_pass_through_little_memory(tmp_path: Path) -> None:
+    """By LFS, by xet, and down again, in that order; sizes are no matter as nothing is held whole."""
+    clients, size, repo = 32, 16 * MIB, "root/m"
+    contents = [os.urandom(1024) * 1024 * (size // MIB) for _ in range(2)]
+    xorb = b"".join(chunk(contents[1][at : at + 64 * 1024]) for at in range(0, size, 64 * 1024))
+    made = shard((sha256(contents[1]), [(PIECE, 0, size // (64 * 1024), size)]))
+    with serving(tmp_path, environment=BY_ITSELF) as server, server.client as root:
+        url, limits = f"http://127.0.0.1:{server.port}", httpx2.Limits(max_connections=clients)
+        with (
+            httpx2.Client(base_url=url, headers=root.headers, timeout=300, limits=limits) as hub,
+            httpx2.Client(base_url=url, timeout=300, limits=limits) as stranger,
+        ):
+            hub.post("/api/repos/create", json={"name": "m"})
+            href = offered(hub, repo, contents[0])["href"]
+
+            def by_lfs(_number: int) -> None:
+                assert stranger.put(href, content=slowly(contents[0], 0)).status_code == 200
+
+            def by_xet(_number: int) -> None:
+                cas = Cas(hub, stranger, repo)
+                assert cas.xorb(PIECE, xorb).status_code == 200
+                assert cas.shard(made).status_code == 200
+
+            def down(number: int) -> None:
+                with hub.stream("GET", f"/{repo}/resolve/main/{number % 2}") as answer:
+                    digest = hashlib.sha256()
+                    for block in answer.iter_bytes():
+                        digest.update(block)
+                assert digest.hexdigest() == sha256(contents[number % 2])
+
+            for way in (by_lfs, by_xet):
+                together(way, clients)
+            commit(hub, repo, *(lfs_file(str(number), content) for number, content in enumerate(contents)))
+            together(down, clients)
+        assert server.peak_memory() < 150 * MIB
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_long_page_of_large_runs_takes_little_memory(tmp_path: Path) -> None:
-    with serving(tmp_path) as server, server.client as client:
+    with serving(tmp_path, environment=BY_ITSELF) as server, server.client as client:
         project = client.post("/projects", json={"name": "p"}).json()["id"]
         mlflow = f"/projects/{project}/ml/mlflow/api/2.0/mlflow"
         tags = [{"key": f"t{number}", "value": "x" * 60_000} for number in range(100)]

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 from starlette.routing import Route
 
-from modelyard.app import ROUTERS
+from modelyard.app import all_routers
 from modelyard.routes.mlflow.common import REST, ROOT
 from tests.e2e.environments import client_python
 from tests.routes.mlflow.endpoints import ENDPOINTS
@@ -42,7 +42,7 @@ def test_every_endpoint_is_here_but_what_is_left_out_on_purpose(client: str) -> 
     def unnamed(path: str) -> str:
         return re.sub(r"{[^}]*}", "{}", path)
 
-    routes = [route for module in ROUTERS for route in module.router.routes if isinstance(route, Route)]
+    routes = [route for module in all_routers() for route in module.router.routes if isinstance(route, Route)]
     here = {f"{method} {unnamed(route.path)}" for route in routes for method in route.methods or ()}
     asked = [name.replace(" /mlflow", f" {PREFIX}") for name in messages_of(client)]
     missing = [name for name in asked if unnamed(name) not in here]

@@ -158,6 +158,7 @@ def test_a_connection_that_rests_is_ended_with_its_next_answer_and_a_worker_live
     with serving(tmp_path, "--workers", "2") as server, ExitStack() as stack:
         before, patient = server.workers(2), httpx2.Limits(keepalive_expiry=None)
         resting = [stack.enter_context(httpx2.Client(limits=patient)) for _ in range(16)]
+        eventually(lambda: server.log().count("Application startup complete") == len(before), SECONDS)
         for each in resting:
             assert "connection" not in each.get(f"http://127.0.0.1:{server.port}/-/health").headers
         restart(server)

@@ -37,6 +37,7 @@ def test_several_workers_share_one_registry(tmp_path: Path) -> None:
             assert client.get(f"{files}/{i}").content == b"%d" % i
 
 
+@pytest.mark.once
 @LINUX
 def test_connections_are_spread_over_the_workers_and_wait_for_the_next_where_one_dies(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, ExitStack() as connections:
@@ -73,6 +74,7 @@ def _open_sockets(pid: int) -> int:
     return count
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seconds", [0, 1, 4])
 def test_of_two_servers_of_several_workers_one_gets_the_address(tmp_path: Path, seconds: float) -> None:
     """Also while no worker of the first one listens yet."""
@@ -96,6 +98,7 @@ def test_of_two_servers_of_several_workers_one_gets_the_address(tmp_path: Path, 
                 server.kill()
 
 
+@pytest.mark.once
 @LINUX
 def test_nobody_takes_the_address_while_all_workers_are_dead(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server:
@@ -106,6 +109,7 @@ def test_nobody_takes_the_address_while_all_workers_are_dead(tmp_path: Path) -> 
         wait_until_ready(server)
 
 
+@pytest.mark.once
 @LINUX
 def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     """But not before what they are at: the upload that is under way, and with it the address for the next server."""
@@ -136,6 +140,7 @@ def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
             assert again.process.wait(30) == 0
 
 
+@pytest.mark.once
 @LINUX
 def test_whichever_worker_is_asked_tells_the_metrics_of_all(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as server, server.client as client:

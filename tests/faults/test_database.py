@@ -70,7 +70,7 @@ def test_locked_for_longer_than_the_timeout(impatient: Yard) -> None:
         assert (yard.get("small").content, yard.get("large").content) == (SMALL, LARGE)
     assert "locks" in line["advice"]
     assert yard.get("new").status_code == 404
-    assert yard.live.incoming() == []
+    assert yard.live.unfinished() == []
     assert yard.check(read=True) == []
     assert yard.gc() == ["blob"]
     assert yard.put("new", b"new").status_code == 201

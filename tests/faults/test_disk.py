@@ -36,6 +36,7 @@ from modelyard.memory_pages import PAGE_BYTES
 from tests.disks import fill, make_room
 from tests.e2e.processes import MIB, new_version, serving
 from tests.faults.conftest import LARGE, SMALL, Yard, yard_in
+from tests.sessions import FACES, Sending
 
 FULL = (507, {"message": "507 Insufficient Storage"})
 UNAVAILABLE = (503, {"message": "503 Service Unavailable"})
@@ -49,7 +50,7 @@ def nothing_is_lost(yard: Yard) -> None:
     assert (yard.get("small").content, yard.get("large").content) == (SMALL, LARGE)
     assert yard.get("new").status_code == 404
     assert yard.check(read=True) == []
-    assert yard.live.incoming() == []
+    assert yard.live.unfinished() == []
 
 
 def and_it_goes_on(yard: Yard) -> None:
@@ -98,6 +99,26 @@ def test_no_room_for_anything_on_a_small_disk() -> None:
         and_it_goes_on(yard)
         yard.gc()
         assert yard.check(read=True) == []
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_no_room_in_the_middle_of_an_upload_that_goes_on(face: type[Sending]) -> None:
+    """What was told stays, and when there is room the rest is enough: of parts, too, which need it twice."""
+    content = os.urandom(6 * MIB)
+    with small_disk(24 * MIB) as disk, yard_in(disk) as yard:
+        sending = face(yard.client, yard.files, content)
+        assert sending.first().is_success
+        fill(disk)
+        with yard.logged("blob store full"):
+            assert answer(sending.last()) == FULL
+        assert not sending.is_there()
+        make_room(disk)
+        done = sending.last()
+        assert done.is_success, done.text
+        assert sending.is_there()
+        yard.gc()
+        assert yard.check(read=True) == []
+        assert yard.live.unfinished() == []
 
 
 def test_no_room_for_a_large_file_where_files_are_limited(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import environment_of
+from tests.commands import Command, environment_of, finished
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.e2e.processes import ServerProcess, new_version, wait_until_ready
 from tests.ports import free_port
 
-LACKING = """
+LACKING = f"""#!{sys.executable}
 import errno, os, stat, sys
 number = getattr(errno, sys.argv.pop(1))
 lacks = sys.argv.pop(1).split(",")
@@ -35,14 +35,18 @@ main()
 """
 
 
-def command(number: str, lacks: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-c", LACKING, number, lacks, *arguments]
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The command on such a file system; before its own arguments it takes what is lacking."""
+    path = tmp_path / "lacking"
+    path.write_text(LACKING)
+    path.chmod(0o755)
+    return path
 
 
-def run(folder: Path, number: str, lacks: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = environment_of(folder, {"MODELYARD_GC_GRACE": "0", **variables})
-    whole = command(number, lacks, *arguments)
-    return subprocess.run(whole, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def run(program: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = environment_of(program.parent, {"MODELYARD_GC_GRACE": "0", **variables})
+    return finished(arguments, program=program, cwd=program.parent, env=environment)
 
 
 @pytest.mark.slow
@@ -57,11 +61,11 @@ def run(folder: Path, number: str, lacks: str, *arguments: str, **variables: str
     ids=lambda value: value.replace(",", "-"),
 )
 @pytest.mark.timeout(400)
-def test_every_command_does_without(tmp_path: Path, number: str, lacks: str) -> None:
+def test_every_command_does_without(tmp_path: Path, program: Path, number: str, lacks: str) -> None:
     port = free_port()
     log = (tmp_path / "server.log").open("ab")
-    whole = command(number, lacks, "serve", "--port", str(port))
-    process = subprocess.Popen(whole, cwd=tmp_path, env=environment_of(tmp_path), stdout=log, stderr=log)
+    whole = (number, lacks, "serve", "--port", str(port))
+    process = Command(whole, program, cwd=tmp_path, env=environment_of(tmp_path), stdout=log, stderr=log)
     server = ServerProcess(tmp_path, port, process)
     try:
         wait_until_ready(server)
@@ -85,13 +89,13 @@ def test_every_command_does_without(tmp_path: Path, number: str, lacks: str) -> 
         (("copy-blobs", f"file://{tmp_path}/data/blobs", f"file://{tmp_path}/copy"), {}),
         (("gc",), {}),
     ):
-        done = run(tmp_path, number, lacks, *arguments, **variables)
+        done = run(program, number, lacks, *arguments, **variables)
         assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("*/blobs/sha256/*/*/*"))) == 3
 
 
 @pytest.mark.parametrize("number", ["EIO", "ENOSPC"])
-def test_a_loss_is_told_with_the_folder(tmp_path: Path, number: str) -> None:
-    done = run(tmp_path, number, "fsync", "migrate")
+def test_a_loss_is_told_with_the_folder(tmp_path: Path, program: Path, number: str) -> None:
+    done = run(program, number, "fsync", "migrate")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.endswith(f": '{tmp_path}'\n")

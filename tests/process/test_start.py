@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.commands import COMMAND, environment_of
+from tests.commands import environment_of, finished
 from tests.databases import ON_POSTGRESQL
 from tests.e2e.processes import new_version, serving
 from tests.s3 import BUCKET, S3Server
@@ -22,15 +25,7 @@ NO_UTF_8 = os.fsdecode(b"\xff")
 
 def started(folder: Path, variables: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """A server that is expected to end by itself."""
-    return subprocess.run(
-        [COMMAND, "serve", "--port", "0", *arguments],
-        cwd=folder,
-        env=environment_of(folder, variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return finished(("serve", "--port", "0", *arguments), cwd=folder, env=environment_of(folder, variables))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +79,18 @@ def test_credentials_that_cannot_be_had_stop_a_server_without_a_traceback(tmp_pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(ON_POSTGRESQL, reason="a file of SQLite's is quickly made")
+def test_a_migration_that_fails_stops_a_start_in_one_line_and_leaves_the_database(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / "modelyard.db")) as database:
+        database.execute("CREATE TABLE users (of_another_program TEXT)")
+    done = started(tmp_path, {})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "modelyard: database: table users already exists"
+    with closing(sqlite3.connect(tmp_path / "data" / "modelyard.db")) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("users",)]
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_variables_of_the_libraries_below_stop_nothing(tmp_path: Path, workers: str) -> None:
     variables = {"PROMETHEUS_MULTIPROC_DIR": "/nowhere", "WEB_CONCURRENCY": "many", "FORWARDED_ALLOW_IPS": "*"}
@@ -117,8 +124,19 @@ def test_a_line_end_after_what_boto3_reads_does_not_reach_the_bucket(
 @pytest.mark.skipif(ON_POSTGRESQL, reason="one database is enough to say it")
 @pytest.mark.parametrize("arguments", [["migrate"], ["check"], ["gc"], ["user", "create", "ada"]], ids=" ".join)
 def test_other_commands_say_it_in_one_line_too(tmp_path: Path, arguments: list[str]) -> None:
-    environment = environment_of(tmp_path, {"MODELYARD_DATA_DIR": NO_UTF_8})
-    done = subprocess.run(
-        [COMMAND, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = finished(arguments, cwd=tmp_path, env=environment_of(tmp_path, {"MODELYARD_DATA_DIR": NO_UTF_8}))
     assert (done.returncode, done.stderr) == (2, "modelyard: MODELYARD_DATA_DIR: must be UTF-8\n")
+
+
+def test_a_server_loads_nothing_that_draws_on_terminals(tmp_path: Path) -> None:
+    """Where rich is installed, structlog would load it, and have it draw tracebacks for seconds."""
+    program = """
+import atexit, sys
+from modelyard.cli.entry import main
+atexit.register(lambda: print(sorted({"rich", "pygments"} & {name for name, module in sys.modules.items() if module})))
+sys.argv[1:] = ["serve"]
+main()
+"""
+    environment = environment_of(tmp_path, {"MODELYARD_DATA_DIR": NO_UTF_8})  # which ends it when all is imported
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "[]\n"), done.stderr

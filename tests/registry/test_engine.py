@@ -16,13 +16,13 @@ from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.services.people.setup import prepare
 from modelyard.settings import Settings
-from tests.databases import database_url
+from tests.databases import migrated_database
 from tests.waiting import eventually
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    url = database_url(tmp_path)
+    url = migrated_database(tmp_path)
     prepare(Settings(_env_file=None, data_dir=tmp_path, database_url=url))  # type: ignore[call-arg]
     made = Database(url)
     yield made
@@ -49,7 +49,10 @@ def test_long_reads_and_writes_hold_up_no_others(database: Database) -> None:
         return over.wait(30)
 
     async def read_meanwhile() -> None:
-        held = [asyncio.ensure_future(each(hold)) for each in (*[database.read_long] * 4, database.write)]
+        held = [
+            asyncio.ensure_future(each)
+            for each in (*(database.read_long(hold) for _ in range(4)), database.write(hold))
+        ]
         await asyncio.to_thread(waiting.wait, 30)
         for read in (database.read, database.read_file):
             assert await asyncio.wait_for(read(lambda registry: registry.users.by_id(1) is not None), 30)

@@ -9,9 +9,8 @@ from sqlalchemy import event
 
 from modelyard.registry.engine import Database, make_engine
 from modelyard.registry.files.locations import lookup_statement
-from modelyard.registry.schema import migrate
 from modelyard.terms.paths import OwnerKind
-from tests.databases import ON_POSTGRESQL, database_url
+from tests.databases import ON_POSTGRESQL, database_url, migrated_sqlite
 
 
 @pytest.mark.sqlite
@@ -21,8 +20,7 @@ from tests.databases import ON_POSTGRESQL, database_url
 def test_the_lookup_of_a_file_never_scans_a_table(
     tmp_path: Path, to_change: bool, by_id: bool, kind: OwnerKind
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path}/db")
-    migrate(database.engine)
+    database = Database(migrated_sqlite(tmp_path / "db"))
     compiled = lookup_statement(by_id, kind, to_change).compile(database.engine)
     values = dict.fromkeys(compiled.params, 1)
     with database.engine.connect() as connection:
@@ -38,8 +36,7 @@ def test_the_lookup_of_a_file_never_scans_a_table(
 
 @pytest.mark.sqlite
 def test_the_last_use_of_a_users_tokens_is_found_without_looking_at_all_of_them(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/db")
-    migrate(database.engine)
+    database = Database(migrated_sqlite(tmp_path / "db"))
     statements: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *context: statements.append(context[2]))
     with database.reading() as registry:

@@ -161,7 +161,7 @@ def test_a_database_that_is_away_is_503_until_it_is_back(
     eventually(lambda: readiness(yard) == 200)  # a pooler tries once a second
     assert root.get(file).content == b"before"
     assert root.put(file, content=b"after").status_code == 201
-    assert yard.incoming() == []
+    assert yard.unfinished() == []
 
 
 def test_a_text_that_no_database_could_keep_is_400(yard: LiveServer, root: httpx2.Client) -> None:

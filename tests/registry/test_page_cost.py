@@ -13,14 +13,13 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from modelyard.registry.engine import Database, analyze
-from modelyard.registry.schema import migrate
 from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.logged_models import ModelOrder, model_section
 from modelyard.registry.search.pages import Cursor, Section, _statement, read_page
 from modelyard.registry.search.runs import ArtifactUris, View, run_sections
 from modelyard.registry.tables import Candidate, CandidateMetric, Experiment, LatestMetric, LoggedModel, Project
 from modelyard.terms.filters import MAX_ORDERS, parse_orders
-from tests.databases import ON_POSTGRESQL, database_url
+from tests.databases import ON_POSTGRESQL, migrated_database
 
 ROWS = 5_000
 PAGE = 100
@@ -30,8 +29,7 @@ STEP = 100  # instructions of SQLite's machine between two calls
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """Runs and logged models that have the first of twenty metrics, each with one of three values."""
-    database = Database(database_url(tmp_path_factory.mktemp("costs")))
-    migrate(database.engine)
+    database = Database(migrated_database(tmp_path_factory.mktemp("costs")))
     with database.writing() as registry:
         project = registry.session.merge(
             Project(id=1, name="p", path="p", namespace_path="", path_key="p", visibility="private")

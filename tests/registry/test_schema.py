@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -119,15 +120,8 @@ TAG = (
     "INSERT INTO candidate_tags (candidate_id, key, experiment_id, value, head)"
     f" VALUES (1, 'k', 1, '{'v' * 100}', '{'v' * 64}')"
 )
-TAGS = {  # as each revision holds them
-    "0001": f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')",
-    **dict.fromkeys(("0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"), TAG),
-}
-
-
-def test_every_revision_is_upgraded_from_with_all_its_rows() -> None:
-    known = {each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
-    assert known == set(TAGS)
+OLD_TAGS = {"0001": f"INSERT INTO candidate_tags (candidate_id, key, value) VALUES (1, 'k', '{'v' * 100}')"}
+REVISIONS = sorted(each.revision for each in ScriptDirectory.from_config(alembic_config()).walk_revisions())
 
 
 def counted(engine: Engine) -> dict[str, int]:
@@ -137,13 +131,13 @@ def counted(engine: Engine) -> dict[str, int]:
         return {each: connection.scalar(text(f"SELECT count(*) FROM {each}")) or 0 for each in tables}
 
 
-@pytest.mark.parametrize("revision", list(TAGS))
+@pytest.mark.parametrize("revision", REVISIONS)
 def test_an_upgrade_keeps_every_row_and_never_uses_an_id_twice(tmp_path: Path, revision: str) -> None:
     engine = make_engine(database_url(tmp_path, migrated=False))
     with changing(engine) as connection:
         command.upgrade(alembic_config(connection), revision)
     with changing(engine) as connection:
-        for statement in (*ROWS, TAGS[revision]):
+        for statement in (*ROWS, OLD_TAGS.get(revision, TAG)):
             connection.execute(text(statement))
     before = counted(engine)
     migrate(engine)
@@ -238,7 +232,10 @@ def test_triggers_outlive_all_revisions(tmp_path: Path) -> None:
     files = (
         {"count_added_files", "count_removed_files"} if ON_POSTGRESQL else {"count_added_file", "count_removed_file"}
     )
-    assert names == {*files, "count_removed_package"}
+    marking = {name for name in names if name.startswith("mark_")}
+    assert names - marking == {*files, "count_removed_package"}
+    events = {"delete": 13, "insert": 6, "update": 13}  # what they do is held by test_marks.py
+    assert Counter(name.rpartition("_")[2] for name in marking) == events
     engine.dispose()
 
 

@@ -9,19 +9,18 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
 
 from modelyard.registry.engine import Database
-from modelyard.registry.schema import migrate
 from modelyard.registry.search.conditions import Scope
 from modelyard.registry.search.pages import Section
 from modelyard.registry.search.runs import ArtifactUris, View, run_sections
 from modelyard.terms.filters import parse_filter, parse_orders
+from tests.databases import migrated_sqlite
 
 pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('plans')}/db")
-    migrate(database.engine)
+    database = Database(migrated_sqlite(tmp_path_factory.mktemp("plans") / "db"))
     with database.engine.connect() as connection:
         yield connection
     database.close()

@@ -14,7 +14,7 @@ from modelyard.blobs.s3.store import S3BlobStore
 from modelyard.services.upkeep.checking import check
 from modelyard.services.upkeep.collecting import collect
 from tests.live import LiveServer
-from tests.s3 import S3Server
+from tests.s3 import S3Server, noted_requests
 
 from .conftest import telling_uploads, version_files
 
@@ -149,3 +149,15 @@ def test_no_url_is_logged(redirected: httpx2.Client, capfd: pytest.CaptureFixtur
     logged = "".join(capfd.readouterr())
     assert f"/api/v4{url}" in logged
     assert "X-Amz" not in logged
+
+
+def test_a_small_file_takes_one_request_to_the_bucket_and_then_none(
+    root: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{version_files(root)}/small.bin"
+    assert root.put(url, content=b"small").status_code == 201
+    asked = noted_requests(monkeypatch)
+    for expected in ([("GET", "data")], [], []):
+        assert root.get(url).content == b"small"
+        assert [each for each in asked if each[1] in {"data", "sha256"}] == expected
+        asked.clear()

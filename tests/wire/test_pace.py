@@ -48,6 +48,16 @@ def test_each_slow_block_halves_the_next_down_to_the_least() -> None:
     assert after(*fast, *[(MOST_BYTES, SLOWLY)] * 10) == LEAST_BYTES
 
 
+def test_a_transfer_goes_on_with_what_was_earned_before() -> None:
+    before = fast()
+    assert Pace(earned=before.earned).block_bytes == before.block_bytes == MOST_BYTES
+
+
+def test_transfers_that_go_on_at_once_share_the_room_from_their_first_block_on() -> None:
+    many = [Pace(earned=MOVED_BEFORE * MOST_BYTES) for _ in range(SHARED_BYTES // MOST_BYTES)]
+    assert {pace.block_bytes for pace in many} == {MOST_BYTES // 2}
+
+
 def fast(most_bytes: int = MOST_BYTES, held: int = 2) -> Pace:
     pace = Pace(most_bytes, held)
     pace.moved(MOVED_BEFORE * most_bytes, QUICKLY)

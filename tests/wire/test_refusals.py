@@ -7,6 +7,7 @@ import pytest
 from modelyard.wire.refusals import shaped
 
 MESSAGE = {"message": "404 Not Found"}
+NO_STORE = {"Cache-Control": "no-store"}
 MLFLOW = "/api/v4/projects/1/ml/mlflow/api/2.0/mlflow/runs/get"
 
 
@@ -44,3 +45,10 @@ def test_mlflows_has_a_code_and_a_message_beside_gitlabs(
 @pytest.mark.parametrize("path", ["/api/models/a/b", "/a/b/resolve/main/ml/mlflow/f"])
 def test_hugging_faces_is_a_sentence_that_a_header_repeats(path: str) -> None:
     assert shaped(path, 404, MESSAGE) == ({"error": "404 Not Found"}, {"X-Error-Message": "404 Not Found"})
+
+
+def test_reasons_by_field_are_one_sentence_where_a_shape_has_no_room_for_more() -> None:
+    reasons = {"message": {"name": ["is too long", "has a slash"], "path": ["is taken"]}}
+    told = "name is too long, name has a slash, path is taken"
+    assert shaped("/api/models/a/b", 400, reasons) == ({"error": told}, {"X-Error-Message": told})
+    assert shaped("/oauth/token", 400, reasons) == ({"error": "invalid_request", "error_description": told}, NO_STORE)

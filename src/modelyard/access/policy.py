@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 
 from modelyard.access.identity import Identity
-from modelyard.errors import Forbidden, ProjectNotFound, Unauthorized
+from modelyard.errors import ApiError, Forbidden, ProjectNotFound, Unauthorized
 
 
 class Role(IntEnum):
@@ -60,6 +60,8 @@ JOB_ACTIONS = frozenset({Action.READ, Action.WRITE})
 # GitLab prevents `create_resource_access_tokens` and `manage_resource_access_tokens` for `project_bot_access`.
 BOT_ACTIONS = frozenset(Action) - {Action.GRANT}
 
+_CHANGES_NOTHING = frozenset({Action.READ, Action.READ_MEMBERS})
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectFacts:
@@ -95,6 +97,17 @@ def require(identity: Identity, project: ProjectFacts | None, action: Action) ->
     if identity.bot and action not in BOT_ACTIONS:
         raise Forbidden("Project access tokens cannot give access to others")
     return project
+
+
+def permits(identity: Identity, project: ProjectFacts, action: Action) -> bool:
+    """Whether `require` would let a request of the caller pass, and its token's scopes too: what pages may offer."""
+    if action not in _CHANGES_NOTHING and not identity.may_write:
+        return False
+    try:
+        require(identity, project, action)
+    except ApiError:
+        return False
+    return True
 
 
 def effective_role(identity: Identity, project: ProjectFacts) -> int:

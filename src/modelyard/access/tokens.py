@@ -10,19 +10,23 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from modelyard.access.token_format import ALPHABET, PREFIX, checksum, is_well_formed, own_spelling
+from modelyard.clock import DAY
 from modelyard.errors import Unauthorized
 
 SECRET_BYTES = 32
 SECRET_DIGITS = 43  # base 62 digits that hold 256 bits
+SESSION_IDLE = DAY // 3  # after which a session that is not used ends
+SESSION_LONGEST = DAY  # after which any session ends
 _BARE_HEADERS = ("private-token", "job-token")
 
 
 class TokenKind(StrEnum):
-    """Whom a token acts for: a person, a project's bot, or its maker within one project."""
+    """Whom a token acts for: a person, a project's bot, its maker within one project, or a browser's user."""
 
     PERSONAL = "personal"
     PROJECT = "project"
     JOB = "job"
+    SESSION = "session"
 
 
 class Scope(StrEnum):

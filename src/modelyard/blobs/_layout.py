@@ -9,10 +9,13 @@ Both lie on one file system, so that publishing is an atomic rename. Files have 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from modelyard.blobs.store import Digest, check_digest
-from modelyard.disk.durable import fsync_directory, make_directory
+from modelyard.disk.durable import fsync_directory
+from modelyard.disk.private import make_private_directory
 
 
 class Layout:
@@ -35,25 +38,46 @@ class Layout:
         """The folder of writes under way."""
         return self._directory("incoming")
 
-    def adopt(self, path: Path, digest: Digest) -> None:
-        """Rename a file whose bytes are durable to be the blob of that digest, and make that durable too."""
-        place = self.place(digest)
+    def adopt(self, path: Path, descriptor: int, digest: Digest) -> None:
+        """Make the bytes of a file durable, rename it to be the blob of that digest, and make that durable too.
+
+        Folders are made before the bytes are synced, and synced after them: whatever was changed before, a sync of ext4
+        or XFS writes with the rest, so that theirs have nothing left to wait for.
+        """
+        made = self._make(_folders(digest))
+        os.fsync(descriptor)
+        self._sync(made)
+        place = self.blob(digest)
         os.replace(path, place)
         fsync_directory(place.parent)
 
     def place(self, digest: Digest) -> Path:
         """The path of a blob, in a folder that is there."""
-        self._directory("sha256", f"sha256/{digest[:2]}", f"sha256/{digest[:2]}/{digest[2:4]}")
+        self._directory(*_folders(digest))
         return self.blob(digest)
 
     def _directory(self, *names: str) -> Path:
-        """The last of nested folders, created where they are missing; not the root, whose disk may be unmounted.
+        """The last of nested folders, created where they are missing; not the root, whose disk may be unmounted."""
+        self._sync(self._make(names))
+        return self.root / names[-1]
 
-        A process syncs the entry of each folder once, since a folder that exists need not be durable yet.
+    def _make(self, names: Sequence[str]) -> list[str]:
+        """Create those of nested folders that are missing; the answer is those whose entries may not be durable yet.
+
+        A process syncs the entry of each folder once, since a folder that exists need not be durable.
         """
+        unsure = [name for name in names if name not in self._durable or not (self.root / name).is_dir()]
+        for name in unsure:
+            with suppress(FileExistsError):
+                make_private_directory(self.root / name)
+        return unsure
+
+    def _sync(self, names: Sequence[str]) -> None:
         for name in names:
-            path = self.root / name
-            if name not in self._durable or not path.is_dir():
-                make_directory(path)
-                self._durable.add(name)
-        return path
+            fsync_directory((self.root / name).parent)
+            self._durable.add(name)
+
+
+def _folders(digest: Digest) -> tuple[str, str, str]:
+    check_digest(digest)
+    return ("sha256", f"sha256/{digest[:2]}", f"sha256/{digest[:2]}/{digest[2:4]}")

@@ -10,6 +10,7 @@ from modelyard.blobs._direct import DirectFile
 from modelyard.blobs._incoming import IncomingFile
 from modelyard.blobs._layout import Layout
 from modelyard.blobs._posix import blob_errors, copy_all, start_writeback, write_all
+from modelyard.blobs._sha256 import Hasher
 from modelyard.blobs._writer import HashingWriter
 from modelyard.blobs.store import Digest
 from modelyard.disk.durable import fsync_directory
@@ -20,12 +21,20 @@ WRITEBACK_STEP = 32 << 20
 class LocalBlobWriter(HashingWriter):
     """A file under `incoming/` that becomes a blob. Its descriptor stays open until `close`."""
 
-    def __init__(self, layout: Layout, executor: Executor | None) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        layout: Layout,
+        executor: Executor | None,
+        file: IncomingFile | None = None,
+        hasher: Hasher | None = None,
+        size: int = 0,
+    ) -> None:
+        """A writer of a new file, or one that goes on with `file` after `size` bytes that `hasher` has taken."""
+        super().__init__(hasher, size)
         self._layout = layout
-        self._file = IncomingFile.create(layout.incoming())
+        self._file = file or IncomingFile.create(layout.incoming())
         self._direct = DirectFile(self._file.path, self._file.descriptor, executor)
-        self._flushed = 0
+        self._flushed = size
 
     def _append(self, chunks: Sequence[memoryview]) -> None:
         position = begin = self._size  # of the next chunk, and of what is to go through the cache before it
@@ -51,8 +60,7 @@ class LocalBlobWriter(HashingWriter):
         with blob_errors(self._file.path):
             self._direct.land()
             os.utime(self._file.descriptor)  # A collector counts its grace period from now, not from the last byte.
-            os.fsync(self._file.descriptor)
-            self._layout.adopt(self._file.path, digest)
+            self._layout.adopt(self._file.path, self._file.descriptor, digest)
 
     def _republish(self, digest: Digest) -> None:
         with blob_errors(self._file.path):

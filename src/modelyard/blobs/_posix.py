@@ -16,6 +16,7 @@ from modelyard.disk.durable import NO_ROOM
 from modelyard.disk.naming import add_path
 
 COPY_STEP = 1 << 20
+SENT_BYTES = 512 * 1024  # of a file at once, which the processor's cache holds
 
 # POSIX promises 16 (_XOPEN_IOV_MAX); sysconf gives -1 where the system knows no limit.
 IOV_MAX = max(os.sysconf("SC_IOV_MAX"), 16)
@@ -68,6 +69,15 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
         offset += len(part)
         length -= len(part)
     return b"".join(parts)
+
+
+def send_at(socket: int, descriptor: int, offset: int, length: int) -> int:
+    """Send some of the `length` bytes from `offset` on to a socket, and return how many; 0 where the file ends.
+
+    Raises BlockingIOError where the socket has no room. They are read first: what is in the processor's cache goes to
+    whoever receives on this machine in half the time that sendfile(2) takes, which leaves him to fetch it.
+    """
+    return os.write(socket, os.pread(descriptor, min(length, SENT_BYTES), offset))
 
 
 def copy_all(source: int, target: int) -> None:

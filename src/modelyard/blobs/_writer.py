@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
+from modelyard.blobs._sha256 import Hasher
 from modelyard.blobs.store import Buffer, Digest, WriterClosed
 
 
@@ -18,10 +19,11 @@ class HashingWriter(ABC):
     The abstract methods are called under the lock, and after one of them raised only `_release` is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hasher: Hasher | None = None, size: int = 0) -> None:
+        """A writer of a new blob, or one that goes on after `size` bytes that `hasher` has taken."""
         self._lock = threading.Lock()
-        self._hash = hashlib.sha256()
-        self._size = 0
+        self._hash = hasher or hashlib.sha256()
+        self._size = size
         self._published = False
         self._closed = False
 
@@ -62,7 +64,7 @@ class HashingWriter(ABC):
     def digest(self) -> Digest:
         """See `BlobWriter.digest`."""
         with self._lock:
-            return self._hash.hexdigest()
+            return self._digest()
 
     def publish(self) -> None:
         """See `BlobWriter.publish`."""
@@ -70,15 +72,18 @@ class HashingWriter(ABC):
             self._require_open()
             with self._closing_on_failure():
                 if self._published:
-                    self._republish(self._hash.hexdigest())
+                    self._republish(self._digest())
                 else:
-                    self._publish(self._hash.hexdigest())
+                    self._publish(self._digest())
             self._published = True
 
     def close(self) -> None:
         """See `BlobWriter.close`."""
         with self._lock:
             self._close()
+
+    def _digest(self) -> Digest:
+        return self._hash.hexdigest()
 
     def _close(self) -> None:
         if not self._closed:

@@ -11,12 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from modelyard.blobs import _local_resumable
 from modelyard.blobs._incoming import abandoned, is_incoming_name
 from modelyard.blobs._layout import Layout
 from modelyard.blobs._local_writer import LocalBlobWriter
-from modelyard.blobs._posix import blob_errors, read_at
-from modelyard.blobs.store import BlobStat, Digest, Leftover, check_range, is_digest
-from modelyard.disk.durable import make_directories
+from modelyard.blobs._posix import blob_errors, read_at, send_at
+from modelyard.blobs.resumable import Checkpoint
+from modelyard.blobs.store import BlobMissing, BlobStat, Digest, Leftover, check_range, is_digest
+from modelyard.disk.durable import fsync_directory, make_directories
 
 DIRECT_THREADS = 12  # that write past the page cache, for all uploads together
 
@@ -42,6 +44,11 @@ class LocalBlobReader:
                 raise ValueError("the reader is closed")
             return read_at(self._descriptor, offset, max(0, min(length, self.size - offset)))
 
+    def send(self, socket: int, offset: int, length: int) -> int:
+        """See `SendingReader.send`."""
+        with self._lock:
+            return 0 if self._descriptor is None else send_at(socket, self._descriptor, offset, length)
+
     def close(self) -> None:
         """See `BlobReader.close`."""
         with self._lock, suppress(OSError):
@@ -57,10 +64,13 @@ class LocalBlobReader:
 
 
 class LocalBlobStore:
-    """A `BlobStore` in a folder, which is created if it is missing. Raises StoreUnavailable where that fails.
+    """A `ResumableBlobStore` in a folder, which is created if it is missing. Raises StoreUnavailable where that fails.
 
     `direct`: large files may go to the disk past the page cache.
     """
+
+    locks = True
+    save_seconds = 2.0  # in which a disk is synced, and a row written, without being noticed
 
     def __init__(self, root: Path, *, direct: bool = True) -> None:
         self._executor = ThreadPoolExecutor(DIRECT_THREADS, thread_name_prefix="blob-direct") if direct else None
@@ -145,6 +155,30 @@ class LocalBlobStore:
                 return False
             path.unlink()
             return True
+
+    def hold(self, name: str, *, new: bool) -> _local_resumable.LocalHold | None:
+        """See `ResumableBlobStore.hold`."""
+        return _local_resumable.hold(self._layout, self._executor, name, new=new)
+
+    def discard(self, checkpoint: Checkpoint) -> bool:
+        """See `ResumableBlobStore.discard`."""
+        return _local_resumable.discard(self._layout, checkpoint.name)
+
+    def recover(self, checkpoint: Checkpoint, digest: Digest) -> None:
+        """See `ResumableBlobStore.recover`."""
+        found = self.stat(digest)
+        if found is None or found.size != checkpoint.size:
+            raise BlobMissing(digest)
+        with blob_errors(path := self._layout.blob(digest)):
+            fsync_directory(path.parent)  # which may not have come to pass
+
+    def has(self, checkpoint: Checkpoint) -> bool:
+        """See `ResumableBlobStore.has`."""
+        return _local_resumable.has(self._layout, checkpoint)
+
+    def partials(self) -> Iterator[Leftover]:
+        """See `ResumableBlobStore.partials`."""
+        return _local_resumable.partials(self._layout)
 
     def probe(self) -> None:
         """See `BlobStore.probe`: a file is made and removed."""

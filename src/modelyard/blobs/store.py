@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -64,11 +64,15 @@ class BlobStat:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A write that nobody will finish: `size` in bytes, `modified` (its last write) in seconds since 1970."""
+    """A write that nobody will finish: `size` in bytes, `modified` (its last write) in seconds since 1970.
+
+    `upload`: the name of the upload that goes on, if it is one whose name is known (see `resumable`).
+    """
 
     name: str
     size: int
     modified: float
+    upload: str | None = None
 
 
 class BlobWriter(Protocol):
@@ -138,6 +142,18 @@ class BlobReader(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exception: object) -> None: ...
+
+
+@runtime_checkable
+class SendingReader(BlobReader, Protocol):
+    """A reader that can also send its bytes to a socket, in the thread that reads them."""
+
+    def send(self, socket: int, offset: int, length: int) -> int:
+        """Send up to `length` bytes from `offset` on, and return how many went: 0 where the blob ends.
+
+        Raises BlockingIOError where the socket has no room, any other OSError, and as `read`.
+        """
+        ...
 
 
 class BlobStore(Protocol):

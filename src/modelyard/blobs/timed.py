@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Self, TypeVar
 
-from modelyard.blobs.store import BlobReader, BlobStat, BlobStore, BlobWriter, Buffer, Digest, Leftover
+from modelyard.blobs.store import BlobReader, BlobStat, BlobStore, BlobWriter, Buffer, Digest, Leftover, SendingReader
 
 T = TypeVar("T")
 
@@ -82,6 +83,8 @@ class _TimedReader:
         self._reader = reader
         self._observe = observe
         self.size = reader.size
+        if isinstance(reader, SendingReader):
+            self.send = partial(_timed, observe, "read", reader.send)
         self.close = reader.close
 
     def read(self, offset: int, length: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime
 
 import click
@@ -22,6 +23,23 @@ def user() -> None:
 def create_user(name: str, admin: bool) -> None:
     """Make a user and print the new id."""
     say(change(lambda registry: accounts.create(registry, OPERATOR, accounts.NewUser(name, admin=admin)).id))
+
+
+@user.command("password")
+@click.argument("name")
+@click.option("--remove", is_flag=True, help="Let nobody in by a password of this user any more.")
+def set_password(name: str, remove: bool) -> None:
+    """Set an administrator's password, for when no provider can be asked; it is read from standard input."""
+    from modelyard.services.identity import passwords  # noqa: PLC0415 - it is seldom asked for
+
+    if remove:
+        change(lambda registry: passwords.remove(registry, OPERATOR, name))
+        return
+    if sys.stdin.isatty():
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    change(lambda registry: passwords.change(registry, OPERATOR, name, password))
 
 
 @click.group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from contextlib import suppress
 
 import click
@@ -10,9 +11,10 @@ import click
 from modelyard import __version__, logs
 from modelyard.blobs.open import open_store
 from modelyard.process import listening
-from modelyard.services.people.setup import prepare
+from modelyard.process.aside import aside
+from modelyard.services.people import setup
 from modelyard.settings import load_settings
-from modelyard.terms.addresses import in_url
+from modelyard.terms.addresses import in_url, reachable
 
 
 @click.command()
@@ -28,13 +30,17 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     logs.configure(settings.log_level, settings.log_format)
     open_store(settings)  # or say here, in one line, why there is none
     claims = listening.claim(settings.host, settings.port)
-    prepare(settings)
+    setup.prepare(settings, run=aside)
     with suppress(OSError):  # where this is written there is no room, say: that stops no server
         address = claims[0].getsockname()
         host = in_url(address[0] if settings.host == "*" else settings.host)
-        click.echo(f"modelyard {__version__} serves on http://{host}:{address[1]}")
+        url = f"http://{host}:{address[1]}"
+        click.echo(f"modelyard {__version__} serves on {url}")
         if settings.root_token_path.exists():
             click.echo(f"The administrator's first token is in {settings.root_token_path}")
+        own = f"http://{in_url(reachable(str(address[0])))}:{address[1]}"
+        if settings.pages and sys.stdout.isatty() and (link := setup.sign_in_link(settings, own)):
+            click.echo(f"Open this once, within ten minutes, to be signed in as {link.username}: {link.url}")
     run(settings, claims)
 
 
@@ -43,4 +49,4 @@ def migrate() -> None:
     """Migrate the database and exit."""
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
-    prepare(settings)
+    setup.prepare(settings)

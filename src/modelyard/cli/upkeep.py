@@ -13,10 +13,11 @@ from modelyard.cli.amounts import BYTES, SECONDS
 from modelyard.cli.common import FOLDER, alone, opened, print_items
 from modelyard.clock import now
 from modelyard.services.backup.folder import kept_by
-from modelyard.services.people import audit
+from modelyard.services.people import audit, credentials
 from modelyard.services.upkeep import collecting, results
 from modelyard.services.upkeep.checking import Finding, Miscount, check_counts
 from modelyard.services.upkeep.checking import check as check_blobs
+from modelyard.services.upkeep.expiring import LostUpload, check_uploads
 from modelyard.services.upkeep.pace import Pace
 
 log = structlog.get_logger()
@@ -42,9 +43,10 @@ def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool)
     with opened() as (_settings, database, store), alone(database, "check"):
         progress = results.Progress(results.stopped_at(database, task) if max_time else "")
         pace = Pace(max_rate, max_time)
-        findings: list[Finding | Miscount] = []
+        findings: list[Finding | Miscount | LostUpload] = []
         findings += map(_logged, check_blobs(database, store, read=read, pace=pace, progress=progress))
         findings += map(_logged, check_counts(database))
+        findings += map(_logged, check_uploads(database, store))
         results.keep(database, task, started_at, len(findings), progress)
     if read:
         log.info("scrub finished", faults=len(findings), bytes=progress.size, complete=progress.complete)
@@ -60,9 +62,9 @@ def check(read: bool, max_rate: int | None, max_time: int | None, as_json: bool)
 def gc(dry_run: bool, keep: tuple[Path, ...], as_json: bool) -> None:
     """Remove what nothing refers to and is older than the grace period; safe beside a running server.
 
-    Events of the audit trail go as well when they have been kept for long enough. Exit 75 if a gc is running already,
-    on this machine or another. Works also where the disk has no room for a byte; SQLite's database is then closed to
-    all others meanwhile.
+    Events of the audit trail go as well when they have been kept for long enough, and tokens of jobs and browsers a
+    week after their end. Exit 75 if a gc is running already, on this machine or another. Works also where the disk has
+    no room for a byte; SQLite's database is then closed to all others meanwhile.
     """
     with opened(on_full_disk=True) as (settings, database, store), alone(database, "gc"), kept_by(keep) as kept:
         started_at = now()
@@ -71,10 +73,13 @@ def gc(dry_run: bool, keep: tuple[Path, ...], as_json: bool) -> None:
             with collecting.where_there_is_room("old events of the audit trail"):
                 if forgotten := audit.prune(database, settings.audit_days):
                     log.info("audit events forgotten", count=forgotten, days=settings.audit_days)
+            with collecting.where_there_is_room("tokens of jobs and browsers that have ended"):
+                if forgotten := credentials.prune(database):
+                    log.info("ended tokens forgotten", count=forgotten)
             results.keep(database, results.GC, started_at, len(garbage), collecting.collected(garbage))
     print_items(garbage, as_json, lambda g: f"{g.kind}\t{g.name}\t{g.size} bytes")
 
 
-def _logged(found: Finding | Miscount) -> Finding | Miscount:
+def _logged(found: Finding | Miscount | LostUpload) -> Finding | Miscount | LostUpload:
     log.error(found.EVENT, advice=found.ADVICE, **dataclasses.asdict(found))
     return found

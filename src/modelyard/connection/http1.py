@@ -6,7 +6,9 @@ uvicorn answers an unreadable request in plain text, and drops a client that end
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
+from weakref import WeakMethod
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -14,8 +16,10 @@ from uvicorn.server import ServerState
 
 from modelyard.connection.bulk import BulkProtocol
 from modelyard.connection.framing import bad_request
+from modelyard.connection.outlet import Outlet
 from modelyard.departures import CLIENT, Client
 from modelyard.terms.addresses import plain
+from modelyard.wire.send import OUTLET
 
 
 class Http1State(ServerState):
@@ -48,13 +52,27 @@ class Http1Protocol(BulkProtocol):
 
     _running: RequestResponseCycle | None = None  # the request that is answered; `cycle` is the last that was read
     _last_body = False  # the connection ends with the body that is being received
+    _opens_outlet: WeakMethod[Any] | None = None  # weak, or the scopes of requests would hold their connection
+    awaits_reader = False  # what is sent past the transport waits for the socket
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take a connection, and know both ends by the usual spelling of their addresses."""
         super().connection_made(transport)
+        if sys.platform == "linux" and not transport.get_extra_info("sslcontext"):
+            self._opens_outlet = WeakMethod(self.outlet)
         if self.client and self.server:
             self.client = (plain(self.client[0]), self.client[1])
             self.server = (plain(self.server[0]), self.server[1])
+
+    def outlet(self) -> Outlet | None:
+        """A way for the file of the running answer; None where that cannot be had."""
+        running = self._running
+        if running is None or running.scope["method"] == "HEAD" or self.transport.is_closing():
+            return None
+        try:
+            return Outlet(self, running)
+        except OSError:  # no descriptor is left
+            return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -108,6 +126,7 @@ class Http1Protocol(BulkProtocol):
             cycle.keep_alive = False
         self._running = cycle
         cycle.scope[CLIENT] = Client()  # type: ignore[literal-required]
+        cycle.scope[OUTLET] = self._opens_outlet  # type: ignore[literal-required]
         if cycle.scope["method"] not in {"GET", "HEAD"}:
             cycle.transport = _Transport(self)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)

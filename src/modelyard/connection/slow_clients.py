@@ -141,7 +141,7 @@ class WatchedProtocol(Http1Protocol):
     def _owed(self) -> Debt | None:
         """What the server waits for; None when it has work to do, or when the connection idles between requests."""
         cycle: RequestResponseCycle | None = self.cycle
-        if self.transport.get_write_buffer_size():
+        if self.awaits_reader or self.transport.get_write_buffer_size():
             return Debt.READING
         if self.transport.is_closing():
             return None

@@ -32,7 +32,7 @@ KEEP_ALIVE_SECONDS = 75  # longer than a load balancer's, so that it is never su
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 MALLOC_OPTIONS = (
     (M_MMAP_THRESHOLD, 32 * 1024 * 1024),
-    (M_TRIM_THRESHOLD, 64 * 1024 * 1024),
+    (M_TRIM_THRESHOLD, 4 * 1024 * 1024),  # what 32 downloads held goes back to the system before 32 uploads come
     (M_TOP_PAD, 1024 * 1024),
     (M_ARENA_MAX, 1),
 )

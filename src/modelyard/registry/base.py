@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Delete,
     Insert,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     Update,
     bindparam,
+    column,
     func,
     insert,
     inspect,
@@ -24,6 +26,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, make_transient_to_detached
 
 from modelyard.errors import ParameterError
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Base
 from modelyard.terms.paging import Page, PageRequest
 
@@ -32,6 +35,15 @@ Entity = TypeVar("Entity", bound=Base)
 
 MAX_INT64 = 2**63 - 1
 MAX_NEEDLE = 4096  # characters; as a pattern they have 32 768 bytes at most, of which SQLite takes 50 000
+
+# Of a statement whose answer nobody looks at, nor does SQLAlchemy for a key (`inline`): PostgreSQL is sent it together
+# with the next one, or with COMMIT.
+POSTPONED = {"postponed": True}
+
+MAX_SHAPES = 64  # of statements for many rows, which are kept built
+
+Row: TypeAlias = tuple[Any, ...]
+Question: TypeAlias = tuple[Select[*tuple[Any, ...]], Mapping[str, object]]  # a statement with its parameters
 
 Ends = tuple[int | None, int | None]  # the least and the greatest of some numbers that are meant; None: no such end
 
@@ -75,10 +87,7 @@ class Repository:
         owners: Sequence[int],
     ) -> dict[int, dict[str, str]]:
         """Keys with values by whom they belong to, sorted by key; nothing for owners that have none."""
-        found: dict[int, dict[str, str]] = defaultdict(dict)
-        for owned_by, name, content in self.tuples(_values_statement(owner, key, value), {"owners": owners}):
-            found[owned_by][name] = content
-        return found
+        return values_by_owner(self.tuples(*asked_values(owner, key, value, owners)))
 
     def tuples(
         self, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, object] | None = None
@@ -88,6 +97,17 @@ class Repository:
         rows: list[tuple[Any, ...]] = list(result.cursor.fetchall())
         result.close()
         return rows
+
+    def gathered(self, *questions: Question) -> list[list[Row]]:
+        """The rows of several statements that need no answer of each other, each as `tuples` has them."""
+        if self.dialect != "postgresql":
+            return [self.tuples(*question) for question in questions]
+        connection, asked = self.session.connection(), list[object]()
+        for statement, parameters in questions:
+            connection.execute(statement, parameters, execution_options={"gathered": asked})
+        driver: Any = connection.connection.driver_connection
+        found: list[list[Row]] = driver.ask_together(asked)
+        return found
 
     def insert(self, row: Base) -> None:
         """Insert one new row, which is the session's from then on, as after `add` and `flush`.
@@ -106,7 +126,12 @@ class Repository:
 
     def write_rows(self, statement: Insert, rows: Sequence[dict[str, object]]) -> None:
         """Insert rows past the session's entities, which take twice as long for a thousand of them."""
-        self.session.connection().execute(statement, list(rows))
+        if self.dialect == "postgresql" and statement.select is None:
+            names = tuple(rows[0])
+            columns = {name: [row[name] for row in rows] for name in names}
+            self.session.connection().execute(_of_arrays(statement, names), columns, execution_options=POSTPONED)
+        else:
+            self.session.connection().execute(statement, list(rows))
 
     def advance(self, statement: Update, moments: Mapping[int, int], pause: int) -> None:
         """Execute an UPDATE with `at`, the moment of each row, `row`, its id, and `before`, `pause` earlier than `at`.
@@ -123,18 +148,45 @@ class Repository:
         return isinstance(result, CursorResult) and result.rowcount > 0
 
 
-@cache
+@built_once
 def _insert_statement(table: type[Base]) -> Insert:
     return insert(table.__table__)  # type: ignore[arg-type]
 
 
-@cache
+@lru_cache(MAX_SHAPES)
+def _of_arrays(statement: Insert, names: tuple[str, ...]) -> Insert:
+    """`statement` with all its rows in one array for each of its columns, so that it is one however many there are."""
+    columns = [statement.table.c[name] for name in names]
+    arrays = [bindparam(name, type_=ARRAY(each.type)) for name, each in zip(names, columns, strict=True)]
+    rows = func.unnest(*arrays).table_valued(*(column(each.name, each.type) for each in columns)).render_derived()
+    return statement.from_select([each.name for each in columns], select(*rows.c))
+
+
+@built_once
 def _entities_statement(table: type[Entity]) -> Select[Entity]:
     """Built once for a table: that takes several times as long as running it."""
     return select(table).where(table.__mapper__.primary_key[0].in_(bindparam("ids", expanding=True)))
 
 
-@cache
+def asked_values(
+    owner: SQLColumnExpression[int],
+    key: SQLColumnExpression[str],
+    value: SQLColumnExpression[str],
+    owners: Sequence[int],
+) -> Question:
+    """What `Repository.values` asks."""
+    return _values_statement(owner, key, value), {"owners": owners}
+
+
+def values_by_owner(rows: Iterable[Row]) -> dict[int, dict[str, str]]:
+    """What `asked_values` finds, as `Repository.values` has it."""
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    for owner, key, value in rows:
+        found[owner][key] = value
+    return found
+
+
+@built_once
 def _values_statement(
     owner: SQLColumnExpression[int], key: SQLColumnExpression[str], value: SQLColumnExpression[str]
 ) -> Select[*tuple[Any, ...]]:

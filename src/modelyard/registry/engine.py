@@ -8,21 +8,25 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from modelyard.errors import ApiError, TooDear, Unavailable
 from modelyard.registry import reads
 from modelyard.registry.backends import backend_for
+from modelyard.registry.groups import Member, commit_together, taken
+from modelyard.registry.marks import Marks
 from modelyard.registry.repository import Registry
+from modelyard.registry.tables import Base
 from modelyard.registry.usage import Usage
 
 T = TypeVar("T")
@@ -67,16 +71,23 @@ class Database:
         self.engine = self._backend.engine
         event.listen(self.engine, "before_cursor_execute", reads.check)
         self.usage = Usage()
+        self._watch = self._backend.watch()
         self._readers = ThreadPoolExecutor(self._backend.reader_threads, "registry-read")
         self._file_readers = ThreadPoolExecutor(self._backend.file_reader_threads, "registry-file")
         self._long_readers = ThreadPoolExecutor(self._backend.long_reader_threads, "registry-long-read")
         self._stopper = ThreadPoolExecutor(1, "registry-stop")
         self._writers = ThreadPoolExecutor(self._backend.writer_threads, "registry-write")
+        self._waiting = deque[Member[Any]]()  # to share a commit
 
     @contextmanager
     def reading(self) -> Iterator[Registry]:
         """One consistent view of the registry; nothing that is changed in it is kept."""
-        with self._backend.reader.connect() as connection, reads.on(connection), Session(connection) as session:
+        with self._reading(self._backend.reader) as registry:
+            yield registry
+
+    @contextmanager
+    def _reading(self, engine: Engine) -> Iterator[Registry]:
+        with engine.connect() as connection, reads.on(connection), Session(connection) as session:
             yield Registry(session, self.usage)
 
     @contextmanager
@@ -93,12 +104,15 @@ class Database:
         """`read_now` on a reader thread, where all others wait: for a few rows by their keys. Raises Unavailable."""
         return await self._read(self._readers, work, _stuck)
 
-    async def read_file(self, work: Callable[[Registry], T], unwanted: Callable[[T], None] = _unnoticed) -> T:
+    async def read_file(
+        self, work: Callable[[Registry], T], unwanted: Callable[[T], None] = _unnoticed, *, single: bool = False
+    ) -> T:
         """`read` on a thread for what files are asked of, and opened by, which nothing else ever holds.
 
-        What it finds when nobody waits any more goes to `unwanted`, to be closed.
+        What it finds when nobody waits any more goes to `unwanted`, to be closed. `single`: it asks one statement,
+        which needs no transaction to be of one view, and takes one trip instead of three.
         """
-        return await self._read(self._file_readers, work, _stuck, unwanted=unwanted)
+        return await self._read(self._file_readers, work, _stuck, unwanted=unwanted, single=single)
 
     async def read_long(self, work: Callable[[Registry], T], ended: Callable[[], None] | None = None) -> T:
         """`read_now` on a thread for what may take long: whatever looks at any number of rows.
@@ -108,19 +122,24 @@ class Database:
         """
         return await self._read(self._long_readers, work, TooDear, ended)
 
-    async def write(self, work: Callable[[Registry], T]) -> T:
-        """`write_now` on a writer thread. Who has queued for one for too long is refused as by a locked database."""
+    async def write(self, work: Callable[[Registry], T], *, brief: bool = False) -> T:
+        """`write_now` on a writer thread. Who has queued for one for too long is refused as by a locked database.
+
+        `brief`: it takes no longer than the commit itself, and may be committed together with others like it, where
+        the database has one writer at a time.
+        """
         queued = time.monotonic()
 
         def in_time() -> T:
             self._backend.refuse_late(time.monotonic() - queued)
             return self.write_now(work)
 
-        return await self._write(in_time)
+        return await self._write(in_time, work if brief and self._backend.one_writer else None)
 
-    def read_now(self, work: Callable[[Registry], T]) -> T:
-        """Run `work` inside `reading`, and again on another connection if that was lost."""
-        return self._persist(self.reading, work)
+    def read_now(self, work: Callable[[Registry], T], *, single: bool = False) -> T:
+        """Run `work` inside `reading`, and again on another connection if that was lost. `single`: see `read_file`."""
+        engine = self._backend.single_reader if single else self._backend.reader
+        return self._persist(lambda: self._reading(engine), work)
 
     def write_now(self, work: Callable[[Registry], T]) -> T:
         """Run `work` inside `writing`, and again if another transaction or a lost connection thwarted it.
@@ -136,6 +155,12 @@ class Database:
         """
         return self._backend.generation()
 
+    async def holds(self, marks: Marks) -> bool:
+        """Whether what was found in the state of these marks would be found now, so by a statement that begins later
+        than this call; False where nobody can tell.
+        """
+        return await self._watch.holds(marks)
+
     def alone(self, work: str) -> AbstractContextManager[None]:
         """A block that no other process on this database is in meanwhile, by the name of its work.
 
@@ -143,6 +168,10 @@ class Database:
         PostgreSQL is cut loses it, so `work` must be safe beside its like, only not worth doing twice.
         """
         return self._backend.alone(work)
+
+    def has(self, table: type[Base]) -> bool:
+        """Whether the database, which may be of an older version, has a table."""
+        return inspect(self.engine).has_table(table.__tablename__)
 
     def probe(self) -> None:
         """Ask the database anything; raises SQLAlchemyError when it cannot answer."""
@@ -157,6 +186,7 @@ class Database:
         for executor in (self._readers, self._file_readers, self._long_readers, self._stopper):
             executor.shutdown()
         self._writers.shutdown()
+        self._watch.close()
         self._backend.close()
 
     def _persist(self, transaction: Callable[[], AbstractContextManager[Registry]], work: Callable[[Registry], T]) -> T:
@@ -184,13 +214,15 @@ class Database:
         late: Callable[[float], ApiError],
         ended: Callable[[], None] | None = None,
         unwanted: Callable[[T], None] = _unnoticed,
+        *,
+        single: bool = False,
     ) -> T:
         unit, context, begun = reads.Unit(self._backend.interrupt), copy_context(), time.perf_counter()
 
         def run() -> T:
             unit.begin()
             try:
-                return self.read_now(work)
+                return self.read_now(work, single=single)
             except DBAPIError as error:
                 unit.go_on()
                 if self._backend.is_ended(error):
@@ -205,12 +237,26 @@ class Database:
         finally:
             self._observe("read", time.perf_counter() - begun)
 
-    async def _write(self, run: Callable[[], T]) -> T:
+    async def _write(self, run: Callable[[], T], shared: Callable[[Registry], T] | None) -> T:
         context, begun = copy_context(), time.perf_counter()  # log lines keep their request id in the other thread
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._writers, context.run, run)
+            if shared is None:
+                return await asyncio.get_running_loop().run_in_executor(self._writers, context.run, run)
+            member = Member(shared, run, context)
+            self._waiting.append(member)
+            self._writers.submit(self._write_together)
+            return await asyncio.wrap_future(member.outcome)
         finally:
             self._observe("write", time.perf_counter() - begun)
+
+    def _write_together(self) -> None:
+        """Commit all that have come by now and may share a commit; nothing, if those before have done so."""
+        members = taken(self._waiting)
+        if len(members) > 1:
+            with self._backend.turn():
+                commit_together(members, self._backend.writer.begin(), self.usage)
+        for member in members:
+            member.settle()
 
 
 def _stuck(seconds: float) -> Unavailable:

@@ -14,11 +14,14 @@ from contextlib import suppress
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from modelyard.registry.base import Repository
+from modelyard.registry.base import POSTPONED, Repository
+
+_REMOVAL = "removal of blobs"
 
 
 class LockRepository(Repository):
-    """Locks that last to the end of the transaction; none in a reading one.
+    """Locks that last to the end of the transaction; none in a reading one. Each is there before the next statement
+    looks, and those of blobs at once, as who holds them looks at the store.
 
     Each method tells whether others may have written before the lock was there: what was read must be read again.
     """
@@ -40,18 +43,35 @@ class LockRepository(Repository):
         """Hold a token."""
         return self._hold(f"token {token_id}")
 
-    def blob(self, sha256: str) -> bool:
-        """Hold a blob: its record, and its bytes in the store."""
-        return self._hold(f"blob {sha256}")
+    def issuers(self) -> bool:
+        """Hold which issuers and providers are listed, and what groups give; before any of them, and any project."""
+        return self._hold("issuers")
 
-    def _hold(self, alone: str, *, beside: str | None = None) -> bool:
+    def issuer(self, issuer_id: int) -> bool:
+        """Hold an issuer of id tokens and all that its tokens open; after the project."""
+        return self._hold(f"issuer {issuer_id}")
+
+    def blob(self, sha256: str, *, at_once: bool = True) -> bool:
+        """Hold a blob: its record, and its bytes in the store. Not `at_once`: as soon as the next statement looks."""
+        return self._hold(f"blob {sha256}", at_once=at_once)
+
+    def all_blobs(self) -> bool:
+        """Hold all blobs against removal, beside others who do so; for who records more than could be held each."""
+        return self._hold(None, beside=_REMOVAL)
+
+    def blob_to_remove(self, sha256: str) -> bool:
+        """Hold a blob, and hold that nobody holds all of them."""
+        self.blob(sha256, at_once=False)
+        return self._hold(_REMOVAL, at_once=True)
+
+    def _hold(self, alone: str | None, *, beside: str | None = None, at_once: bool = False) -> bool:
         bind = self.session.get_bind()
         if bind.dialect.name != "postgresql" or not bind.get_execution_options().get("writing"):
             return False
-        locks = [func.pg_advisory_xact_lock(lock_number(alone))]
+        locks = [func.pg_advisory_xact_lock(lock_number(alone))] if alone is not None else []
         if beside is not None:
             locks.insert(0, func.pg_advisory_xact_lock_shared(lock_number(beside)))
-        self.session.connection().execute(select(*locks))
+        self.session.connection().execute(select(*locks), execution_options={} if at_once else POSTPONED)
         return True
 
 

@@ -12,11 +12,12 @@ from sqlalchemy.exc import DBAPIError
 
 from modelyard.errors import CommandError
 from modelyard.registry.sequences import go_on_from, last_id
-from modelyard.registry.tables import AuditEvent, Base, Token, User
+from modelyard.registry.tables import AuditEvent, Base, Mark, Token, User
 
 BATCH_ROWS = 1000
 BATCH_BULKY_ROWS = 16  # of a table whose rows may have a megabyte each
 FIRST_START = {User.__tablename__: 1, Token.__tablename__: 1, AuditEvent.__tablename__: 2}  # rows that it makes
+MARKS = Base.metadata.tables[Mark.__tablename__]  # which triggers write, also of what is removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,12 @@ def copy_rows(source: Connection, target: Connection) -> Iterator[CopiedTable]:
 
 def empty(connection: Connection) -> None:
     """Remove what a first start has made: an administrator with a token. Raises CommandError where there is more."""
-    tables = tables_in_order()
+    tables = [table for table in tables_in_order() if table is not MARKS]
     counts = {table.name: connection.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
     if more := [name for name, count in counts.items() if count > FIRST_START.get(name, 0)]:
         raise CommandError(f"the target is not empty: there are rows in {', '.join(more)}")
-    for table in reversed(tables):
-        if counts[table.name]:
-            connection.execute(delete(table))
+    for table in (*(table for table in reversed(tables) if counts[table.name]), MARKS):
+        connection.execute(delete(table))
 
 
 def tables_in_order() -> list[Table]:

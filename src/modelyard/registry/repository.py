@@ -9,29 +9,44 @@ from sqlalchemy.orm import Session
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts
 from modelyard.registry.files.blobs import BlobRepository
+from modelyard.registry.files.folders import FolderRepository
 from modelyard.registry.files.following import FollowingRepository
 from modelyard.registry.files.locations import LocationRepository
+from modelyard.registry.files.overview import OverviewRepository
 from modelyard.registry.files.packages import PackageRepository
+from modelyard.registry.files.resumable import ResumableRepository
 from modelyard.registry.files.shown_names import ShownNameRepository
 from modelyard.registry.files.storage import StorageRepository
+from modelyard.registry.hub.chunks import ChunkRepository
 from modelyard.registry.hub.commits import CommitRepository
 from modelyard.registry.hub.models import SeenModelRepository
+from modelyard.registry.hub.uploads import UploadRepository
+from modelyard.registry.identity.devices import DeviceRepository
+from modelyard.registry.identity.issuers import IssuerRepository
+from modelyard.registry.identity.passwords import PasswordRepository
+from modelyard.registry.identity.publishers import PublisherRepository
+from modelyard.registry.identity.sign_on import SignOnRepository
 from modelyard.registry.locks import LockRepository
+from modelyard.registry.marks import MarkRepository
 from modelyard.registry.models.logged_models import LoggedModelRepository
 from modelyard.registry.models.registered import ModelRepository
 from modelyard.registry.models.versions import VersionRepository
 from modelyard.registry.people.audit import Acting, AuditRepository
 from modelyard.registry.people.members import MemberRepository
 from modelyard.registry.people.projects import ProjectRepository
+from modelyard.registry.people.sessions import SessionRepository
 from modelyard.registry.people.tokens import TokenRepository
 from modelyard.registry.people.users import UserRepository
+from modelyard.registry.tracking.curves import CurveRepository
 from modelyard.registry.tracking.experiments import ExperimentRepository
 from modelyard.registry.tracking.metrics import MetricRepository
+from modelyard.registry.tracking.rings import RingRepository
 from modelyard.registry.tracking.rows import RowRepository
 from modelyard.registry.tracking.run_data import RunDataRepository
+from modelyard.registry.tracking.run_tables import RunTableRepository
 from modelyard.registry.tracking.runs import RunRepository
 from modelyard.registry.upkeep.results import UpkeepRepository
-from modelyard.registry.usage import Usage
+from modelyard.registry.usage import Entered, Usage
 
 
 class Registry:
@@ -55,6 +70,16 @@ class Registry:
         """Write when tokens were last used, as far as this process knows and has not written it yet."""
         self.tokens.touch(self._usage.tokens.due(0), 0)
 
+    @property
+    def entered(self) -> Entered:
+        """Projects that were written to lately."""
+        return self._usage.entered
+
+    @cached_property
+    def marks(self) -> MarkRepository:
+        """What tells whether anything has changed."""
+        return MarkRepository(self.session)
+
     @cached_property
     def audit(self) -> AuditRepository:
         """Who did what."""
@@ -69,6 +94,36 @@ class Registry:
     def tokens(self) -> TokenRepository:
         """Credentials."""
         return TokenRepository(self.session)
+
+    @cached_property
+    def sessions(self) -> SessionRepository:
+        """Browsers' sessions."""
+        return SessionRepository(self.session)
+
+    @cached_property
+    def issuers(self) -> IssuerRepository:
+        """Issuers of id tokens."""
+        return IssuerRepository(self.session)
+
+    @cached_property
+    def devices(self) -> DeviceRepository:
+        """Devices that wait for their users."""
+        return DeviceRepository(self.session)
+
+    @cached_property
+    def passwords(self) -> PasswordRepository:
+        """Passwords of administrators."""
+        return PasswordRepository(self.session)
+
+    @cached_property
+    def publishers(self) -> PublisherRepository:
+        """Trusted publishers, and what their jobs have and made."""
+        return PublisherRepository(self.session)
+
+    @cached_property
+    def sign_on(self) -> SignOnRepository:
+        """Single sign-on."""
+        return SignOnRepository(self.session)
 
     @cached_property
     def projects(self) -> ProjectRepository:
@@ -99,6 +154,31 @@ class Registry:
     def metrics(self) -> MetricRepository:
         """Metrics of runs."""
         return MetricRepository(self.session)
+
+    @cached_property
+    def folders(self) -> FolderRepository:
+        """Files of packages, as folders of them."""
+        return FolderRepository(self.session)
+
+    @cached_property
+    def overview(self) -> OverviewRepository:
+        """Counts and sizes of many models and versions."""
+        return OverviewRepository(self.session)
+
+    @cached_property
+    def rings(self) -> RingRepository:
+        """Runs whose parents lead back to them."""
+        return RingRepository(self.session)
+
+    @cached_property
+    def run_tables(self) -> RunTableRepository:
+        """Runs by what columns show of them."""
+        return RunTableRepository(self.session)
+
+    @cached_property
+    def curves(self) -> CurveRepository:
+        """Points of metrics, to be drawn."""
+        return CurveRepository(self.session)
 
     @cached_property
     def models(self) -> ModelRepository:
@@ -136,6 +216,16 @@ class Registry:
         return SeenModelRepository(self.session)
 
     @cached_property
+    def chunks(self) -> ChunkRepository:
+        """Chunks of files, as xet knows them."""
+        return ChunkRepository(self.session)
+
+    @cached_property
+    def uploads(self) -> UploadRepository:
+        """What was sent and is not committed yet."""
+        return UploadRepository(self.session)
+
+    @cached_property
     def shown_names(self) -> ShownNameRepository:
         """Files by the names that MLflow's clients make of theirs."""
         return ShownNameRepository(self.session)
@@ -144,6 +234,11 @@ class Registry:
     def storage(self) -> StorageRepository:
         """Bytes by project."""
         return StorageRepository(self.session)
+
+    @cached_property
+    def resumable(self) -> ResumableRepository:
+        """Uploads that go on."""
+        return ResumableRepository(self.session)
 
     @cached_property
     def rows(self) -> RowRepository:

@@ -1,11 +1,15 @@
 """When tokens were last used and packages last downloaded: noted in memory, written by `services.traffic.usage`.
 
-A write for every request would cost more than most requests do, and void all that is remembered of the database.
+A write for every request would cost more than most requests do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from modelyard.clock import Milliseconds, now
+
+MAX_ENTERED = 10_000
 
 Moments = dict[int, Milliseconds]  # by id
 
@@ -35,9 +39,27 @@ class LastUsed:
         self._written = {id_: at for id_, at in self._written.items() if at > oldest}
 
 
+class Entered:
+    """The projects that were written to lately, by the digest of a credential and what it called them: guesses."""
+
+    def __init__(self) -> None:
+        self._projects: dict[Hashable, int] = {}
+
+    def get(self, key: Hashable) -> int | None:
+        """The id of the project; None where there was none lately."""
+        return self._projects.get(key)
+
+    def note(self, key: Hashable, project_id: int) -> None:
+        """Guess that project from now on."""
+        if len(self._projects) >= MAX_ENTERED:
+            self._projects.clear()
+        self._projects[key] = project_id
+
+
 class Usage:
     """The last uses of tokens, and of packages by downloads, that were seen by this process."""
 
     def __init__(self) -> None:
         self.tokens = LastUsed()
         self.packages = LastUsed()
+        self.entered = Entered()

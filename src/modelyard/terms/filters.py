@@ -10,11 +10,13 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedInput
+from typing import TYPE_CHECKING
 
 from modelyard.errors import InvalidValue
+
+if TYPE_CHECKING:  # it is imported with the first text: 3 MiB that a server without searches does without
+    from lark import Lark, Token, Tree
+    from lark.exceptions import UnexpectedInput
 
 MAX_LENGTH = 10_000  # characters of a filter
 MAX_CLAUSES = 100
@@ -45,6 +47,14 @@ TEXT: /'([^']|'')*'|"([^"]|"")*"/
 NUMBER: /[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?/
 %ignore /\s+/
 """
+
+
+class Malformed(InvalidValue):
+    """400 for a text that is not of this language; `at` is the index of the character where that shows."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.at = at
 
 
 class Operator(StrEnum):
@@ -156,24 +166,35 @@ def check_keys(keys: Sequence[Hashable]) -> None:
 
 @cache
 def _parser() -> Lark:
+    from lark import Lark  # noqa: PLC0415 - as above
+
     return Lark(GRAMMAR, parser="lalr", start=["filter", "orders"], maybe_placeholders=False)
 
 
 def _parse(start: str, text: str) -> list[Tree[Token]]:
+    from lark.exceptions import UnexpectedInput  # noqa: PLC0415 - as above
+
     what = "filter" if start == "filter" else "order_by"
     if len(text) > MAX_LENGTH:
         raise InvalidValue(f"{what} has more than {MAX_LENGTH} characters")
     try:
         tree = _parser().parse(text, start=start)
     except UnexpectedInput as error:
-        raise InvalidValue(f"Invalid {what} {_place(error, text)}: {_expectation(what)}") from error
-    return [child for child in tree.children if isinstance(child, Tree)]
+        raise Malformed(
+            f"Invalid {what} {_place(error, text)}: {_expectation(what)}", _position(error, text)
+        ) from error
+    return [child for child in tree.children if not isinstance(child, str)]
+
+
+def _position(error: UnexpectedInput, text: str) -> int:
+    token: Token | None = getattr(error, "token", None)
+    at: int | None = getattr(error, "pos_in_stream", None)
+    return len(text) if at is None or (token is not None and token.type == "$END") else at
 
 
 def _place(error: UnexpectedInput, text: str) -> str:
-    token: Token | None = getattr(error, "token", None)
-    at: int | None = getattr(error, "pos_in_stream", None)
-    return "at its end" if at is None or (token and token.type == "$END") else f"at '{text[at : at + 40]}'"
+    at = _position(error, text)
+    return f"at '{text[at : at + 40]}'" if at < len(text) else "at its end"
 
 
 def _expectation(what: str) -> str:
@@ -216,7 +237,7 @@ def _key(text: str) -> Key:
 
 
 def _value(node: Token | Tree[Token]) -> Value:
-    if isinstance(node, Tree):
+    if not isinstance(node, str):
         return tuple(_text(str(child)) for child in node.children)
     return _text(str(node)) if node.type == "TEXT" else _number(str(node))
 

@@ -10,10 +10,18 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 # Roots of what has an address, by which clients name files to MLflow's registry as well.
 API = "/api/v4"
-HEALTH = "/-/health"  # which container engines ask
+HEALTH, LIVENESS, READINESS = "/-/health", "/-/liveness", "/-/readiness"  # which container engines ask
+METRICS = "/metrics"
+OPENAPI = "/openapi.json"
+SIGN_IN = "/users/sign_in"  # the page that a terminal names
+SIGN_ON = "/users/auth"  # below which one is sent to a provider and back, as in GitLab
+OAUTH, OIDC = "/oauth", "/-/oidc"  # below which tokens are given
+DEVICES = f"{OAUTH}/device"  # the page that a device names, as in GitLab
+MINT_TOKEN = f"{OIDC}/mint-token"
 MLFLOW = "/ml/mlflow"  # below a project
 MLFLOW_ARTIFACTS = f"{MLFLOW}/api/2.0/mlflow-artifacts"
 MODEL_FILES = "/packages/ml_models"  # below a project
+UPLOADS = "/uploads"  # below the root of the API, where uploads go on
 MAX_SEGMENT_BYTES = 255
 MAX_NAME_BYTES = 1024
 NOBODY = -1  # an id that nothing has

@@ -20,6 +20,8 @@ PARSED_BYTES = 16 * 1024  # at once, where a delimiter may be
 
 Piece = bytes | memoryview
 
+_IN_FILE_NAMES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
+
 
 class TruncatedBody(BadRequest):
     """400: the form ended before its closing boundary."""
@@ -41,7 +43,8 @@ class FileForm:
 
     The library parses the heads of parts, and looks at each place where the file may end. What lies between two such
     places is only searched. A file that was encoded for its way is decoded. `begins` is told at which byte of the body
-    the file does, if it lies there as it is.
+    the file does, if it lies there as it is. `fields` are the texts of the other parts, `file_name` is what the form
+    calls the file: None before its part has begun.
     """
 
     def __init__(self, boundary: bytes, begins: Callable[[int], None] | None = None) -> None:
@@ -64,6 +67,9 @@ class FileForm:
             )
         except FormParserError as error:
             raise MalformedForm from error
+        self.fields: dict[str, bytes] = {}
+        self.file_name: str | None = None
+        self._field = ""
         self._begins = begins
         self._delimiter = b"\r\n--" + boundary
         self._preamble = b"\r\n"  # the first line may be the delimiter
@@ -147,12 +153,15 @@ class FileForm:
 
     def _begin_content(self) -> None:
         headers = part_headers(self._headers)
-        self._in_file = _part_name(headers.get("content-disposition")) == b"file"
+        name, file_name = _part_names(headers.get("content-disposition"))
+        self._in_file = name == b"file"
         if not self._in_file:
+            self._field = name.decode(errors="replace")
+            self.fields.setdefault(self._field, b"")
             return
         if self._seen_file:
             raise ParameterError("file is invalid")
-        self._seen_file = True
+        self._seen_file, self.file_name = True, file_name
         self._decoder = decoder_of(headers)
 
     def _content(self, data: bytes, start: int, end: int) -> None:
@@ -162,6 +171,7 @@ class FileForm:
         self._field_bytes += end - start
         if self._field_bytes > MAX_FIELD_BYTES:
             raise MalformedForm
+        self.fields[self._field] += data[start:end]
 
     def _file_content(self, data: bytes, start: int, end: int) -> None:
         self._pieces.append(memoryview(data)[start:end])
@@ -190,6 +200,15 @@ def _next_delimiter(chunk: Chunk, delimiter: bytes, start: int) -> int:
     return end - len(tail) + last if last >= 0 and delimiter.startswith(tail[last:]) else end
 
 
-def _part_name(content_disposition: str | None) -> bytes | None:
+def _part_names(content_disposition: str | None) -> tuple[bytes, str]:
+    """What a part is called, and the file in it; empty for what is not said.
+
+    Browsers write three characters of a file's name in their own way (HTML section 4.10.22.8, "multipart form data").
+    """
     disposition, options = parse_options_header(content_disposition)
-    return options.get(b"name") if disposition == b"form-data" else None
+    if disposition != b"form-data":
+        return b"", ""
+    file_name = options.get(b"filename", b"").decode(errors="replace")
+    for written, meant in _IN_FILE_NAMES.items():
+        file_name = file_name.replace(written, meant)
+    return options.get(b"name", b""), file_name

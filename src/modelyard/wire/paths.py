@@ -6,7 +6,7 @@ So `group%2Fproject` is one segment, and `%2F` in a file name never becomes a se
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from modelyard.errors import ParameterError
 from modelyard.terms.paths import (
@@ -119,6 +119,11 @@ def parse_file_name(raw: str) -> str:
     if faults:
         raise ParameterError(", ".join(faults))
     return name
+
+
+def parse_named(name: str) -> str:
+    """A name that came as a text of its own, not encoded, by the same rule."""
+    return parse_file_name(quote(name, safe="/"))
 
 
 def _decoded(segment: str) -> str | None:

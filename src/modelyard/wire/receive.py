@@ -6,11 +6,11 @@ Nothing is spooled: the pieces of the file are passed on as they arrive. GitLab'
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from modelyard.errors import BadRequest
 from modelyard.terms.digests import DigestCheck
-from modelyard.wire.form import FileForm, Piece, boundary_of
+from modelyard.wire.form import FileForm, Piece, TruncatedBody, boundary_of
 from modelyard.wire.parts import has_boundary
 
 FORM_OVERHEAD_BYTES = 1024 * 1024  # more than any form adds to its file
@@ -47,6 +47,38 @@ def file_pieces(
     if is_form(content_type):
         return _form_pieces(body, boundary_of(content_type or ""), whole_body, begins)
     return _raw_pieces(body)
+
+
+class NamingForm:
+    """A form that says itself what its file is called, as browsers send it: its head is read first, then the file."""
+
+    def __init__(self, body: AsyncIterator[bytes], content_type: str | None) -> None:
+        self._body = body
+        self._form = FileForm(boundary_of(content_type or ""))
+        self._begun: list[Piece] = []
+
+    async def head(self) -> tuple[str, Mapping[str, str]]:
+        """The file's name, empty where none was chosen, and the fields before it.
+
+        Raises MalformedForm, TruncatedBody, and ParameterError for a form without a file.
+        """
+        while self._form.file_name is None:
+            chunk = await anext(self._body, None)
+            if chunk is None:
+                self._form.finish()
+                raise TruncatedBody
+            self._begun += self._form.feed(chunk)
+        return self._form.file_name, {name: text.decode(errors="replace") for name, text in self._form.fields.items()}
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """The bytes of the file, after `head`. Raises as `file_pieces` does."""
+        begun, self._begun = self._begun, []
+        while begun:
+            yield begun.pop(0)
+        async for chunk in self._body:
+            for piece in self._form.feed(chunk):
+                yield piece
+        self._form.finish()
 
 
 async def _raw_pieces(body: AsyncIterator[bytes]) -> AsyncIterator[Piece]:

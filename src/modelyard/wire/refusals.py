@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelyard.terms.paths import MLFLOW
-from modelyard.wire import hub
+from modelyard.wire import hub, oauth
 
 _MLFLOW = f"{MLFLOW}/"
 # GitLab-shaped refusals on MLflow's routes carry an `error_code` as well, since its client looks for one.
@@ -35,4 +35,6 @@ def shaped(
         code = _MLFLOW_CODES.get(status, "INTERNAL_ERROR") if routed else "ENDPOINT_NOT_FOUND"
         sentence = body.get("error_description") or body.get("error") or code
         return {"error_code": code, "message": sentence, **body}, {}
+    if routed and oauth.is_oauth(path):
+        return oauth.refusal(status, body), {"Cache-Control": "no-store"}
     return dict(body), {}

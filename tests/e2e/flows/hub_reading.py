@@ -19,7 +19,13 @@ from typing import Any
 
 import huggingface_hub
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download, snapshot_download
-from huggingface_hub.utils import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from harness import SERVER, TOKEN, Yard, run
 
@@ -98,6 +104,15 @@ def flow_a_whole_snapshot(yard: Yard) -> None:
     assert contents(Path(snapshot_download(model.id, revision="1.0.0", local_dir=folder()))) == FILES
     some = snapshot_download(model.id, allow_patterns=["*.json", "nested/*"], cache_dir=folder())
     assert set(contents(Path(some))) == {"config.json", "nested/deep/f"}
+
+
+def flow_a_dry_run_tells_what_would_come(yard: Yard) -> None:
+    model, target = Model(yard), folder()
+    planned = snapshot_download(model.id, cache_dir=folder(), dry_run=True)
+    assert {each.filename: each.file_size for each in planned} == {name: len(c) for name, c in FILES.items()}
+    said = cli("download", model.id, "--local-dir", str(target), "--dry-run")
+    assert "weights.bin" in said
+    assert contents(target) == {}
 
 
 def flow_a_snapshot_that_began_before_a_change_ends_with_the_old_files(yard: Yard) -> None:
@@ -196,6 +211,42 @@ def flow_a_wrong_token_says_so(yard: Yard) -> None:
     for stranger in (HfApi(token=False), HfApi(token=False)):
         assert not stranger.repo_exists(model.id)
         assert stranger.file_exists(model.id, "config.json") is False
+
+
+def flow_who_may_not_is_told_why(yard: Yard) -> None:
+    """A job of another project sees a public one, and may not read it; a token that only reads does not write."""
+    Model(yard)
+    name = f"{yard.path.rpartition('/')[2]}-open"
+    made = json.loads(yard.call("POST", f"/projects?name={name}&visibility=public"))
+    other = Yard(made["id"], made["path_with_namespace"])
+    Model(other)
+    job = HfApi(token=json.loads(yard.call("POST", f"/projects/{yard.project}/job_tokens"))["token"])
+    try:
+        job.model_info(other.path)
+    except GatedRepoError as error:
+        assert "another project" in str(error)
+    else:
+        raise AssertionError("it was read")
+    assert job.repo_exists(other.path)
+    body = {"name": "reads", "scopes": ["read_api"]}
+    reading = HfApi(token=json.loads(post(f"{SERVER}/api/v4/users/1/personal_access_tokens", body))["token"])
+    assert reading.file_exists(other.path, "config.json")
+    try:
+        reading.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id=other.path)
+    except HfHubHTTPError as error:
+        assert "403" in str(error), error
+        assert "higher privileges" in str(error), error
+    else:
+        raise AssertionError("it was written")
+
+
+def flow_a_revision_is_one_segment_whatever_is_in_it(yard: Yard) -> None:
+    model = Model(yard, {"f": b"one"}, "1.0.0+b.2")
+    for revision in ("1.0.0+b.2", "v1.0.0+b.2"):
+        assert Path(hf_hub_download(model.id, "f", revision=revision, cache_dir=folder())).read_bytes() == b"one"
+        assert HfApi().list_repo_files(model.id, revision=revision) == ["f"]
+    assert not HfApi().revision_exists(model.id, "feature/x+y")
+    assert contents(Path(snapshot_download(model.id, revision="1.0.0+b.2", local_dir=folder()))) == {"f": b"one"}
 
 
 def flow_models_are_listed(yard: Yard) -> None:
@@ -305,6 +356,33 @@ def flow_transformers_load_config_and_tokenizer(yard: Yard) -> None:
         assert tokenizer("hello world")["input_ids"] == [1, 2]
     yard.put(model.version, "config.json", json.dumps({"model_type": "bert", "hidden_size": 64}).encode())
     assert transformers.AutoConfig.from_pretrained(model.id, cache_dir=cache).hidden_size == 64
+
+
+def flow_diffusers_load_a_config(yard: Yard) -> None:
+    """What of it works without torch: pipelines are made of such files."""
+    from diffusers.configuration_utils import ConfigMixin
+
+    index = {"_class_name": "DDPMPipeline", "scheduler": ["diffusers", "DDPMScheduler"]}
+    model = Model(
+        yard,
+        {
+            "model_index.json": json.dumps(index).encode(),
+            "scheduler/scheduler_config.json": b'{"_class_name": "DDPMScheduler", "num_train_timesteps": 17}',
+        },
+    )
+
+    class Scheduler(ConfigMixin):  # type: ignore[misc]
+        config_name = "scheduler_config.json"
+
+    class Pipeline(ConfigMixin):  # type: ignore[misc]
+        config_name = "model_index.json"
+
+    for revision in ("1.0.0", "main"):
+        found = Scheduler.load_config(model.id, subfolder="scheduler", revision=revision, cache_dir=str(folder()))
+        assert found["num_train_timesteps"] == 17
+        assert (
+            Pipeline.load_config(model.id, revision=revision, cache_dir=str(folder()))["_class_name"] == "DDPMPipeline"
+        )
 
 
 if __name__ == "__main__":

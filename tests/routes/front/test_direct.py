@@ -15,7 +15,7 @@ from modelyard.routes.front.direct import DirectRoutes
 from modelyard.routes.http.path_params import Segment
 from modelyard.routes.http.routing import Route, Traits
 
-ROUTES = [route for module in app.ROUTERS for route in module.router.routes if isinstance(route, Route)]
+ROUTES = [route for module in app.all_routers() for route in module.router.routes if isinstance(route, Route)]
 
 
 async def answered(routes: list[Any], method: str, path: str) -> str | None:

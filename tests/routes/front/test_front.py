@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -59,13 +58,14 @@ def test_the_document_is_written_down_once(server: LiveServer) -> None:
     assert server.app.state.openapi is written
 
 
-def test_the_page_of_the_api_runs_no_other_script_than_it_names(server: LiveServer) -> None:
+def test_the_page_of_the_api_loads_nothing_but_the_server_s_own_files(server: LiveServer) -> None:
     page = httpx2.get(f"{server.url}/docs")
-    assert "default-src 'none'" in page.headers["content-security-policy"]
-    loaded = [line for line in page.text.splitlines() if "https://" in line]
-    assert len(loaded) == 2
-    for line in loaded:
-        digest = line.partition('integrity="sha384-')[2].partition('"')[0]
-        assert len(base64.b64decode(digest)) == hashlib.sha384().digest_size
-        assert 'crossorigin="anonymous"' in line
-        assert "@5.35.0/" in line
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    loaded = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(loaded) >= 2
+    for path in loaded:
+        assert path.startswith("/")
+        assert not path.startswith("//")
+        assert httpx2.get(f"{server.url}{path}").status_code == 200, path

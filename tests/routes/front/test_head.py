@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from modelyard.app import ROUTERS
+from modelyard.app import all_routers
 from tests.conftest import MLFLOW
 from tests.live import LiveServer
 
@@ -29,7 +29,7 @@ def test_every_route_with_get_has_head(root: httpx2.Client, server: LiveServer, 
     project = version_url.split("/")[2]
     root.put(f"{version_url}/f", content=b"content")
     values = {"project": project, "model_version_id": version_url.split("/")[5], "name": "f", "path": "f"}
-    for route in (route for module in ROUTERS for route in module.router.routes):
+    for route in (route for module in all_routers() for route in module.router.routes):
         if "GET" in getattr(route, "methods", ()):
             path = str(getattr(route, "path", "")).replace(":path}", "}")
             for name in [part.partition("}")[0] for part in path.split("{")[1:]]:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert
 from starlette.routing import Match
 
-from modelyard.app import ROUTERS
+from modelyard.app import all_routers
 from modelyard.clock import DAY, now
 from modelyard.registry.people.audit import PRUNED_AT_ONCE
 from modelyard.registry.tables import AuditEvent
@@ -21,6 +21,10 @@ from modelyard.routes.hub import elsewhere
 from modelyard.services.people import audit
 from tests.conftest import MLFLOW, Account
 from tests.live import LiveServer, running
+from tests.routes.hub.sending import file, header
+from tests.tus import CHUNK_TYPE, VERSION, metadata
+
+ROOT = "root"  # the administrator, whose namespace it is
 
 API = "/api/v4"
 _ids = itertools.count(1)
@@ -28,10 +32,14 @@ _ids = itertools.count(1)
 # Routes that change nothing, or nothing that the trail is about: experiments, runs and their data.
 NOT_TOLD = {
     f"{API}/projects/{{project}}/packages/ml_models/{{model_version_id}}/files/{{name:path}}/authorize",
-    f"{API}/projects/{{project}}/ml/mlflow/api/2.0/mlflow-artifacts/mpu/{{operation}}/{{path:path}}",
+    f"{API}/uploads/{{upload_id}}/parts/{{number}}",  # the file is told of
     f"{API}/projects/{{project}}/ml/mlflow/ajax-api/2.0/mlflow/experiments/search-datasets",
     "/api/models/{owner}/{repository}/paths-info/{revision}",
+    "/api/models/{owner}/{repository}/preupload/{revision}",
+    "/api/validate-yaml",
+    "/api/repos/move",  # which is refused
 }
+BEFORE_A_COMMIT = ("/{owner}/{repository}.git/info/lfs/", "/api/xet/")  # which is what is told
 NOT_TOLD_BELOW = (
     "experiments/",
     "runs/",
@@ -60,26 +68,32 @@ class Walk:
 
     def __call__(self, method: str, path: str, **options: Any) -> Any:
         request_id = f"audited-{next(_ids)}"
-        answer = self.client.request(method, path, headers={"X-Request-Id": request_id}, **options)
+        headers = {"X-Request-Id": request_id, **options.pop("headers", {})}
+        answer = self.client.request(method, path, headers=headers, **options)
         assert answer.is_success, (method, path, answer.text)
         found = events(self.root, request_id)
         assert found, f"{method} {path} left no event"
         assert {event["details"]["ip_address"] for event in found} == {"127.0.0.1"}
         assert all(event["details"]["author_name"] for event in found)
         self.walked.add((method, route_of(method, str(answer.request.url.raw_path, "ascii").partition("?")[0])))
-        self.found = found
+        self.found, self.answered = found, answer
         return answer.json() if answer.content else None
 
 
 def route_of(method: str, path: str) -> str:
     scope = {"type": "http", "method": method, "path": path, "root_path": ""}
-    routes = [route for module in ROUTERS for route in module.router.routes]
+    routes = [route for module in all_routers() for route in module.router.routes]
     return next(str(route.path) for route in routes if route.matches(scope)[0] is Match.FULL)
 
 
 def is_told(method: str, path: str) -> bool:
     below = path.partition(f"{MLFLOW}/")[2]
-    return not (path in NOT_TOLD or below.startswith(NOT_TOLD_BELOW) or (method, path) in DATA)
+    return not (
+        path in NOT_TOLD
+        or path.startswith(BEFORE_A_COMMIT)
+        or below.startswith(NOT_TOLD_BELOW)
+        or (method, path) in DATA
+    )
 
 
 @pytest.fixture
@@ -87,7 +101,9 @@ def walk(root: httpx2.Client) -> Walk:
     return Walk(root, root)
 
 
-def test_every_writing_route_leaves_an_event(walk: Walk, make_run: Callable[..., dict[str, Any]]) -> None:
+def test_every_writing_route_leaves_an_event(
+    walk: Walk, server: LiveServer, make_run: Callable[..., dict[str, Any]]
+) -> None:
     name = f"walker-{next(_ids)}"
     user = walk("POST", "/users", json={"username": name, "email": "a@example.com"})["id"]
     walk("PUT", f"/users/{user}", json={"name": "Walker"})
@@ -108,20 +124,46 @@ def test_every_writing_route_leaves_an_event(walk: Walk, make_run: Callable[...,
     walk("DELETE", f"/projects/{project}/access_tokens/{access['id']}")
     job = walk("POST", f"/projects/{project}/job_tokens")
     walk("DELETE", f"/projects/{project}/job_tokens/{job['id']}")
+    _walk_publishers(walk, f"/projects/{project}/trusted_publishers")
+    # For trials: people could not be sent back without an external URL.
+    server.app.state.settings = server.settings.model_copy(update={"loopback_issuers": True})
+    _walk_providers(walk)
+    server.app.state.settings = server.settings
     _walk_models(walk, f"/projects/{project}/{MLFLOW}")
     _walk_files(walk, project, make_run(project)["iid"])
+    _walk_repository(walk, f"{name}-hub")
+    _walk_uploads(walk, f"/projects/{project}", make_run(project)["iid"])
     walk("DELETE", f"/projects/{project}")
     walk("POST", f"/projects/user/{user}", json={"name": name})
     walk("DELETE", f"/users/{user}")
     writing = {
         (method, str(route.path))
-        for module in ROUTERS
+        for module in all_routers()
         for route in module.router.routes
         if module is not elsewhere  # which refuses whatever is asked
-        for method in route.methods - {"GET", "HEAD"}
+        for method in route.methods - {"GET", "HEAD", "OPTIONS"}
     }
     assert {(method, path) for method, path in writing - walk.walked if is_told(method, path)} == set()
     assert all(is_told(*each) for each in walk.walked)
+
+
+def _walk_publishers(walk: Walk, publishers: str) -> None:
+    """The issuer is gone in the end: without one, there is nothing of its kind."""
+    body = {"name": f"issuer-{next(_ids)}", "kind": "generic", "url": "https://ci.example.com", "audience": "yard"}
+    issuer = walk("POST", "/issuers", json=body)["id"]
+    walk("PUT", f"/issuers/{issuer}", json={"audience": "other"})
+    publisher = walk("POST", publishers, json={"issuer": body["name"], "claims": {"sub": "s"}})["id"]
+    walk("DELETE", f"{publishers}/{publisher}")
+    walk("DELETE", f"/issuers/{issuer}")
+
+
+def _walk_providers(walk: Walk) -> None:
+    body = {"name": f"provider-{next(_ids)}", "issuer": "https://id.example.com", "client_id": "yard"}
+    provider = walk("POST", "/sign_on_providers", json=body)["id"]
+    walk("PUT", f"/sign_on_providers/{provider}", json={"label": "Example", "client_secret": "s"})
+    groups = f"/sign_on_providers/{provider}/groups"
+    walk("DELETE", f"{groups}/{walk('POST', groups, json={'name': 'staff'})['id']}")
+    walk("DELETE", f"/sign_on_providers/{provider}")
 
 
 def _walk_models(walk: Walk, base: str) -> None:
@@ -155,6 +197,41 @@ def _walk_files(walk: Walk, project: int, run: int) -> None:
     (file,) = walk.root.get(f"/projects/{project}/packages/{package['id']}/package_files").json()
     walk("DELETE", f"/projects/{project}/packages/{package['id']}/package_files/{file['id']}")
     walk("DELETE", f"/projects/{project}/packages/{package['id']}")
+
+
+def _walk_uploads(walk: Walk, base: str, run: int) -> None:
+    files = f"{base}/packages/ml_models/candidate:{run}"
+    headers = VERSION | {"Upload-Length": "1", "Upload-Metadata": metadata(path="f")}
+    walk("POST", f"{files}/uploads", headers=headers)
+    chunk = VERSION | {"Upload-Offset": "0", "Content-Type": CHUNK_TYPE}
+    walk("PATCH", walk.answered.headers["Location"], headers=chunk, content=b"x")
+    for method, more in (("DELETE", {}), ("POST", {"X-HTTP-Method-Override": "DELETE"})):
+        walk("POST", f"{files}/files/g", headers={"Upload-Complete": "?0"})
+        walk(method, walk.answered.headers["Location"], headers=VERSION | more)
+    mpu = f"{base}/ml/mlflow/api/2.0/mlflow-artifacts/mpu"
+    for operation in ("complete", "abort"):
+        begun = walk("POST", f"{mpu}/create/candidate:{run}", json={"path": operation, "num_parts": 1})
+        etag = httpx2.put(begun["credentials"][0]["url"], content=b"y", timeout=60).headers["ETag"]
+        ended = {"path": operation, "upload_id": begun["upload_id"], "parts": [{"part_number": 1, "etag": etag}]}
+        walk("POST", f"{mpu}/{operation}/candidate:{run}", json=ended)
+
+
+def _walk_repository(walk: Walk, name: str) -> None:
+    at_top = httpx2.Client(base_url=walk.client.base_url.copy_with(raw_path=b"/"), headers=walk.client.headers)
+    base = f"/api/models/{ROOT}/{name}"
+    with at_top as client:
+        hub = Walk(walk.root, client)
+        hub("POST", "/api/repos/create", json={"name": name})
+        hub("PUT", f"{base}/settings", json={"private": False})
+        hub("POST", f"{base}/commit/main", content=header("words") + b"\n" + file("f", b"f"))
+        assert (hub.found[0]["event_name"], hub.found[0]["details"]["commit"]) == ("package_files_changed", "words")
+        hub("POST", f"{base}/branch/2.0.0", json={})
+        hub("POST", f"{base}/tag/main", json={"tag": "3.0.0"})
+        hub("DELETE", f"{base}/branch/2.0.0")
+        hub("DELETE", f"{base}/tag/3.0.0")
+        hub("DELETE", "/api/repos/delete", json={"name": name})
+    assert {event["event_name"] for event in hub.found} >= {"ml_model_destroyed", "project_destroyed"}
+    walk.walked |= hub.walked
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ PARAMETERS: dict[str, Any] = {  # of any endpoint
 def requests_of(server: LiveServer) -> list[tuple[str, str]]:
     """Every endpoint that takes a project: method and path, with 1 for all else that it names."""
     found = []
-    for route in server.app.state.routes:
+    for route in server.app.all_routes():
         if isinstance(route, APIRoute) and "{project}" in route.path:
             path = route.path.removeprefix("/api/v4").replace("{path:path}", "1/f")
             path = re.sub(r"\{(?!project)[^}]*\}", "1", path)

@@ -137,7 +137,7 @@ def test_the_database_s_own_limits_are_no_outage(
     project, ids = many
     clauses = " AND ".join(CLAUSES.split(" AND ")[:28])
     asked = {"experiment_ids": ids, "filter": clauses}
-    answer = root.post(f"/projects/{project}/{MLFLOW}/runs/search", json=asked)
+    answer = root.post(f"/projects/{project}/{MLFLOW}/runs/search", json=asked, timeout=60)
     assert answer.status_code == 400
     assert answer.json()["error_code"] == "INVALID_PARAMETER_VALUE"
     assert answer.json()["message"] == "The request asks for more than the database can look for at a time"

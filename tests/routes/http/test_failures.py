@@ -105,13 +105,13 @@ def test_a_record_that_fails_leaves_no_file(
     monkeypatch.setattr("modelyard.registry.files.packages.PackageRepository.add_file", raising(full))
     assert root.put(file, content=b"other").status_code == 507
     assert root.get(file).content == b"content"
-    assert yard.incoming() == []
+    assert yard.unfinished() == []
 
 
 def test_the_unexpected_is_500_with_a_request_id(
     yard: LiveServer, root: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(yard.app.state.database, "reading", raising(RuntimeError("a bug")))
+    monkeypatch.setattr(yard.app.state.database, "_reading", raising(RuntimeError("a bug")))
     answer = root.get("/user")
     assert (answer.status_code, answer.json()) == (500, {"message": "500 Internal Server Error"})
     assert answer.headers["x-request-id"]
@@ -148,7 +148,7 @@ def test_gitlabs_form_of_the_artifact_uri_and_the_external_url(root: httpx2.Clie
 def test_the_schema_documents_every_route(yard: LiveServer) -> None:
     assert httpx2.get(f"{yard.api}/nowhere").status_code == 404  # after which FastAPI knows all routes
     schema = httpx2.get(f"{yard.url}/openapi.json").json()
-    assert {route.path_format for route in yard.app.state.routes if route.include_in_schema} == set(schema["paths"])
+    assert {route.path_format for route in yard.app.all_routes() if route.include_in_schema} == set(schema["paths"])
     for operations in schema["paths"].values():
         for operation in operations.values():
             assert operation["summary"]

@@ -12,6 +12,11 @@ import pytest
 
 from tests.conftest import MLFLOW
 from tests.live import LiveServer
+from tests.routes.hub.sending import Cas
+
+ROOT = "root"  # the administrator, whose namespace it is
+
+Hub = Callable[[str | None], httpx2.Client]  # the API as the holder of a token asks it
 
 _serial = itertools.count(1)
 
@@ -87,3 +92,15 @@ def make_repo(make_project: Callable[..., dict[str, Any]], add_version: Callable
         return Repo(made["path_with_namespace"], made["id"], made["path"], version)
 
     return make
+
+
+@pytest.fixture
+def repo(make_repo: Callable[..., Repo]) -> Repo:
+    """A model without files."""
+    return make_repo({})
+
+
+@pytest.fixture
+def cas(hub: httpx2.Client, stranger: httpx2.Client, repo: Repo) -> Cas:
+    """The administrator's session of xet's protocol, to write to the model."""
+    return Cas(hub, stranger, repo.id)

@@ -11,10 +11,8 @@ import pytest
 
 from modelyard.routes.hub import lists
 from tests.conftest import MLFLOW, Account
-from tests.routes.hub.conftest import Repo
+from tests.routes.hub.conftest import Hub, Repo
 from tests.routes.hub.test_names import refused
-
-Hub = Callable[[str | None], httpx2.Client]
 
 
 def ids(client: httpx2.Client, **query: object) -> list[str]:

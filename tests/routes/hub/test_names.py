@@ -11,9 +11,7 @@ import pytest
 from tests.conftest import Account
 from tests.live import LiveServer
 from tests.raw import exchange
-from tests.routes.hub.conftest import Repo
-
-Hub = Callable[[str | None], httpx2.Client]
+from tests.routes.hub.conftest import Hub, Repo
 
 
 def shown(client: httpx2.Client, repository: str) -> Any:

@@ -15,6 +15,7 @@ from tests.conftest import MLFLOW
 from tests.live import LiveServer
 from tests.raw import exchange
 from tests.routes.hub.conftest import Repo
+from tests.routes.hub.sending import commit, file, lfs_file
 from tests.routes.hub.test_names import refused
 
 FILES = {"a": b"a", "b-c": b"1", "b/c": b"22", "b/d/e": b"333", "b/d/f": b"", "b.c": b"4", "z z/é": b"5"}
@@ -93,6 +94,22 @@ def test_pages_follow_each_other_by_absolute_links_within_one_commit(
     assert found == ALL
     monkeypatch.setattr(trees, "MAX_ITEMS", 4)
     assert len(listed(hub, repo, recursive=True, limit=1000)) == 4
+
+
+def test_a_large_tree_comes_in_pages_of_a_thousand(hub: httpx2.Client, make_repo: Callable[..., Repo]) -> None:
+    """Llama.cpp reads the first alone."""
+    repo = make_repo({})
+    names = [f"{n:04}" for n in range(2_500)]
+    commit(hub, repo.id, file("0000", b"x"))
+    commit(hub, repo.id, *(lfs_file(name, b"x") for name in names[1:]))
+    pages: list[list[str]] = []
+    url: str | None = f"/api/models/{repo.id}/tree/main?recursive=true&expand=false"
+    while url:
+        answer = hub.get(url)
+        pages.append(paths(answer.json()))
+        url = answer.links.get("next", {}).get("url")
+    assert [len(each) for each in pages] == [1000, 1000, 500]
+    assert [name for page in pages for name in page] == names
 
 
 @pytest.mark.parametrize(

@@ -157,10 +157,8 @@ def test_downloads_know_ranges_and_lengths(api: Mlflow) -> None:
     assert api.artifact("HEAD", "candidate:1/f").headers["content-length"] == "10"
 
 
-def test_transfers_in_parts_are_declined_so_that_clients_fall_back(api: Mlflow) -> None:
+def test_downloads_in_parts_are_declined_so_that_clients_fall_back(api: Mlflow) -> None:
     base = f"{api.root}/api/2.0/mlflow-artifacts"
-    created = api.client.post(f"{base}/mpu/create/candidate:1/f", json={"path": "f", "num_parts": 2})
-    assert code_of(created, 501) == "NOT_IMPLEMENTED"
     assert code_of(api.client.get(f"{base}/presigned/candidate:1/f"), 501) == "NOT_IMPLEMENTED"
 
 

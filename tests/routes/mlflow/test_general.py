@@ -175,7 +175,8 @@ def test_success_is_200_whatever_is_made(mlflow: Mlflow) -> None:
 
 def test_the_server_says_what_it_can_do(mlflow: Mlflow) -> None:
     info = mlflow.client.get(f"{mlflow.root}/api/3.0/mlflow/server-info").json()
-    assert info["multipart_uploads_enabled"] is False
+    assert info["multipart_uploads_enabled"] is True
+    assert info["multipart_downloads_enabled"] is False
     assert info["store_type"] == "SqlStore"
     assert mlflow.client.get(f"{mlflow.root}/version").text.count(".") == 2
     assert mlflow.client.get(f"{mlflow.root}/health").text == "OK"

@@ -64,7 +64,18 @@ COUNTED: tuple[tuple[type[Any], type[Any] | None, tuple[str, ...]], ...] = (
 OTHERS = {
     *("candidate_latest_metrics", "project_storage", "project_rows", "members", "packages", "package_files"),
     *("users", "blobs", "audit_events", "upkeep_runs", "projects"),
+    *("uploads", "upload_parts"),  # so many of a token, for some days
+    *("sessions", "sign_in_codes"),  # so many of a user; codes are made by operators, and live for minutes
     "commits",  # so many, and so many bytes, of a version
+    *("upload_tickets", "uploaded_objects", "upload_pieces"),  # so many of a user in a project, for a day
+    *("known_chunks", "chunk_marks"),  # a hundredth of a file's bytes at most
+    *("sessions", "sign_in_codes"),  # of users, and so many of each at a time
+    *("device_grants", "sign_on_states"),  # so many in all, for minutes
+    *("sign_on_providers", "provider_groups"),  # made by operators, and so many of each
+    *("passwords", "user_identities", "sign_on_sessions"),  # of users and their sessions; one of each and provider
+    *("issuers", "used_tokens"),  # so many in all; used ones are forgotten when they are over
+    *("trusted_publishers", "token_origins", "version_origins"),  # so many of a project; one of a token or a version
+    "marks",  # so many of a project or user
 }
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from modelyard.blobs.local import LocalBlobStore
-from modelyard.services.files.ingest import BATCH_BYTES, Expectations, Ingest
+from modelyard.services.files import ingest
+from modelyard.services.files.ingest import BATCH_BYTES, LARGE_BYTES, MANY, Crowd, Expectations, Ingest
 
 ANYTHING = Expectations(representation={}, content={}, body=None)
 
@@ -35,19 +36,19 @@ def test_an_upload_that_ends_while_its_first_write_begins_leaves_nothing_open(tm
     store = _SlowToBegin(tmp_path / "blobs")
 
     async def upload(executor: ThreadPoolExecutor) -> None:
-        ingest = Ingest(store, executor, ANYTHING, lambda _size: None)
+        one = Ingest(store, executor, ANYTHING, lambda _size: None)
 
         async def pieces() -> AsyncIterator[bytes]:
             yield bytes(size)
             if size == BATCH_BYTES:
                 await asyncio.Event().wait()
 
-        receiving = asyncio.create_task(ingest.receive(pieces()))
+        receiving = asyncio.create_task(one.receive(pieces()))
         await asyncio.to_thread(store.began.wait, 10)
         receiving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await receiving
-        closing = asyncio.create_task(ingest.close())
+        closing = asyncio.create_task(one.close())
         await asyncio.sleep(0.05)
         store.go_on.set()
         await closing
@@ -55,3 +56,55 @@ def test_an_upload_that_ends_while_its_first_write_begins_leaves_nothing_open(tm
     with ThreadPoolExecutor(4) as executor:
         asyncio.run(upload(executor))
     assert list((tmp_path / "blobs").glob("incoming/*")) == []  # where gc would see none that still has an owner
+
+
+def test_memory_is_given_back_behind_the_last_of_a_crowd_and_not_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(ingest, "give_back", lambda: given.append(1))
+    crowd = Crowd()
+
+    def pass_by(number: int) -> int:
+        for _ in range(number):
+            crowd.comes()
+        for left in reversed(range(number)):
+            crowd.goes()
+            assert not left or len(given) == before
+        return len(given)
+
+    before = 0
+    assert pass_by(MANY - 1) == 0
+    assert pass_by(MANY) == (before := 1)
+    assert pass_by(MANY) == 1  # within the same second
+    monkeypatch.setattr(ingest, "PAUSE_SECONDS", 0)
+    crowd = Crowd()
+    assert pass_by(MANY) == (before := 2)
+    assert pass_by(1) == 2
+    assert pass_by(MANY) == 3
+
+
+def test_a_large_upload_is_one_of_a_crowd_until_it_ends_in_whatever_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = Crowd()
+    monkeypatch.setattr(ingest, "_crowd", crowd)
+
+    async def upload(executor: ThreadPoolExecutor, size: int) -> int:
+        one = Ingest(LocalBlobStore(tmp_path), executor, ANYTHING, lambda _size: None)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(4):
+                yield bytes(size // 4)
+            raise ConnectionError
+
+        with pytest.raises(ConnectionError):
+            await one.receive(pieces())
+        here = crowd._here
+        await one.close()
+        await one.close()
+        return here
+
+    with ThreadPoolExecutor(4) as executor:
+        assert asyncio.run(upload(executor, LARGE_BYTES)) == 1
+        assert crowd._here == 0
+        assert asyncio.run(upload(executor, LARGE_BYTES - 4)) == 0
+        assert crowd._here == 0

@@ -14,10 +14,11 @@ import httpx2
 import pytest
 import uvloop
 
+from modelyard.registry.backends.watching import once_a_turn
 from modelyard.registry.engine import Database
-from modelyard.registry.schema import migrate
-from modelyard.services.files.recent import Recent, RecentInGeneration, once_a_turn
+from modelyard.services.files.recent import Recent
 from tests.conftest import Account
+from tests.databases import migrated_sqlite
 from tests.live import LiveServer
 
 
@@ -31,21 +32,6 @@ def test_the_longest_unused_is_forgotten_first() -> None:
     recent.put("a", bytes(6))
     recent.put("huge", bytes(11))
     assert [key for key in ("a", "c", "huge") if recent.get(key) is not None] == []
-
-
-def test_nothing_outlives_its_generation() -> None:
-    generation: list[int | None] = [1]
-    recent = RecentInGeneration[str](10, lambda: generation[0])
-    _none, at = recent.get("k")
-    recent.put("k", "v", at)
-    assert recent.get("k") == ("v", 1)
-    generation[0] = 2
-    assert recent.get("k") == (None, 2)
-    recent.put("k", "late", 1)
-    assert recent.get("k") == (None, 2)
-    generation[0] = None
-    recent.put("k", "v", recent.get("k")[1])
-    assert recent.get("k") == (None, None)
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -93,8 +79,7 @@ def test_no_request_gets_an_answer_older_than_itself(new_loop: Callable[[], asyn
 
 @pytest.mark.sqlite
 def test_every_commit_begins_a_generation(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/db")
-    migrate(database.engine)
+    database = Database(migrated_sqlite(tmp_path / "db"))
     first = database.generation()
     assert database.generation() == first
     other = sqlite3.connect(tmp_path / "db")

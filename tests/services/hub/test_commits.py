@@ -16,13 +16,12 @@ from modelyard.access.identity import OPERATOR
 from modelyard.errors import BadRequest, RevisionNotFound
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.registry.schema import migrate
 from modelyard.registry.tables import Commit, Model, ModelVersion, Package, PackageFile, Project
 from modelyard.services.hub import commits
 from modelyard.services.hub.commits import Commits, Snapshot
 from modelyard.services.tracking import experiments
 from modelyard.terms.repositories import RepositoryId
-from tests.databases import database_url
+from tests.databases import migrated_database
 
 ASKED = RepositoryId("a", "m")
 DIGEST = "0" * 64
@@ -30,8 +29,7 @@ DIGEST = "0" * 64
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(database_url(tmp_path))
-    migrate(made.engine)
+    made = Database(migrated_database(tmp_path))
     with made.writing() as registry:
         _fill(registry)
     yield made

@@ -110,8 +110,14 @@ def s3_errors() -> Iterator[None]:
         raise StoreUnavailable(f"the answer is not one of S3: {type(error).__name__}: {error}") from error
 
 
+def status_of(error: ClientError) -> int | None:
+    """The status of an answer that is an error."""
+    status: int | None = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
+
+
 def _translated(error: ClientError) -> StoreUnavailable | StoreFull:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    status = status_of(error)
     code = error.response.get("Error", {}).get("Code")
     if code == "InvalidRange" or status == _RANGE_NOT_SATISFIABLE:
         return RangeMissing(str(error))

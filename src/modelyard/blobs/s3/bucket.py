@@ -7,13 +7,14 @@ servers that call themselves S3-compatible do not have. Nor on any header of an 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
+from botocore.exceptions import ClientError
 
 from modelyard.blobs.s3.answers import (
     UNDATED,
@@ -25,12 +26,17 @@ from modelyard.blobs.s3.answers import (
     is_partial,
     require_bytes_as_they_are,
     s3_errors,
+    status_of,
 )
+from modelyard.blobs.s3.bodies import Body
 from modelyard.blobs.s3.connection import Connection
 from modelyard.blobs.s3.pages import OBJECTS, PARTS, UPLOADS, entries
+from modelyard.blobs.s3.remembered import Remembered
 from modelyard.blobs.store import StoreUnavailable
 
 log = structlog.get_logger()
+
+_MAY_WANT_A_SIGNATURE = frozenset({400, 401, 403, 501})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,14 @@ class Bucket:
         self._prefix = f"{prefix}/" if prefix else ""
         self._client = connection.client
         self._connection = connection
+        self.remembered = Remembered()
+        self._signs = False  # long bodies
         self._said: set[str] = set()
 
-    def put(self, key: str, body: bytes | bytearray) -> None:
+    def put(self, key: str, body: bytes | Body) -> None:
         """Create or replace an object, in one request."""
         with s3_errors():
-            self._client.put_object(**self._at(key), Body=body)
+            self._send(self._client.put_object, body, self._at(key))
 
     def get(self, key: str) -> tuple[bytes, float]:
         """A small object whole, and when it was last written (or UNDATED). Raises KeyMissing."""
@@ -123,12 +131,12 @@ class Bucket:
         with s3_errors():
             return str(self._client.create_multipart_upload(**self._at(key))["UploadId"])
 
-    def upload_part(self, key: str, upload_id: str, number: int, body: bytes | bytearray) -> Part:
+    def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Part:
         """Upload one part, numbered from 1 on. Raises KeyMissing where the upload was aborted."""
         with s3_errors():
-            answer = self._client.upload_part(**self._at(key), UploadId=upload_id, PartNumber=number, Body=body)
-            # Who leaves it out has most likely the usual one.
-            return Part(number, answer.get("ETag") or f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')
+            at = self._at(key) | {"UploadId": upload_id, "PartNumber": number}
+            answer = self._send(self._client.upload_part, body, at)
+            return Part(number, answer.get("ETag") or _usual_etag(body))
 
     def copy(self, source: str, key: str) -> None:
         """Create or replace an object with the bytes of another, of at most 5 GiB. Raises KeyMissing."""
@@ -189,6 +197,29 @@ class Bucket:
         with s3_errors():
             return self._connection.secret()
 
+    def _send(self, operation: Callable[..., dict[str, Any]], body: bytes | Body, at: dict[str, Any]) -> dict[str, Any]:
+        """Send a body; what is long is not hashed for a signature unless the server wants that.
+
+        The hash of the whole file is ours, and the second one costs as much. A policy may forbid it all the same
+        (`s3:x-amz-content-sha256`), and a server may not know it: each says so in words of its own, so any refusal is
+        held against the same request with a signature.
+        """
+        if isinstance(body, bytes):
+            return operation(**at, Body=body)
+        body.signed = self._signs
+        body.seek(0)
+        try:
+            return operation(**at, Body=body)
+        except ClientError as error:
+            if body.signed or status_of(error) not in _MAY_WANT_A_SIGNATURE:
+                raise
+        body.signed = True
+        body.seek(0)
+        answer = operation(**at, Body=body)
+        self._signs = True
+        self._say("the object storage wants bodies signed", "each is hashed twice")
+        return answer
+
     def _extent(self, key: str, answer: dict[str, Any], start: int, stop: int) -> tuple[int, int, int]:
         """Where the bytes of an answer begin and end, and the size of the whole object."""
         told, length = content_range(answer), answer.get("ContentLength")
@@ -224,3 +255,11 @@ class Bucket:
 
     def _own(self, key: str) -> str:
         return key.removeprefix(self._prefix)
+
+
+def _usual_etag(body: Body) -> str:
+    """The ETag of a part for which the server gives none: most likely it is the usual one."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    for piece in body:
+        md5.update(piece)
+    return f'"{md5.hexdigest()}"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import boto3
@@ -12,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.utils import parse_timestamp
 
+from modelyard.blobs.s3.bodies import Body
 from modelyard.blobs.s3.pages import LISTINGS
 
 Addressing: TypeAlias = Literal["auto", "path", "virtual"]
@@ -66,9 +68,25 @@ def _connect(region: str | None, addressing: Addressing) -> Connection:
             response_checksum_validation="when_required",
         ),
     )
+    client.meta.config.s3["payload_signing_enabled"] = True
+    unsigned = client.meta.config.merge(Config(s3={**client.meta.config.s3, "payload_signing_enabled": False}))
+    for operation in ("PutObject", "UploadPart"):
+        client.meta.events.register(f"before-sign.s3.{operation}", partial(_sign_if_asked, unsigned))
+    client.meta.events.register_last("before-call.s3", _send_at_once)
     for listing in LISTINGS:
         client.meta.events.register(f"before-parse.s3.{listing.operation}", listing.require)
     return Connection(client, session.get_credentials())
+
+
+def _sign_if_asked(unsigned: Config, request: Any, **_more: object) -> None:  # noqa: ANN401 - botocore's
+    """Leave a body out of its request's signature, and unhashed, unless that is wanted."""
+    if isinstance(request.body, Body) and not request.body.signed:
+        request.context["client_config"] = unsigned
+
+
+def _send_at_once(params: dict[str, Any], **_more: object) -> None:
+    """Ask no server whether it would take a body: for files botocore does, and waits for whoever does not know that."""
+    params["headers"].pop("Expect", None)
 
 
 def _date(text: object) -> datetime | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from modelyard.blobs.remote import DirectUpload
 from modelyard.blobs.s3.answers import KeyMissing, Unsupported, UploadMissing
+from modelyard.blobs.s3.bodies import Body
 from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.layout import DATA, ORPHANS, Reference, new_data_id, refer, restore
 from modelyard.blobs.s3.leftovers import Leftovers
@@ -120,7 +121,7 @@ def _carried(bucket: Bucket, executor: Executor, data_id: str, size: int) -> str
     upload = MultipartUpload(bucket, executor, DATA + copy_id)
     try:
         for block in scan(bucket, executor, DATA + data_id, size):
-            upload.send(bytearray(block))
+            upload.send(Body(block))
         upload.complete()
     finally:
         upload.close()

@@ -2,13 +2,15 @@
 
     data/<id>          the bytes of one blob, under a random id that is never used again
     sha256/<digest>    a reference: a small JSON object that names the data of that digest and its size
+    tails/<id>/<n>     what no part is full of yet, of an upload to that id that will go on
     orphans/<id>       a note that nothing referred to the data at the time when the note was last written
 
 A blob is committed by its reference. The digest is known only when the last byte has passed, so the bytes need a first
 key without it; S3 cannot rename, and to copy them to a second key would move every byte once more, part by part above
 5 GiB, on servers that are not AWS at the full price of reading and writing. To write a reference costs one small PUT
 whatever the size of the blob, is atomic without conditional requests, and lets data that a client uploaded by itself
-become a blob where it lies. Its price is one more small GET whenever a blob is opened.
+become a blob where it lies. Its price is one more small GET when a blob is opened that was not opened or written a
+minute ago (`remembered`).
 
 References are the only objects that are ever replaced. Data is never written twice, and stays for as long as
 `Orphans` says after its reference went elsewhere, so whoever reads it reads on.
@@ -28,6 +30,7 @@ from modelyard.blobs.store import Digest, StoreUnavailable
 DATA = "data/"
 REFERENCES = "sha256/"
 ORPHANS = "orphans/"
+TAILS = "tails/"
 PROBES = "probes/"
 PROBE = "probes/readiness"  # of all processes: however often one dies in between, one object is left
 
@@ -71,6 +74,7 @@ def is_data_id(name: object) -> bool:
 def refer(bucket: Bucket, digest: Digest, reference: Reference) -> None:
     """Make the data the blob of that digest, in place of what was."""
     bucket.put(REFERENCES + digest, reference.encoded())
+    bucket.remembered.put(digest, reference)
 
 
 def referred(bucket: Bucket, digest: Digest) -> tuple[Reference, float] | None:
@@ -78,8 +82,11 @@ def referred(bucket: Bucket, digest: Digest) -> tuple[Reference, float] | None:
     try:
         text, modified = bucket.get(REFERENCES + digest)
     except KeyMissing:
+        bucket.remembered.forget(digest)
         return None
-    return Reference.decoded(digest, text), modified
+    reference = Reference.decoded(digest, text)
+    bucket.remembered.put(digest, reference)
+    return reference, modified
 
 
 def restore(bucket: Bucket, digest: Digest, reference: Reference) -> None:

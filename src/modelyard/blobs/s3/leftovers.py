@@ -22,7 +22,7 @@ import structlog
 
 from modelyard.blobs.s3.answers import KeyMissing
 from modelyard.blobs.s3.bucket import Bucket, Listed, PendingUpload
-from modelyard.blobs.s3.layout import DATA, ORPHANS, PROBES, is_data_id
+from modelyard.blobs.s3.layout import DATA, ORPHANS, PROBES, TAILS, is_data_id
 from modelyard.blobs.store import Leftover, StoreUnavailable
 
 log = structlog.get_logger()
@@ -59,6 +59,11 @@ class Leftovers:
             return self._remove_upload(DATA + upload[1], upload[2])
         return False
 
+    def tails(self) -> Iterator[Leftover]:
+        """What no part is full of yet, of all uploads that go on."""
+        for tail in self._bucket.list(TAILS):
+            yield Leftover(tail.key, tail.size, tail.modified, tail.key.removeprefix(TAILS).partition("/")[0])
+
     def note(self, data_id: str) -> None:
         """Count the age of data without a reference from now on."""
         self._bucket.put(ORPHANS + data_id, b"")
@@ -71,7 +76,7 @@ class Leftovers:
                 if is_data_id(data_id) and self._is_old(upload.initiated):
                     newest, size = self._activity(upload)
                     if self._is_old(newest):
-                        yield Leftover(f"upload/{data_id}/{upload.upload_id}", size, newest)
+                        yield Leftover(f"upload/{data_id}/{upload.upload_id}", size, newest, data_id)
 
     def _activity(self, upload: PendingUpload) -> tuple[float, int]:
         newest, size = upload.initiated, 0

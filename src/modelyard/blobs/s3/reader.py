@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ T = TypeVar("T")
 OPENING_BYTES = 128 * 1024
 FIRST_WINDOW_BYTES = 8 << 20
 LAST_WINDOW_BYTES = 64 << 20
+SENT_BYTES = 1 << 20
 REPEATS = 2
 SCAN_BYTES = 8 << 20
 SCANS_AHEAD = 3
@@ -45,6 +47,7 @@ class S3BlobReader:
         self._closed = False
         self._stream: Stream | None = None
         self._window = 0
+        self._unsent = 0, memoryview(b"")  # from which byte on, and the bytes
         self._opening, self.size = self._open(size)
         self._next = len(self._opening)
 
@@ -61,6 +64,16 @@ class S3BlobReader:
                 parts.append(patiently(partial(self._read_on, offset, stop)))
                 offset += len(parts[-1])
             return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    def send(self, socket: int, offset: int, length: int) -> int:
+        """See `SendingReader.send`; what the socket has no room for is kept for the next call."""
+        begin, data = self._unsent
+        if begin != offset or not data:
+            data = memoryview(self.read(offset, min(length, SENT_BYTES)))
+            self._unsent = offset, data
+        went = os.write(socket, data[:length]) if data else 0
+        self._unsent = offset + went, data[went:]
+        return went
 
     def close(self) -> None:
         """See `BlobReader.close`."""

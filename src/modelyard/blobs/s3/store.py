@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 
 from modelyard.blobs.remote import DirectUpload
+from modelyard.blobs.resumable import Checkpoint
+from modelyard.blobs.s3 import resumable
 from modelyard.blobs.s3.answers import KeyMissing
 from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.direct import S3UploadedData, offer
@@ -22,11 +25,14 @@ LOOKED_UP_AHEAD = 64
 
 
 class S3BlobStore:
-    """A `RemoteBlobStore` in a bucket, which must exist.
+    """A `RemoteBlobStore` and a `ResumableBlobStore` in a bucket, which must exist.
 
     `abandoned_after`: seconds after which what nobody seems to need is a leftover; a writer or reader that is slower
     than that loses its bytes.
     """
+
+    locks = False
+    save_seconds = 30.0  # a save takes a request for what no part is full of
 
     def __init__(self, bucket: Bucket, *, abandoned_after: float = ABANDONED_SECONDS) -> None:
         self._bucket = bucket
@@ -39,9 +45,12 @@ class S3BlobStore:
 
     def open(self, digest: Digest) -> S3BlobReader:
         """See `BlobStore.open`."""
+        check_digest(digest)
+        if (reader := self._opened_as_remembered(digest)) is not None:
+            return reader
         reference, _ = self._found(digest)
         try:
-            return S3BlobReader(self._bucket, DATA + reference.data_id, reference.size)
+            return self._opened(reference)
         except KeyMissing as error:
             raise BlobMissing(digest) from error
 
@@ -59,6 +68,7 @@ class S3BlobStore:
             return False
         self._leftovers.note(reference.data_id)
         self._bucket.delete(REFERENCES + digest)
+        self._bucket.remembered.forget(digest)
         return True
 
     def list(self) -> Iterator[BlobStat]:
@@ -96,6 +106,43 @@ class S3BlobStore:
     def secret(self) -> bytes | None:
         """See `RemoteBlobStore.secret`: the secret key of the credentials, unless they are temporary."""
         return self._bucket.secret()
+
+    def hold(self, name: str, *, new: bool) -> resumable.S3Hold:
+        """See `ResumableBlobStore.hold`: nobody is kept out."""
+        del name, new
+        return resumable.S3Hold(self._bucket, self._executor)
+
+    def discard(self, checkpoint: Checkpoint) -> bool:
+        """See `ResumableBlobStore.discard`."""
+        return resumable.discard(self._bucket, checkpoint)
+
+    def recover(self, checkpoint: Checkpoint, digest: Digest) -> None:
+        """See `ResumableBlobStore.recover`."""
+        resumable.recover(self._bucket, checkpoint, digest)
+
+    def has(self, checkpoint: Checkpoint) -> bool:
+        """See `ResumableBlobStore.has`."""
+        return resumable.has(self._bucket, checkpoint)
+
+    def partials(self) -> Iterator[Leftover]:
+        """See `ResumableBlobStore.partials`: tails, as unfinished uploads of whatever kind are leftovers in time."""
+        return self._leftovers.tails()
+
+    def _opened_as_remembered(self, digest: Digest) -> S3BlobReader | None:
+        """A reader of what a remembered reference leads to; None where that is not, or no longer, what it should be."""
+        reference = self._bucket.remembered.get(digest)
+        if reference is None:
+            return None
+        with suppress(KeyMissing):
+            reader = self._opened(reference)
+            if reader.size == reference.size:
+                return reader
+            reader.close()
+        self._bucket.remembered.forget(digest)
+        return None
+
+    def _opened(self, reference: Reference) -> S3BlobReader:
+        return S3BlobReader(self._bucket, DATA + reference.data_id, reference.size)
 
     def _found(self, digest: Digest) -> tuple[Reference, float]:
         check_digest(digest)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 
+from modelyard.blobs._sha256 import Hasher
 from modelyard.blobs._writer import HashingWriter
+from modelyard.blobs.s3.bodies import Body
 from modelyard.blobs.s3.bucket import Bucket, Part
 from modelyard.blobs.s3.layout import DATA, Reference, new_data_id, refer, restore
 from modelyard.blobs.store import BlobError, Digest
@@ -32,40 +34,58 @@ class MultipartUpload:
     No more than IN_FLIGHT_BYTES are on their way at a time, or one part if that is larger.
     """
 
-    def __init__(self, bucket: Bucket, executor: Executor, key: str) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        executor: Executor,
+        key: str,
+        *,
+        upload_id: str | None = None,
+        sent: Sequence[Part] = (),
+        first: int = 1,
+    ) -> None:
+        """Begin an upload, or go on with one of which parts were sent, from the part of number `first` on."""
         self._bucket = bucket
         self._executor = executor
         self._key = key
-        self._upload_id = bucket.create_upload(key)
-        self._sent: list[Part] = []
+        self.upload_id = upload_id or bucket.create_upload(key)
+        self.next_number = first
+        self._sent = list(sent)
         self._in_flight: deque[tuple[int, Future[Part]]] = deque()
         self._completed = False
 
-    def send(self, body: bytearray) -> None:
+    def send(self, body: Body) -> None:
         """Upload the next part, in the background; `body` is taken over. Raises what an earlier part raised."""
         while self._in_flight and sum(size for size, _ in self._in_flight) + len(body) > IN_FLIGHT_BYTES:
             self._land_oldest()
-        number = len(self._sent) + len(self._in_flight) + 1
-        sending = self._executor.submit(self._bucket.upload_part, self._key, self._upload_id, number, body)
+        number, self.next_number = self.next_number, self.next_number + 1
+        sending = self._executor.submit(self._bucket.upload_part, self._key, self.upload_id, number, body)
         self._in_flight.append((len(body), sending))
+
+    def land(self) -> Sequence[Part]:
+        """Wait for all parts that were sent, and tell them."""
+        while self._in_flight:
+            self._land_oldest()
+        return self._sent
 
     def complete(self) -> None:
         """Wait for all parts, and make them one object."""
-        while self._in_flight:
-            self._land_oldest()
-        self._bucket.complete_upload(self._key, self._upload_id, self._sent)
+        self._bucket.complete_upload(self._key, self.upload_id, self.land())
         self._completed = True
 
     def close(self) -> None:
         """Abort unless completed; never raises. What cannot be aborted is from now on abandoned."""
         if self._completed:
             return
-        # A part that lands after the abort would stay.
+        self.stop()  # a part that lands after the abort would stay
+        with suppress(BlobError):
+            self._bucket.abort_upload(self._key, self.upload_id)
+
+    def stop(self) -> None:
+        """Send nothing more, and leave what was sent; never raises."""
         for _, sending in self._in_flight:
             sending.cancel()
         wait([sending for _, sending in self._in_flight])
-        with suppress(BlobError):
-            self._bucket.abort_upload(self._key, self._upload_id)
 
     def _land_oldest(self) -> None:
         self._sent.append(self._in_flight[0][1].result())
@@ -75,12 +95,20 @@ class MultipartUpload:
 class S3BlobWriter(HashingWriter):
     """A part being filled, those before it on their way. Holds a part and IN_FLIGHT_BYTES in memory at most."""
 
-    def __init__(self, bucket: Bucket, executor: Executor) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        bucket: Bucket,
+        executor: Executor,
+        data_id: str | None = None,
+        hasher: Hasher | None = None,
+        size: int = 0,
+    ) -> None:
+        """A writer of new data, or one that goes on with some after `size` bytes that `hasher` has taken."""
+        super().__init__(hasher, size)
         self._bucket = bucket
         self._executor = executor
-        self._data_id = new_data_id()
-        self._part = bytearray()
+        self._data_id = data_id or new_data_id()
+        self._part = Body()
         self._sent = 0
         self._upload: MultipartUpload | None = None
 
@@ -88,18 +116,21 @@ class S3BlobWriter(HashingWriter):
         for chunk in chunks:
             rest = chunk
             while rest:
-                if len(self._part) == part_size(self._sent):
+                if len(self._part) >= self._part_size():
                     self._send_part()
-                room = part_size(self._sent) - len(self._part)
-                self._part += rest[:room]
+                room = self._part_size() - len(self._part)
+                self._part.append(rest[:room])
                 rest = rest[room:]
+
+    def _part_size(self) -> int:
+        return part_size(self._sent)
 
     def _send_part(self) -> None:
         if self._upload is None:
             self._upload = MultipartUpload(self._bucket, self._executor, DATA + self._data_id)
         self._upload.send(self._part)
         self._sent += len(self._part)
-        self._part = bytearray()
+        self._part = Body()
 
     def _publish(self, digest: Digest) -> None:
         if self._upload is None:
@@ -107,7 +138,7 @@ class S3BlobWriter(HashingWriter):
         else:
             self._send_part()
             self._upload.complete()
-        self._part = bytearray()
+        self._part = Body()
         refer(self._bucket, digest, Reference(self._data_id, self._size))
 
     def _republish(self, digest: Digest) -> None:
@@ -116,6 +147,6 @@ class S3BlobWriter(HashingWriter):
     def _release(self) -> None:
         # Data whose reference could not be written is left to a collector: the request may have taken effect all the
         # same, and in place of a blob that others rely on.
-        self._part = bytearray()
+        self._part = Body()
         if self._upload is not None:
             self._upload.close()

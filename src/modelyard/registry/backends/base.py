@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from modelyard.registry.backends.watching import Watch
+
 
 class TurnTaken(Exception):
     """Another process, wherever it runs, is at work that goes on only once at a time."""
@@ -24,11 +26,13 @@ class Backend(ABC):
     file_reader_threads = 4  # for those of files that are opened at once
     long_reader_threads = 4  # for what may take long, so that nothing else waits for it
     writer_threads: int
+    one_writer = False  # at a time, so that others wait while it commits
     attempts = 1  # at a unit of work, the first one included
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.reader = engine
+        self.single_reader = engine  # for reads of one statement, which has one view by itself
         self.writer = engine.execution_options(writing=True)
 
     @classmethod
@@ -60,6 +64,10 @@ class Backend(ABC):
         """Whether a unit of work that failed so has left nothing behind, and may well succeed when it is run again."""
         del error, committing
         return False
+
+    @abstractmethod
+    def watch(self) -> Watch:
+        """What tells whether marks still hold."""
 
     def generation(self) -> int | None:
         """See `Database.generation`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import URL, create_engine, event, func, make_url, select
 from sqlalchemy.engine import ExceptionContext
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
 from modelyard.registry.backends.base import Backend, TurnTaken
+from modelyard.registry.backends.postgresql_watch import PostgreSQLWatch
 from modelyard.registry.backends.sessions import Sessions, joined_options, split_options
 from modelyard.registry.locks import let_go, lock_number
 
@@ -65,22 +66,42 @@ class PostgreSQLBackend(Backend):
     attempts = 6
 
     def __init__(self, url: str, *, on_full_disk: bool = False) -> None:
+        from modelyard.registry.backends.postgresql_trips import READING, make_lean  # noqa: PLC0415 - needs the driver
+
         del on_full_disk  # its disk is the server's matter, too
         parts = make_url(url)
         given, others = split_options(parts)
+        self._connect_args = connect_args = _connect_options(parts) | {"options": joined_options({}, others)}
         engine = create_engine(
             parts.difference_update_query(["options"]),
-            connect_args=_connect_options(parts) | {"options": joined_options({}, others)},
+            connect_args=connect_args,
             pool_size=self.threads(),
             max_overflow=SPARE_CONNECTIONS,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             pool_use_lifo=True,
+            isolation_level="AUTOCOMMIT",  # the driver begins nothing by its own rules
         )
-        sessions = Sessions(TIMEOUTS | KEEPALIVES | PLANNING | given)
+        make_lean(engine)
+        self._sessions = sessions = Sessions(TIMEOUTS | KEEPALIVES | PLANNING | given)
         event.listen(engine, "connect", lambda connection, _entry: sessions.begin(connection), insert=True)
         event.listen(engine, "handle_error", _notice_loss, retval=True)
         super().__init__(engine)
-        self.reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self.reader = engine.execution_options(begin=READING)
+        self.single_reader = engine.execution_options(begin=b"")
+
+    def watch(self) -> PostgreSQLWatch:
+        """See `Backend.watch`."""
+        return PostgreSQLWatch(self._session)
+
+    def _session(self) -> Connection[tuple[object, ...]]:
+        """A session that is none of the pool's."""
+        dialect = self.engine.dialect
+        positional, named = dialect.create_connect_args(self.engine.url)
+        session = cast(
+            "Connection[tuple[object, ...]]", dialect.connect(*positional, **{**named, **self._connect_args})
+        )
+        self._sessions.begin(session)
+        return session
 
     @contextmanager
     def alone(self, work: str) -> Iterator[None]:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from modelyard.registry.backends.base import Backend, TurnTaken
 from modelyard.registry.backends.sqlite_files import create_database, explained, files_of, is_full, set_up, tighten_all
 from modelyard.registry.backends.sqlite_full_disk import ReadOnlyConnection, connect_alone
+from modelyard.registry.backends.watching import SQLiteWatch
 from modelyard.registry.lock_files import lock_file
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ class SQLiteBackend(Backend):
 
     reader_threads = 1
     writer_threads = 1
+    one_writer = True
 
     def __init__(self, url: str, *, on_full_disk: bool = False) -> None:
         engine = create_engine(
@@ -51,7 +53,7 @@ class SQLiteBackend(Backend):
         self._on_full_disk = on_full_disk
         self._read_only = False  # for want of room
         self._write_lock = threading.Lock()
-        self._watcher: sqlite3.Connection | None = None
+        self._watch = SQLiteWatch(engine.url.database)
 
     def turn(self) -> AbstractContextManager[object]:
         """See `Backend.turn`: SQLite's own waiting is polling, so writers of one process queue before it."""
@@ -84,25 +86,13 @@ class SQLiteBackend(Backend):
         for path in self._files:
             tighten_all(path)
 
-    def generation(self) -> int | None:
-        """See `Backend.generation`. Read from shared memory in microseconds, so it does not block."""
-        if not self.engine.url.database:
-            return None
-        try:
-            # A connection that never writes, and so sees every commit as somebody else's.
-            self._watcher = self._watcher or sqlite3.connect(
-                self.engine.url.database, isolation_level=None, check_same_thread=False, timeout=0
-            )
-            found: int = self._watcher.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error:  # somebody is repairing the log; or the file is damaged, as the next statement will say
-            return None
-        return found
+    def watch(self) -> SQLiteWatch:
+        """See `Backend.watch`."""
+        return self._watch
 
-    def close(self) -> None:
-        """See `Backend.close`."""
-        if self._watcher is not None:
-            self._watcher.close()
-        super().close()
+    def generation(self) -> int | None:
+        """See `Backend.generation`."""
+        return self._watch.version()
 
     def _connect(
         self, _dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]

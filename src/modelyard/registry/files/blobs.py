@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Insert, bindparam, delete, exists, func, select, update
 
 from modelyard.clock import now
-from modelyard.registry.base import Repository
+from modelyard.registry.base import POSTPONED, Repository
 from modelyard.registry.dialects import upsert
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Blob, PackageFile
 
 BATCH = 1000
@@ -23,7 +23,31 @@ class BlobRepository(Repository):
     def ensure(self, sha256: str, size: int) -> None:
         """Know a blob from now on, whose bytes have just been made durable."""
         row = {"sha256": sha256, "size": size, "created_at": now()}
-        self.session.connection().execute(_ensure_statement(self.dialect), row)
+        self.session.connection().execute(_ensure_statement(self.dialect), row, execution_options=POSTPONED)
+
+    def know(self, sizes: Mapping[str, int]) -> None:
+        """Know blobs from now on, by digest with their bytes, which are in the store; damaged ones stay so.
+
+        In the order of digests, so that those who do so at once wait for each other and no more.
+        """
+        rows = [{"sha256": sha256, "size": size, "created_at": now()} for sha256, size in sorted(sizes.items())]
+        if rows:
+            unless_known = upsert(self.dialect, Blob).on_conflict_do_nothing(index_elements=[Blob.sha256])
+            self.write_rows(unless_known, rows)
+
+    def in_use(self, digests: Sequence[str]) -> set[str]:
+        """Those of the blobs that any file points at."""
+        found: set[str] = set()
+        for at in range(0, len(digests), BATCH // 2):
+            mine = PackageFile.sha256.in_(digests[at : at + BATCH // 2])
+            found.update(self.session.scalars(select(PackageFile.sha256).where(mine).distinct()))
+        return found
+
+    def repaired(self, digests: Sequence[str]) -> None:
+        """Know that the bytes of blobs have just come again, as they should be."""
+        for at in range(0, len(digests), BATCH // 2):
+            mine = Blob.sha256.in_(digests[at : at + BATCH // 2]) & Blob.damaged_at.is_not(None)
+            self.session.execute(update(Blob).where(mine).values(damaged_at=None))
 
     def references(self, sha256: str) -> int:
         """How many files point at the blob."""
@@ -63,7 +87,7 @@ class BlobRepository(Repository):
             last = rows[-1].sha256
 
 
-@cache
+@built_once
 def _ensure_statement(dialect: str) -> Insert:
     return upsert(dialect, Blob).on_conflict_do_update(
         index_elements=[Blob.sha256], set_={"damaged_at": None}, where=Blob.damaged_at.is_not(None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.registry.base import Repository
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Candidate, LoggedModel, ModelVersion, Package
 
 
@@ -57,6 +57,11 @@ class FollowingRepository(Repository):
         mine = select(func.count(ModelVersion.id)).where(same, ModelVersion.followed_directory == followed.directory)
         return self.session.scalar(mine) or 0
 
+    def is_followed(self, followed: Followed) -> bool:
+        """Whether any version follows any directory of somebody's files."""
+        same = _followed_by(followed.candidate_id is None) == _key(followed)
+        return self.session.scalar(select(ModelVersion.id).where(same).limit(1)) is not None
+
     def stop(self, version_id: int) -> None:
         """Let a version follow nothing any more."""
         self.session.connection().execute(_STOP, {"row": version_id})
@@ -78,7 +83,7 @@ _STOP = (
 )
 
 
-@cache
+@built_once
 def _followers(of_logged_model: bool, hold: bool) -> Select[*tuple[Any, ...]]:
     """Built once: building a statement takes several times as long as running it."""
     followed = _followed_by(of_logged_model) == bindparam("id")

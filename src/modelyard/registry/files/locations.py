@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -31,7 +30,9 @@ from modelyard.access.identity import TokenFacts
 from modelyard.access.policy import ProjectFacts
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, storable
+from modelyard.registry.marks import DAMAGE, Marks, marks_of, project_scope, user_scope
 from modelyard.registry.people.tokens import MADE_WITH, MAKER, TOKEN_COLUMNS
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import (
     Blob,
     Candidate,
@@ -70,6 +71,7 @@ class Location:
     file: StoredFile | None
     storage_limit: int | None  # the project's own, in bytes; see `registry.files.storage`
     role_ends_at: Milliseconds | None  # until when all of this can hold
+    marks: Marks  # of the state that all of this was found in
     linked: bool = False  # whether versions follow the files, or they are one's that follows; only writers are told
 
 
@@ -95,7 +97,7 @@ class LocationRepository(Repository):
         """A project as a location without an owner, for whoever holds the token of that digest (None: nobody)."""
         values = {"digest": digest, "project": _project_key(project), "now": now()}
         row = self.session.connection().execute(_PROJECT_STATEMENTS[isinstance(project, int)], values).one()
-        return Location(_token(row), _project(row), None, None, None, row[_OWNER_AT - 2], row[_OWNER_AT - 1])
+        return Location(_token(row), _project(row), None, None, None, row[_OWNER_AT - 2], row[_OWNER_AT - 1], ())
 
     def find_project(self, digest: str, project: ProjectRef) -> tuple[TokenFacts | None, ProjectFacts | None]:
         """Whose the token of that digest is, and the project as they see it."""
@@ -107,6 +109,7 @@ class LocationRepository(Repository):
 _PROJECT_AT = len(TOKEN_COLUMNS)
 _OWNER_AT = _PROJECT_AT + 7
 _FILE_AT = _OWNER_AT + 2
+_MARKS_AT = _FILE_AT + 5
 
 
 def _project_key(project: ProjectRef) -> int | str:
@@ -124,18 +127,32 @@ def _project(row: Row[*tuple[Any, ...]]) -> ProjectFacts | None:
 
 def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
     owner_id, package_id = row[_OWNER_AT:_FILE_AT]
-    file_id, sha256, size, created_at, damaged_at, *linked = row[_FILE_AT:]
+    file_id, sha256, size, created_at, damaged_at = row[_FILE_AT:_MARKS_AT]
+    project_mark, user_mark, damage, *linked = row[_MARKS_AT:]
     file = StoredFile(file_id, name, sha256, size, created_at, damaged_at is not None) if file_id is not None else None
+    token, project = _token(row), _project(row)
     return Location(
-        token=_token(row),
-        project=_project(row),
+        token=token,
+        project=project,
         owner_id=owner_id,
         package_id=package_id,
         file=file,
         storage_limit=row[_OWNER_AT - 2],
         role_ends_at=row[_OWNER_AT - 1],
+        marks=_marks(token, project, owner_id, (project_mark, user_mark, damage)),
         linked=any(linked),
     )
+
+
+def _marks(
+    token: TokenFacts | None, project: ProjectFacts | None, owner_id: int | None, found: tuple[int, int, int]
+) -> Marks:
+    """None where nothing is found that could be made under the name that was asked for without setting a mark."""
+    if project is None or owner_id is None:
+        return ()
+    project_mark, user_mark, damage = found
+    beside = ((project_scope(project.id), project_mark), (DAMAGE, damage))
+    return ((user_scope(token.user_id), user_mark), *beside) if token is not None else beside
 
 
 _PROJECT_COLUMNS = (
@@ -155,7 +172,7 @@ _OWNERS: dict[OwnerKind, type[Candidate | LoggedModel | ModelVersion]] = {
 }
 
 
-@cache
+@built_once
 def lookup_statement(project_by_id: bool, kind: OwnerKind, to_change: bool = False) -> Select[*tuple[Any, ...]]:
     """The statement for one of the six forms of an address; building it anew would cost more than running it."""
     owner = _OWNERS[kind]
@@ -178,6 +195,7 @@ def lookup_statement(project_by_id: bool, kind: OwnerKind, to_change: bool = Fal
         PackageFile.size,
         PackageFile.created_at,
         Blob.damaged_at,
+        *marks_of(Project.id, User.id),
         *((_linked(kind),) if to_change else ()),
     ).select_from(_joined(_project_source(project_by_id), joins))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Integer,
     Text,
@@ -66,6 +67,18 @@ _ADD_COPY = insert(PackageFile).from_select(
     list(_COPY), select(*_COPY.values()).where(_NEWEST_OF_NAME.is_distinct_from(_COPY["sha256"]))
 )
 
+_MANY = ("name", "sha256", "size")  # of which each row has its own
+_ADD_MANY = insert(PackageFile).from_select(
+    list(_COPY),
+    select(
+        *(
+            func.unnest(bindparam(f"{name}s", type_=ARRAY(column.type))) if name in _MANY else column
+            for name, column in _COPY.items()
+        )
+    ),
+)
+
+NAMES_AT_ONCE = 500  # in one statement
 LISTED = "default"  # the status of a package that is not hidden
 MAX_OTHER_VERSIONS = 100  # GitLab sends them all; a model may have thousands
 
@@ -167,6 +180,25 @@ class PackageRepository(Repository):
         self.insert(file)
         return file
 
+    def add_files(self, package_id: int, files: Sequence[tuple[str, str, int]], creator_id: int | None) -> None:
+        """Insert files by name, digest and bytes; their blobs must be known."""
+        common = {"package_id": package_id, "creator_id": creator_id, "created_at": now()}
+        if self.dialect == "sqlite":
+            rows: list[dict[str, object]] = [{**common, "name": n, "sha256": s, "size": size} for n, s, size in files]
+            if rows:
+                self.write_rows(insert(PackageFile), rows)
+            return
+        # A statement for each would have PostgreSQL count the project's bytes for each, in ever more copies of a row.
+        names, digests, sizes = zip(*files, strict=True) if files else ((), (), ())
+        columns = {"name": list(names), "sha256": list(digests), "size": list(sizes)}
+        self.session.connection().execute(_ADD_MANY, {**common, **{f"{key}s": all_ for key, all_ in columns.items()}})
+
+    def delete_named(self, package_id: int, names: Sequence[str]) -> None:
+        """Remove the files of those names with all their predecessors."""
+        for at in range(0, len(names), NAMES_AT_ONCE):
+            named = PackageFile.name.in_(names[at : at + NAMES_AT_ONCE])
+            self.session.execute(delete(PackageFile).where(PackageFile.package_id == package_id, named))
+
     def add_copies(self, places: Sequence[tuple[int, str]], sha256: str, size: int, creator_id: int | None) -> None:
         """Make a blob the newest file of each name in each package where it is not already; it must be known."""
         content = {"sha256": sha256, "size": size, "creator_id": creator_id, "created_at": now()}
@@ -176,7 +208,7 @@ class PackageRepository(Repository):
 
     def has_files(self, package_id: int, path: str = "") -> bool:
         """Whether there is any file in a package: of that name, or in a directory of it (empty: the top)."""
-        return self.session.scalar(select(PackageFile.id).where(_tree(package_id, path)).limit(1)) is not None
+        return self.session.scalar(select(PackageFile.id).where(tree(package_id, path)).limit(1)) is not None
 
     def filled(self, version_ids: Sequence[int]) -> set[int]:
         """Those of the versions that have any file."""
@@ -192,7 +224,7 @@ class PackageRepository(Repository):
     def link_files(self, source: Package, directory: str, target: Package) -> None:
         """Give `target` the files of `source` that lie in a directory (empty: all), by the blobs that they point at."""
         prefix = f"{directory}/" if directory else ""
-        newest = select(func.max(PackageFile.id)).where(_inside(source.id, prefix)).group_by(PackageFile.name)
+        newest = select(func.max(PackageFile.id)).where(inside(source.id, prefix)).group_by(PackageFile.name)
         name = func.substr(PackageFile.name, len(prefix) + 1)
         columns = (PackageFile.sha256, PackageFile.size, PackageFile.creator_id)
         files = select(literal(target.id), name, *columns, literal(now())).where(PackageFile.id.in_(newest))
@@ -207,7 +239,7 @@ class PackageRepository(Repository):
         At most `limit` of it, that which comes after a place.
         """
         prefix = f"{directory}/" if directory else ""
-        newest = select(func.max(PackageFile.id)).where(_inside(package_id, prefix)).group_by(PackageFile.name)
+        newest = select(func.max(PackageFile.id)).where(inside(package_id, prefix)).group_by(PackageFile.name)
         rest = func.substr(PackageFile.name, len(prefix) + 1)
         slash = position(rest, "/")
         child = case((slash > 0, func.substr(rest, 1, slash - 1)), else_=rest)
@@ -221,7 +253,7 @@ class PackageRepository(Repository):
 
     def delete_tree(self, package_id: int, path: str) -> bool:
         """Remove the file of that name, all its predecessors and whatever lies in a directory of that name."""
-        return self.changed(delete(PackageFile).where(_tree(package_id, path)))
+        return self.changed(delete(PackageFile).where(tree(package_id, path)))
 
     def name_and_version(self, version_id: int) -> tuple[str, str]:
         """What GitLab calls a version's package: the model's name and the semantic version."""
@@ -240,13 +272,13 @@ class PackageRepository(Repository):
         return model or f"ml_experiment_{iid}"
 
 
-def _tree(package_id: int, path: str) -> ColumnElement[bool]:
+def tree(package_id: int, path: str) -> ColumnElement[bool]:
     """The file of a name, all its predecessors and whatever lies in a directory of that name; all files without one."""
     named = (PackageFile.package_id == package_id) & (PackageFile.name == path)
-    return or_(named, _inside(package_id, f"{path}/")) if path else _inside(package_id, "")
+    return or_(named, inside(package_id, f"{path}/")) if path else inside(package_id, "")
 
 
-def _inside(package_id: int, prefix: str) -> ColumnElement[bool]:
+def inside(package_id: int, prefix: str) -> ColumnElement[bool]:
     """Files whose name begins with `prefix`, a path that ends in a slash; a range that the index on names answers."""
     mine = PackageFile.package_id == package_id
     after_slash = chr(ord("/") + 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Select, bindparam, select, union_all
 
 from modelyard.registry.base import Repository
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import PackageFile
 from modelyard.terms.paths import shown_by_mlflow
 
@@ -35,7 +35,7 @@ class ShownNameRepository(Repository):
         return None
 
 
-@cache
+@built_once
 def _escaped_after() -> CompoundSelect[*tuple[Any, ...]]:
     """Files whose name goes on with a `%` after a beginning, of each of several some; built once."""
     after_percent = chr(ord("%") + 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 
 from modelyard.registry.base import Repository
-from modelyard.registry.tables import Package, PackageFile, Project, ProjectStorage
+from modelyard.registry.tables import Blob, Package, PackageFile, Project, ProjectStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,15 @@ class StorageRepository(Repository):
             found[project_id] = int(size)
         return found
 
+    def total(self) -> int:
+        """The bytes of all files of all projects."""
+        return int(self.session.connection().execute(_TOTAL).scalar_one())
+
+    def stored(self) -> tuple[int, int]:
+        """How many blobs are known, and their bytes: files with the same content share one."""
+        count, size = self.session.connection().execute(_STORED).one()
+        return count, int(size)
+
     def limit(self, project_id: int) -> int | None:
         """The bytes that an administrator allows a project: 0 is no limit, None the server's default."""
         found: int | None = self.session.connection().execute(_LIMIT, {"id": project_id}).scalar_one()
@@ -51,6 +60,8 @@ class StorageRepository(Repository):
 
 # Built once: building a statement takes several times as long as running it.
 _LIMIT = select(Project.storage_limit).where(Project.id == bindparam("id"))
+_TOTAL = select(func.coalesce(func.sum(ProjectStorage.size), 0))
+_STORED = select(func.count(), func.coalesce(func.sum(Blob.size), 0)).select_from(Blob)
 _USED = select(func.coalesce(func.sum(ProjectStorage.size), 0)).where(ProjectStorage.project_id == bindparam("id"))
 _USED_BY = (
     select(ProjectStorage.project_id, func.sum(ProjectStorage.size))

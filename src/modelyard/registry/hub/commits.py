@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, true
+from sqlalchemy import Select, bindparam, delete, func, or_, select, true, update
 
 from modelyard.clock import Milliseconds
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
-from modelyard.registry.tables import Commit, ModelVersion, Package, PackageFile
+from modelyard.registry.tables import Commit, ModelVersion, Package, PackageFile, User
 
 MAX_COMMITS = 1_000  # of one version …
 MAX_KEPT_BYTES = 64 * 1024 * 1024  # … and of their manifests, as they are kept
@@ -41,11 +41,24 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """A commit that was told before another."""
+class Listed:
+    """A commit in a history; its words and the name of who made it where a client did so by this API."""
 
     oid: str
     changed_at: Milliseconds
+    title: str | None = None
+    message: str | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a client has made a commit: by which request, by its digest, and in whose words."""
+
+    request: str
+    title: str
+    message: str
+    author_id: int | None
 
 
 # Built once: building a statement takes several times as long as running it.
@@ -74,6 +87,9 @@ _OF_MODEL = (
     .join(ModelVersion, ModelVersion.id == Commit.model_version_id)
     .outerjoin(Package, Package.model_version_id == ModelVersion.id)
     .where(Commit.oid == bindparam("oid"), ModelVersion.model_id == bindparam("model"))
+)
+_LISTED = select(Commit.oid, Commit.changed_at, Commit.title, Commit.message, User.username).outerjoin(
+    User, User.id == Commit.author_id
 )
 _MANIFEST = select(Commit.manifest).where(Commit.oid == bindparam("oid"))
 
@@ -118,14 +134,28 @@ class CommitRepository(Repository):
         self.session.execute(upsert(self.dialect, Commit).values(row).on_conflict_do_nothing(index_elements=["oid"]))
         self.session.execute(delete(Commit).where(Commit.id.in_(_too_many(commit.model_version_id))))
 
-    def before(self, version_id: int, oid: str, offset: int, limit: int) -> list[Earlier]:
+    def request_of(self, oid: str) -> str | None:
+        """The digest of the request that made the commit of that id, if one did."""
+        return self.session.scalar(select(Commit.request).where(Commit.oid == oid))
+
+    def note_made(self, oid: str, made: Made) -> None:
+        """Know how a commit that is kept came about."""
+        values = {"request": made.request, "title": made.title, "message": made.message, "author_id": made.author_id}
+        self.session.execute(update(Commit).where(Commit.oid == oid).values(values))
+
+    def listed(self, oid: str) -> Listed | None:
+        """The commit of that id, if it is kept."""
+        row = self.session.execute(_LISTED.where(Commit.oid == oid)).one_or_none()
+        return Listed(*row) if row is not None else None
+
+    def before(self, version_id: int, oid: str, offset: int, limit: int) -> list[Listed]:
         """The commits of a version that were told before one of its own, the last first."""
         told = select(Commit.id).where(Commit.oid == oid).scalar_subquery()
         mine = (Commit.model_version_id == version_id) & (Commit.oid != oid)
         # One that is not kept yet is the newest.
-        earlier = select(Commit.oid, Commit.changed_at).where(mine, func.coalesce(Commit.id < told, true()))
+        earlier = _LISTED.where(mine, func.coalesce(Commit.id < told, true()))
         rows = self.session.execute(earlier.order_by(Commit.id.desc()).offset(offset).limit(limit))
-        return [Earlier(*row) for row in rows]
+        return [Listed(*row) for row in rows]
 
 
 _COLUMNS = ("oid", "model_version_id", "manifest", "size", "changed_at", "created_at")

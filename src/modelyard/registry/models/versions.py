@@ -15,7 +15,7 @@ from modelyard.registry.search.orders import attribute_keys
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.subjects import VERSIONS
 from modelyard.registry.search.weights import Attached, hold_one
-from modelyard.registry.tables import Model, ModelAlias, ModelVersion, ModelVersionTag
+from modelyard.registry.tables import Model, ModelAlias, ModelVersion, ModelVersionTag, VersionOrigin
 from modelyard.terms.filters import Clause, Order
 
 # Highest first, pre-releases aside as in GitLab; of equal ones the last made.
@@ -35,6 +35,9 @@ _ALIASES = (
     select(ModelAlias.model_version_id, ModelAlias.alias)
     .where(ModelAlias.model_version_id.in_(bindparam("ids", expanding=True)))
     .order_by(ModelAlias.alias)
+)
+_ORIGINS = select(VersionOrigin.model_version_id, VersionOrigin.facts).where(
+    VersionOrigin.model_version_id.in_(bindparam("ids", expanding=True))
 )
 
 # What a page of versions shows with them.
@@ -155,3 +158,11 @@ class VersionRepository(Repository):
         for version_id, alias in self.tuples(_ALIASES, {"ids": version_ids}):
             found[version_id].append(alias)
         return found
+
+    def add_origin(self, version_id: int, facts: str) -> None:
+        """Keep which job made a version."""
+        self.insert(VersionOrigin(model_version_id=version_id, facts=facts))
+
+    def origins(self, version_ids: Sequence[int]) -> dict[int, str]:
+        """The jobs that made versions, as JSON, by the ids of those that jobs made."""
+        return dict(self.tuples(_ORIGINS, {"ids": version_ids}))

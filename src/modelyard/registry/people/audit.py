@@ -19,17 +19,21 @@ from modelyard.access.identity import ANONYMOUS, Identity
 from modelyard.access.policy import ProjectFacts
 from modelyard.access.tokens import TokenKind
 from modelyard.clock import Milliseconds, now
-from modelyard.registry.base import Repository, storable
+from modelyard.registry.base import POSTPONED, Ends, Repository, between, storable
 from modelyard.registry.tables import (
     AuditEvent,
     Base,
+    Issuer,
     LoggedModel,
     Model,
     ModelVersion,
     Package,
     PackageFile,
     Project,
+    SignOnProvider,
     Token,
+    TrustedPublisher,
+    Upload,
     User,
 )
 from modelyard.terms.paging import Page, PageRequest
@@ -56,12 +60,14 @@ class AuditFilter:
     entity_id: int | None = None
     created_after: Milliseconds | None = None
     created_before: Milliseconds | None = None
+    ids: Ends = (None, None)
 
 
 _TOKEN_TYPES = {
     TokenKind.PERSONAL: "PersonalAccessToken",
     TokenKind.PROJECT: "ProjectAccessToken",
     TokenKind.JOB: "JobToken",
+    TokenKind.SESSION: "UserSession",
 }
 # What the target of an event is called, and the name by which people know it.
 _TARGETS: dict[type[Base], Callable[[Any], tuple[str, str]]] = {
@@ -73,6 +79,10 @@ _TARGETS: dict[type[Base], Callable[[Any], tuple[str, str]]] = {
     LoggedModel: lambda model: ("Ml::LoggedModel", model.eid),
     Package: lambda package: ("Packages::Package", f"{package.name}/{package.version}"),
     PackageFile: lambda file: ("Packages::PackageFile", file.name),
+    Issuer: lambda issuer: ("Issuer", issuer.name),
+    TrustedPublisher: lambda publisher: ("TrustedPublisher", publisher.name),
+    SignOnProvider: lambda provider: ("SignOnProvider", provider.name),
+    Upload: lambda upload: ("Upload", upload.name),
 }
 
 # Past the session's entities, and built once: it is part of every upload.
@@ -128,7 +138,7 @@ class AuditRepository(Repository):
             "details": orjson.dumps(details).decode(),
             "created_at": now(),
         }
-        self.session.connection().execute(_INSERT, values)
+        self.session.connection().execute(_INSERT, values, execution_options=POSTPONED)
 
     def note_changes(
         self,
@@ -170,7 +180,7 @@ def _narrow(statement: Select[AuditEvent], narrowed: AuditFilter) -> Select[Audi
         statement = statement.where(AuditEvent.created_at >= narrowed.created_after)
     if narrowed.created_before is not None:
         statement = statement.where(AuditEvent.created_at <= narrowed.created_before)
-    return statement
+    return statement.where(*between(AuditEvent.id, narrowed.ids))
 
 
 def _shortened(value: object) -> object:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Row, Select, and_, bindparam, exists, false, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
 from modelyard.registry.base import Ends, Repository, between, contains, storable
 from modelyard.registry.people.members import in_time
-from modelyard.registry.tables import Member, Project
+from modelyard.registry.tables import Candidate, Experiment, LoggedModel, Member, Model, Package, Project
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 
@@ -59,6 +59,12 @@ class ProjectRepository(Repository):
         statement = select(Project, Member.access_level).outerjoin(Member, current_membership(user_id)).where(wanted)
         row = self.session.execute(statement, execution_options={"populate_existing": True}).one_or_none()
         return _with_facts(row) if row else None
+
+    def is_empty(self, project_id: int) -> bool:
+        """Whether a project has nothing in it but people, tokens and the experiment that each has."""
+        has = (exists().where(table.project_id == project_id) for table in (Model, Candidate, LoggedModel, Package))
+        experiments = select(func.count()).where(Experiment.project_id == project_id)
+        return not self.session.scalar(select(or_(*has))) and (self.session.scalar(experiments) or 0) <= 1
 
     def visible(self, identity: Identity, narrowed: ProjectFilter, request: PageRequest) -> Page[Project]:
         """A page of the projects that the caller sees."""

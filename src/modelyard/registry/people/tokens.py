@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from modelyard.access.identity import TokenFacts
-from modelyard.access.tokens import TokenKind
+from modelyard.access.tokens import SESSION_IDLE, SESSION_LONGEST, TokenKind
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Ends, Repository, between, contains, storable
 from modelyard.registry.tables import Token, User
@@ -19,6 +19,7 @@ from modelyard.terms.paging import Page, PageRequest
 # What a job token was made with, as far as a token is one; whoever selects the columns below joins it.
 MAKER = aliased(Token, name="maker")
 MADE_WITH = MAKER.id == Token.maker_id
+PRUNED_AT_ONCE = 500
 _EXPIRES_AT = case((Token.expires_at > MAKER.expires_at, MAKER.expires_at), else_=Token.expires_at)
 _REVOKED_AT = func.coalesce(Token.revoked_at, MAKER.revoked_at)
 
@@ -62,10 +63,22 @@ class TokenFilter:
 _TOUCH = (
     update(Token)
     .where(Token.id == bindparam("row"), Token.last_used_at.is_(None) | (Token.last_used_at < bindparam("before")))
-    .values(last_used_at=bindparam("at"))
+    .values(
+        last_used_at=bindparam("at"),
+        # A session that is used goes on for as long again, but not for ever.
+        expires_at=case(
+            (Token.kind != TokenKind.SESSION, Token.expires_at),
+            (
+                bindparam("at", type_=Token.created_at.type) + SESSION_IDLE < Token.created_at + SESSION_LONGEST,
+                bindparam("at", type_=Token.created_at.type) + SESSION_IDLE,
+            ),
+            else_=Token.created_at + SESSION_LONGEST,
+        ),
+    )
 )
 _FACTS = select(*TOKEN_COLUMNS).join(User, User.id == Token.user_id).outerjoin(MAKER, MADE_WITH)
 _TOKENS = select(Token).outerjoin(MAKER, MADE_WITH)
+_OF_A_WHILE = Token.kind.in_([TokenKind.JOB, TokenKind.SESSION])
 
 
 class TokenRepository(Repository):
@@ -74,6 +87,11 @@ class TokenRepository(Repository):
     def facts(self, digest: str) -> TokenFacts | None:
         """All that decides whom a token stands for, in one statement."""
         row = self.session.execute(_FACTS.where(Token.digest == digest)).one_or_none()
+        return TokenFacts(*row) if row else None
+
+    def facts_by_id(self, token_id: int) -> TokenFacts | None:
+        """The same of the token of that id."""
+        row = self.session.execute(_FACTS.where(Token.id == token_id)).one_or_none()
         return TokenFacts(*row) if row else None
 
     def by_id(self, token_id: int) -> Token | None:
@@ -116,10 +134,19 @@ class TokenRepository(Repository):
         self.session.flush()
         return token
 
+    def over(self, before: Milliseconds) -> list[int]:
+        """The ids of some of the tokens of jobs and of browsers that had ended before a moment."""
+        old = select(Token.id).where(_OF_A_WHILE, ended(before)).order_by(Token.id)
+        return list(self.session.scalars(old.limit(PRUNED_AT_ONCE)))
+
+    def forget(self, ids: Collection[int]) -> None:
+        """Remove tokens, with what is kept of them and what they have begun."""
+        self.session.execute(delete(Token).where(Token.id.in_(ids)))
+
 
 def _conditions(narrowed: TokenFilter) -> Iterator[ColumnElement[bool]]:
     if narrowed.active is not None:
-        yield _active(now()) if narrowed.active else ~_active(now())
+        yield active(now()) if narrowed.active else ~active(now())
     if narrowed.revoked is not None:
         yield _REVOKED_AT.is_not(None) if narrowed.revoked else _REVOKED_AT.is_(None)
     if narrowed.search:
@@ -140,5 +167,11 @@ def _orders(order: str) -> tuple[ColumnElement[Any], ...]:
     return column.desc().nulls_last(), Token.id.desc()
 
 
-def _active(at: Milliseconds) -> ColumnElement[bool]:
+def ended(before: Milliseconds) -> ColumnElement[bool]:
+    """Whether a token itself had ended before a moment, whatever it was made with."""
+    return func.coalesce(Token.revoked_at, Token.expires_at) < before
+
+
+def active(at: Milliseconds) -> ColumnElement[bool]:
+    """Whether a token works at a moment, its user aside."""
     return _REVOKED_AT.is_(None) & (_EXPIRES_AT.is_(None) | (at < _EXPIRES_AT))

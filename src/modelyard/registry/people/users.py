@@ -88,6 +88,11 @@ class UserRepository(Repository):
         statement = select(func.count()).where(User.admin, User.state == UserState.ACTIVE)
         return self.session.scalar(statement) or 0
 
+    def first_admin(self) -> User | None:
+        """The user who can administer that was made first."""
+        mine = select(User).where(User.admin, User.state == UserState.ACTIVE)
+        return self.session.scalar(mine.order_by(User.id).limit(1))
+
     def delete(self, user: User) -> None:
         """Remove a user with their tokens and memberships; what they made stays."""
         self.session.delete(user)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, exists, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from modelyard.errors import InvalidValue
@@ -26,9 +37,19 @@ from modelyard.registry.search.conditions import (
 from modelyard.registry.search.orders import attribute_key, nullable_keys
 from modelyard.registry.search.pages import Section, SortKey
 from modelyard.registry.search.weights import Attached
-from modelyard.registry.tables import Candidate, CandidateDataset, CandidateParam, CandidateTag, LatestMetric, User
+from modelyard.registry.tables import (
+    Candidate,
+    CandidateDataset,
+    CandidateParam,
+    CandidateTag,
+    LatestMetric,
+    User,
+    head_of,
+)
 from modelyard.terms.filters import Clause, Entity, Order
 from modelyard.terms.paths import CANDIDATE
+
+PARENT_TAG = "mlflow.parentRunId"  # by which MLflow's clients nest runs
 
 
 class View(StrEnum):
@@ -140,9 +161,16 @@ RUN_ATTACHED = (
 
 
 def run_sections(
-    scope: Scope, view: View, clauses: Sequence[Clause], orders: Sequence[Order], uris: ArtifactUris
+    scope: Scope,
+    view: View,
+    clauses: Sequence[Clause],
+    orders: Sequence[Order],
+    uris: ArtifactUris,
+    narrowed: Sequence[Condition] = (),
 ) -> list[Section]:
     """The statements that find the runs of a search over the experiments of `scope`, in order. Raises InvalidValue.
+
+    `narrowed`: what must hold besides, such as `topmost`.
 
     Runs sorted by a metric, a parameter or a tag first come in sections: those that have it, by its own index, then
     the others. A sort over all of them would look at each for every page.
@@ -151,11 +179,36 @@ def run_sections(
     base = select(Candidate.id).where(
         Candidate.experiment_id.in_(scope.ids),
         *lifecycle(view, Candidate.deleted_at),
+        *narrowed,
         *conditions(subject, clauses, scope),
     )
     if orders and orders[0].key.entity in _ROW_TABLES:
         return _row_sections(subject, base, scope.ids, orders[0], orders[1:])
     return [_section(subject, base, [], orders)]
+
+
+def topmost(view: View, ring: Set[int]) -> Condition:
+    """That a run is nobody's child, as far as its experiment and a view go.
+
+    Runs of a `ring`, which are children of each other, are topmost all of them, as nobody else leads to them.
+    """
+    parent = aliased(Candidate)
+    found = exists().where(
+        CandidateTag.candidate_id == Candidate.id,
+        CandidateTag.key == PARENT_TAG,
+        parent.eid == CandidateTag.value,
+        parent.experiment_id == Candidate.experiment_id,
+        parent.id != Candidate.id,
+        *lifecycle(view, parent.deleted_at),
+    )
+    return ~found | Candidate.id.in_(ring) if ring else ~found
+
+
+def child_of(experiment_id: int, eid: str) -> Condition:
+    """That a run is a child of the one with that run id."""
+    named = (CandidateTag.key == PARENT_TAG) & (CandidateTag.head == head_of(eid)) & (CandidateTag.value == eid)
+    found = select(CandidateTag.candidate_id).where(CandidateTag.experiment_id == experiment_id, named)
+    return Candidate.id.in_(found) & (Candidate.eid != eid)
 
 
 def lifecycle(view: View, deleted_at: Column) -> list[ColumnElement[bool]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import reduce
 from operator import add
 from random import random
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from modelyard.errors import InvalidValue
 from modelyard.registry.dialects import byte_length
+from modelyard.registry.statements import built_once
 
 MOST_BYTES = 2 * 1024 * 1024  # as JSON; it takes ten times as much while it is made
 ROW_BYTES, ATTACHED_BYTES = 500, 100  # of a row, and of each that hangs on it, beside its texts
@@ -64,7 +65,7 @@ def hold_one(session: Session, id_: int, attached: tuple[Attached, ...], texts: 
         raise InvalidValue(f"All that is logged to one thing can have at most {MOST_OF_ONE} bytes; log files instead")
 
 
-@cache
+@built_once
 def _weights(attached: tuple[Attached, ...]) -> CompoundSelect[Any]:
     """Built once for a search: that takes several times as long as running it."""
 

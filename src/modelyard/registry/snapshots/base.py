@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from modelyard.registry.files.blobs import BlobRepository
 from modelyard.registry.revisions import revision_of
 
+LEFT_OUT = ("upload_parts", "uploads")  # tables whose rows are no part of a copy: their bytes are none of a backup
+
 
 class Snapshot:
     """A copy that was just made, and what is in it."""

@@ -16,7 +16,7 @@ from modelyard.registry.backends.postgresql import TIMEOUTS
 from modelyard.registry.backends.sessions import joined_options, split_options
 from modelyard.registry.engine import analyze, make_engine
 from modelyard.registry.schema import migrate
-from modelyard.registry.snapshots.base import Snapshot, Snapshots, disposed
+from modelyard.registry.snapshots.base import LEFT_OUT, Snapshot, Snapshots, disposed
 
 # What belongs to the server or to an extension is no part of a registry, and often needs rights to restore.
 PLAIN = ("--no-owner", "--no-privileges", "--no-comments", "--no-tablespaces")
@@ -36,17 +36,19 @@ class PostgreSQLSnapshots(Snapshots):
     @contextmanager
     def taken(self, path: Path) -> Iterator[Snapshot]:
         """See `Snapshots.taken`: `pg_dump` looks at the same snapshot as the connection."""
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        from modelyard.registry.backends.postgresql_trips import READING  # noqa: PLC0415 - needs the driver
+
         with (
             disposed(make_engine(self.url)) as engine,
-            engine.connect().execution_options(**options) as connection,
+            engine.connect().execution_options(begin=READING) as connection,
         ):
             # It waits for pg_dump, as long as that takes.
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             _refuse_old("pg_dump", _server_version(connection))
             snapshot = connection.scalar(select(func.pg_export_snapshot()))
             try:
-                self._run("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={path}", *PLAIN)
+                left_out = (f"--exclude-table-data={table}" for table in LEFT_OUT)
+                self._run("pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={path}", *PLAIN, *left_out)
             except CommandError as error:
                 # It names the file only where it cannot be opened, not where there is no more room for it.
                 raise CommandError(f"{error}: '{path}'") from error

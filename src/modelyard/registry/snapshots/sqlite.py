@@ -16,7 +16,7 @@ from modelyard.registry.backends.sqlite import BUSY_TIMEOUT_SECONDS
 from modelyard.registry.backends.sqlite_files import COMPANIONS, create_database, explained
 from modelyard.registry.engine import make_engine
 from modelyard.registry.schema import migrate
-from modelyard.registry.snapshots.base import Snapshot, Snapshots, disposed
+from modelyard.registry.snapshots.base import LEFT_OUT, Snapshot, Snapshots, disposed
 
 RESTORING_SUFFIX = ".restoring"
 
@@ -37,6 +37,7 @@ class SQLiteSnapshots(Snapshots):
         ):
             source.backup(target)  # in one step, so that no writer makes it begin again
             target.execute("PRAGMA journal_mode=DELETE")
+            _leave_out(target)
             # A damaged database must not take the place of an earlier good copy.
             fault = target.execute("PRAGMA quick_check(1)").fetchone()[0]
             if fault != "ok":
@@ -68,6 +69,14 @@ class SQLiteSnapshots(Snapshots):
 
     def _file(self) -> Path:
         return Path(make_url(self.url).database or "")
+
+
+def _leave_out(copy: sqlite3.Connection) -> None:
+    there = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    with copy:
+        for table in LEFT_OUT:
+            if table in there:
+                copy.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
 
 
 @contextmanager

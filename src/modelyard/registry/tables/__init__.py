@@ -4,7 +4,16 @@ Ids follow GitLab: version ids are global, the iids of experiments and candidate
 used twice, so that a link to something deleted never comes to mean something else.
 """
 
-from modelyard.registry.tables.accounts import Member, Project, ProjectRows, ProjectStorage, Token, User
+from modelyard.registry.tables.accounts import (
+    BrowserSession,
+    Member,
+    Project,
+    ProjectRows,
+    ProjectStorage,
+    SignInCode,
+    Token,
+    User,
+)
 from modelyard.registry.tables.base import Base
 from modelyard.registry.tables.experiments import (
     HEAD_LENGTH,
@@ -21,7 +30,16 @@ from modelyard.registry.tables.experiments import (
     head_of,
 )
 from modelyard.registry.tables.files import Blob, Package, PackageFile
-from modelyard.registry.tables.hub import Commit
+from modelyard.registry.tables.hub import (
+    ChunkMark,
+    Commit,
+    KnownChunks,
+    UploadedObject,
+    UploadPiece,
+    UploadTicket,
+)
+from modelyard.registry.tables.identity import Issuer, TokenOrigin, TrustedPublisher, UsedToken, VersionOrigin
+from modelyard.registry.tables.marks import Mark
 from modelyard.registry.tables.models import (
     LoggedModel,
     LoggedModelParam,
@@ -32,7 +50,17 @@ from modelyard.registry.tables.models import (
     ModelVersion,
     ModelVersionTag,
 )
+from modelyard.registry.tables.sign_on import (
+    DeviceGrant,
+    Password,
+    ProviderGroup,
+    SignOnProvider,
+    SignOnSession,
+    SignOnState,
+    UserIdentity,
+)
 from modelyard.registry.tables.trail import AuditEvent, UpkeepRun
+from modelyard.registry.tables.uploads import Upload, UploadPart
 
 __all__ = [
     "HEAD_LENGTH",
@@ -40,19 +68,25 @@ __all__ = [
     "AuditEvent",
     "Base",
     "Blob",
+    "BrowserSession",
     "Candidate",
     "CandidateDataset",
     "CandidateMetric",
     "CandidateModel",
     "CandidateParam",
     "CandidateTag",
+    "ChunkMark",
     "Commit",
+    "DeviceGrant",
     "Experiment",
     "ExperimentTag",
+    "Issuer",
+    "KnownChunks",
     "LatestMetric",
     "LoggedModel",
     "LoggedModelParam",
     "LoggedModelTag",
+    "Mark",
     "Member",
     "Model",
     "ModelAlias",
@@ -61,11 +95,27 @@ __all__ = [
     "ModelVersionTag",
     "Package",
     "PackageFile",
+    "Password",
     "Project",
     "ProjectRows",
     "ProjectStorage",
+    "ProviderGroup",
+    "SignInCode",
+    "SignOnProvider",
+    "SignOnSession",
+    "SignOnState",
     "Token",
+    "TokenOrigin",
+    "TrustedPublisher",
     "UpkeepRun",
+    "Upload",
+    "UploadPart",
+    "UploadPiece",
+    "UploadTicket",
+    "UploadedObject",
+    "UsedToken",
     "User",
+    "UserIdentity",
+    "VersionOrigin",
     "head_of",
 ]

@@ -46,6 +46,26 @@ class Token(Base):
     last_used_at: Mapped[int | None]
 
 
+class BrowserSession(Base):
+    """Where a session is, beside the token of that kind by which its browser is known."""
+
+    __tablename__ = "sessions"
+
+    token_id: Mapped[int] = parent("tokens.id", primary_key=True)
+    address: Mapped[str]
+    user_agent: Mapped[str]
+
+
+class SignInCode(Base):
+    """A code that signs a user in once; kept as SHA-256 only."""
+
+    __tablename__ = "sign_in_codes"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = parent("users.id", index=True)
+    expires_at: Mapped[int]
+
+
 class Project(Base):
     """A project, addressed by id or by its path `namespace/name` whatever the case."""
 
@@ -102,4 +122,5 @@ class Member(Base):
     user_id: Mapped[int] = parent("users.id", primary_key=True, index=True)
     access_level: Mapped[int]
     expires_at: Mapped[int | None]
+    provider_id: Mapped[int | None]  # that of a group which gave the role; NULL: somebody here did
     created_at: Mapped[CreatedAt]

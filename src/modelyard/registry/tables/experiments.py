@@ -101,10 +101,13 @@ class CandidateParam(Base):
 
 
 class CandidateMetric(Base):
-    """One point of a candidate's metric, perhaps measured of a logged model on a dataset."""
+    """One point of a candidate's metric, perhaps measured of a logged model on a dataset. An index has its curve."""
 
     __tablename__ = "candidate_metrics"
-    __table_args__ = (Index(None, "candidate_id", "name", "step", "timestamp"), NEVER_REUSE_IDS)
+    __table_args__ = (
+        Index("ix_candidate_metrics_curves", "candidate_id", "name", "step", "timestamp", "value", "is_nan"),
+        NEVER_REUSE_IDS,
+    )
 
     id: Mapped[Id]
     candidate_id: Mapped[int] = parent("candidates.id")

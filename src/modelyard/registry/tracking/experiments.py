@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import bindparam, delete, exists, func, select, update
 
 from modelyard.clock import Milliseconds, now
-from modelyard.registry.base import Repository, storable
+from modelyard.registry.base import Question, Repository, storable
 from modelyard.registry.dialects import upsert
 from modelyard.registry.search.conditions import conditions
 from modelyard.registry.search.orders import attribute_keys
@@ -53,7 +53,7 @@ class ExperimentRepository(Repository):
 
     def iids(self, experiment_ids: Sequence[int]) -> dict[int, int]:
         """The iids of experiments by their internal ids."""
-        return dict(self.tuples(_IIDS, {"ids": experiment_ids}))
+        return dict(self.tuples(*asked_iids(experiment_ids)))
 
     def by_name(self, project_id: int, name: str) -> Experiment | None:
         """The experiment of exactly that name, deleted or not."""
@@ -102,6 +102,13 @@ class ExperimentRepository(Repository):
         page = read_page(self.session, [Section(statement, keys)], cursor, limit, ATTACHED)
         return self.entities(Experiment, page.ids), page.following
 
+    def count_runs(self, experiment_ids: Sequence[int], most: int) -> dict[int, int]:
+        """How many runs that are not deleted experiments have, by the ids of these; `most` for that many or more."""
+        mine = select(Candidate.id).where(Candidate.experiment_id == Experiment.id, Candidate.deleted_at.is_(None))
+        few = mine.limit(most).correlate(Experiment).subquery()
+        count = select(func.count()).select_from(few).scalar_subquery()
+        return dict(self.tuples(select(Experiment.id, count).where(Experiment.id.in_(experiment_ids))))
+
     def add(self, experiment: Experiment, tags: Mapping[str, str]) -> Experiment:
         """Insert an experiment with its tags; its name must be free."""
         self.session.add(experiment)
@@ -141,3 +148,8 @@ class ExperimentRepository(Repository):
         """Remove a tag; whether there was one."""
         mine = (ExperimentTag.experiment_id == experiment.id) & (ExperimentTag.key == key)
         return self.changed(delete(ExperimentTag).where(mine))
+
+
+def asked_iids(experiment_ids: Sequence[int]) -> Question:
+    """What `ExperimentRepository.iids` asks."""
+    return _IIDS, {"ids": experiment_ids}

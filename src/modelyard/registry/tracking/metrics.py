@@ -6,17 +6,17 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Insert, bindparam, case, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
-from modelyard.registry.base import Repository
+from modelyard.registry.base import Question, Repository, Row
 from modelyard.registry.dialects import upsert
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.runs import RUN_ATTACHED
 from modelyard.registry.search.weights import hold_one
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import (
     METRIC_VALUE,
     Candidate,
@@ -61,15 +61,7 @@ class MetricRepository(Repository):
 
     def latest(self, candidate_ids: Sequence[int]) -> dict[int, list[Value]]:
         """The last value of each metric of runs."""
-        found: dict[int, list[Value]] = defaultdict(list)
-        for row in self.tuples(_LATEST_METRICS, {"ids": candidate_ids}):
-            found[row[0]].append(row[1:])
-        return found
-
-    def all_values(self, candidate_id: int, limit: int) -> list[Value] | None:
-        """Every value of a run, metric by metric, the latest of each last; None if there are more than `limit`."""
-        rows = self.tuples(_ALL_VALUES, {"candidate_id": candidate_id, "limit": limit + 1})
-        return _once(rows) if len(rows) <= limit else None
+        return latest_by_run(self.tuples(*asked_latest(candidate_ids)))
 
     def history(self, candidate_id: int, name: str, cursor: Cursor, limit: int) -> tuple[list[Value], Cursor | None]:
         """A page of one metric's points, by step, then time, then value; fewer than `limit` where some are there twice.
@@ -80,7 +72,7 @@ class MetricRepository(Repository):
         page = read_page(self.session, [Section(select(CandidateMetric.id).where(mine), _BY_AGE)], cursor, limit)
         statement = _VALUES.add_columns(CandidateMetric.id).where(CandidateMetric.id.in_(page.ids))
         values = {row[-1]: row[:-1] for row in self.tuples(statement)}
-        return _once(values[id_] for id_ in page.ids), page.following
+        return once(values[id_] for id_ in page.ids), page.following
 
     def count(self, candidate_id: int, name: str, steps: tuple[int, int] | None) -> int:
         """How many points a metric has, perhaps between two steps."""
@@ -94,7 +86,7 @@ class MetricRepository(Repository):
         number = func.row_number().over(order_by=[key.expression for key in _BY_AGE]).label("number")
         points = _VALUES.add_columns(number).where(_of_metric(candidate_id, name, steps)).subquery()
         *value, numbered = points.columns
-        return _once(self.tuples(select(*value).where(numbered.in_(numbers)).order_by(numbered)))
+        return once(self.tuples(select(*value).where(numbered.in_(numbers)).order_by(numbered)))
 
     def histories(self, project_id: int, eids: Sequence[str], name: str, limit: int) -> list[tuple[str, Value]]:
         """The first points of a metric in several runs of a project: by run id, then time, then step."""
@@ -163,6 +155,29 @@ class MetricRepository(Repository):
         return marks
 
 
+def asked_latest(candidate_ids: Sequence[int]) -> Question:
+    """What `MetricRepository.latest` asks."""
+    return _LATEST_METRICS, {"ids": candidate_ids}
+
+
+def latest_by_run(rows: Iterable[Row]) -> dict[int, list[Value]]:
+    """What `asked_latest` finds, as `MetricRepository.latest` has it."""
+    found: dict[int, list[Value]] = defaultdict(list)
+    for row in rows:
+        found[row[0]].append(row[1:])
+    return found
+
+
+def asked_values_of_run(candidate_id: int, limit: int) -> Question:
+    """What finds every value of a run, metric by metric, the latest of each last; `limit` of them and one more."""
+    return _ALL_VALUES, {"candidate_id": candidate_id, "limit": limit + 1}
+
+
+def once(values: Iterable[Value]) -> list[Value]:
+    """Values without those that an earlier program kept twice, or that are there for several logged models."""
+    return list(dict.fromkeys(values))
+
+
 _LATEST_METRICS = select(
     LatestMetric.candidate_id, LatestMetric.name, LatestMetric.value, LatestMetric.timestamp, LatestMetric.step
 ).where(LatestMetric.candidate_id.in_(bindparam("ids", expanding=True)))
@@ -220,7 +235,7 @@ def _of_metric(candidate_id: int, name: str, steps: tuple[int, int] | None) -> C
     return mine if steps is None else mine & CandidateMetric.step.between(*steps)
 
 
-@cache
+@built_once
 def _keep_latest(dialect: str) -> Insert:
     statement = upsert(dialect, LatestMetric)
     new, old = statement.excluded, LatestMetric
@@ -230,11 +245,6 @@ def _keep_latest(dialect: str) -> Insert:
     )
     columns = {name: new[name] for name in ("value", "timestamp", "step")}
     return statement.on_conflict_do_update(index_elements=["candidate_id", "name"], set_=columns, where=is_later)
-
-
-def _once(values: Iterable[Value]) -> list[Value]:
-    """Values without those that an earlier program kept twice, or that are there for several logged models."""
-    return list(dict.fromkeys(values))
 
 
 def _point_row(candidate: Candidate, point: Point) -> dict[str, object]:

@@ -6,13 +6,13 @@ along and whichever version of the program does it. Only the points of metrics a
 
 from __future__ import annotations
 
-from functools import cache
 from random import random
 
 from sqlalchemy import Insert, bindparam, func, literal, select
 
-from modelyard.registry.base import Repository
+from modelyard.registry.base import POSTPONED, Repository
 from modelyard.registry.dialects import upsert
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import ProjectRows
 
 ROW_BYTES = 200
@@ -36,15 +36,15 @@ class RowRepository(Repository):
                 return
             count = POINTS_AT_ONCE
         added = {"project_id": project_id, "size": count * ROW_BYTES}
-        self.session.connection().execute(_add(self.dialect), added)
+        self.session.connection().execute(_add(self.dialect), added, execution_options=POSTPONED)
 
 
 _USED = select(func.coalesce(func.sum(ProjectRows.size), 0)).where(ProjectRows.project_id == bindparam("id"))
 
 
-@cache
+@built_once
 def _add(dialect: str) -> Insert:
     slot = literal(0) if dialect == "sqlite" else func.pg_backend_pid() % SLOTS
     statement = upsert(dialect, ProjectRows).values(slot=slot)
     more = {"size": ProjectRows.size + statement.excluded.size}
-    return statement.on_conflict_do_update(index_elements=["project_id", "slot"], set_=more)
+    return statement.on_conflict_do_update(index_elements=["project_id", "slot"], set_=more).inline()

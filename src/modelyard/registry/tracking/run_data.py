@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import Insert, bindparam, delete, insert, select
 
-from modelyard.registry.base import Repository
+from modelyard.registry.base import Question, Repository, Row, asked_values, values_by_owner
 from modelyard.registry.dialects import upsert
 from modelyard.registry.search.runs import RUN_ATTACHED
 from modelyard.registry.search.weights import hold_one
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import (
     Candidate,
     CandidateDataset,
@@ -44,16 +45,35 @@ class DatasetSummary:
     context: str | None
 
 
+class RunData(NamedTuple):
+    """What hangs on runs, by their ids; nothing for those that have none."""
+
+    tags: Mapping[int, Mapping[str, str]]
+    params: Mapping[int, Mapping[str, str]]
+    datasets: Mapping[int, Sequence[CandidateDataset]]
+    models: Mapping[int, Sequence[ModelLink]]
+
+
 class RunDataRepository(Repository):
     """Reads for many runs at once, by their ids; writes for one run."""
 
     def tags(self, candidate_ids: Sequence[int]) -> dict[int, dict[str, str]]:
         """The tags of runs."""
-        return self.values(CandidateTag.candidate_id, CandidateTag.key, CandidateTag.value, candidate_ids)
+        return self.values(*_TAG, candidate_ids)
 
     def params(self, candidate_ids: Sequence[int]) -> dict[int, dict[str, str]]:
         """The parameters of runs."""
-        return self.values(CandidateParam.candidate_id, CandidateParam.key, CandidateParam.value, candidate_ids)
+        return self.values(*_PARAM, candidate_ids)
+
+    def all_of(self, candidate_ids: Sequence[int], *beside: Question) -> tuple[RunData, list[list[Row]]]:
+        """All that is here of runs, and in the same trip the rows of what is asked `beside` it."""
+        asked = {"ids": candidate_ids}
+        tags, params, datasets, models, *others = self.gathered(
+            *(asked_values(*_TAG, candidate_ids), asked_values(*_PARAM, candidate_ids)),
+            *((_DATASETS, asked), (_MODELS, asked), *beside),
+        )
+        data = RunData(values_by_owner(tags), values_by_owner(params), _datasets(datasets), _links(models))
+        return data, others
 
     def dataset_summaries(self, experiment_ids: Sequence[int], limit: int) -> list[DatasetSummary]:
         """The datasets that runs of experiments used."""
@@ -66,17 +86,11 @@ class RunDataRepository(Repository):
 
     def datasets(self, candidate_ids: Sequence[int]) -> dict[int, list[CandidateDataset]]:
         """The datasets that runs used, in the order in which they were logged."""
-        found: dict[int, list[CandidateDataset]] = defaultdict(list)
-        for dataset in self.session.scalars(_DATASETS, {"ids": candidate_ids}):
-            found[dataset.candidate_id].append(dataset)
-        return found
+        return _datasets(self.tuples(_DATASETS, {"ids": candidate_ids}))
 
     def models(self, candidate_ids: Sequence[int]) -> dict[int, list[ModelLink]]:
         """The logged models that runs took in or brought forth."""
-        found: dict[int, list[ModelLink]] = defaultdict(list)
-        for owner, model_id, output, step in self.tuples(_MODELS, {"ids": candidate_ids}):
-            found[owner].append(ModelLink(model_id, output, step))
-        return found
+        return _links(self.tuples(_MODELS, {"ids": candidate_ids}))
 
     def set_tags(self, candidate: Candidate, tags: Mapping[str, str]) -> None:
         """Set tags, whether or not there are any of these keys."""
@@ -125,8 +139,11 @@ class RunDataRepository(Repository):
         self.session.flush()
 
 
+_TAG = (CandidateTag.candidate_id, CandidateTag.key, CandidateTag.value)
+_PARAM = (CandidateParam.candidate_id, CandidateParam.key, CandidateParam.value)
+_DATASET_COLUMNS = tuple(CandidateDataset.__mapper__.column_attrs.keys())
 _DATASETS = (
-    select(CandidateDataset)
+    select(*(getattr(CandidateDataset, name) for name in _DATASET_COLUMNS))
     .where(CandidateDataset.candidate_id.in_(bindparam("ids", expanding=True)))
     .order_by(CandidateDataset.place, CandidateDataset.name, CandidateDataset.digest)  # older ones have no place
 )
@@ -138,7 +155,22 @@ _MODELS = (
 )
 
 
-@cache
+def _datasets(rows: Iterable[Row]) -> dict[int, list[CandidateDataset]]:
+    found: dict[int, list[CandidateDataset]] = defaultdict(list)
+    for row in rows:
+        dataset = CandidateDataset(**dict(zip(_DATASET_COLUMNS, row, strict=True)))
+        found[dataset.candidate_id].append(dataset)
+    return found
+
+
+def _links(rows: Iterable[Row]) -> dict[int, list[ModelLink]]:
+    found: dict[int, list[ModelLink]] = defaultdict(list)
+    for owner, model_id, output, step in rows:
+        found[owner].append(ModelLink(model_id, bool(output), step))
+    return found
+
+
+@built_once
 def _set_tags(dialect: str) -> Insert:
     statement = upsert(dialect, CandidateTag)
     new = {"value": statement.excluded.value, "head": statement.excluded.head}

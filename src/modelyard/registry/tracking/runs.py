@@ -29,6 +29,11 @@ class RunRepository(Repository):
         """The candidate that is the MLflow run of that id, deleted or not."""
         return self.session.scalar(_BY_EID, {"project_id": project_id, "eid": eid})
 
+    def by_eids(self, project_id: int, eids: Sequence[str]) -> dict[str, Candidate]:
+        """Those of some runs that a project has, deleted or not, by their run ids."""
+        mine = (Candidate.project_id == project_id) & Candidate.eid.in_(eids)
+        return {run.eid: run for run in self.session.scalars(select(Candidate).where(mine))} if eids else {}
+
     def home_of(self, eid: str) -> int | None:
         """The id of the project of the run of that id, whichever it is."""
         return self.session.scalar(select(Candidate.project_id).where(Candidate.eid == eid))
@@ -71,10 +76,13 @@ class RunRepository(Repository):
         """A page of runs, those that began last first unless ordered otherwise; fewer than `limit` where these would be
         too much to hold.
         """
-        scope = Scope(experiment_ids, partial(self._has_few, RARE if len(clauses) == 1 else RARE_TOGETHER))
-        sections = run_sections(scope, view, clauses, orders, uris)
+        sections = run_sections(self.scope(experiment_ids, clauses), view, clauses, orders, uris)
         page = read_page(self.session, sections, cursor, limit, RUN_ATTACHED)
         return self.entities(Candidate, page.ids), page.following
+
+    def scope(self, experiment_ids: list[int], clauses: Sequence[Clause]) -> Scope:
+        """Where the rows that the clauses of a filter ask for are looked for."""
+        return Scope(experiment_ids, partial(self._has_few, RARE if len(clauses) == 1 else RARE_TOGETHER))
 
     def _has_few(self, limit: int, owners: Select[int]) -> bool:
         found = select(func.count()).select_from(owners.limit(limit + 1).subquery())

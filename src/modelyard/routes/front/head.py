@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from modelyard.routes.http.browsing import HEAD
+
 
 class HeadAsGet:
     """Asks for what GET would be answered with, whose body the server then leaves out.
@@ -23,11 +25,13 @@ class HeadAsGet:
         if scope["type"] != "http" or scope["method"] != "HEAD" or self._is_known(scope):
             await self.app(scope, receive, send)
             return
-        asked = {**scope, "method": "GET"}
+        asked = {**scope, "method": "GET", HEAD: True}
         try:
             await self.app(asked, receive, send)
         finally:
-            scope["route"] = asked.get("route")  # which the metrics are counted by
+            for name in ("route", "route_template"):  # which the metrics are counted by
+                if name in asked:
+                    scope[name] = asked[name]
 
     def _is_known(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in self._knowing)

@@ -17,6 +17,7 @@ from modelyard import departures, origin
 from modelyard.errors import InternalError, ShortRead, Unavailable
 from modelyard.routes.http import failures
 from modelyard.wire.paths import normalize_path
+from modelyard.wire.send import SENT_BESIDE
 
 log = structlog.get_logger()
 
@@ -82,6 +83,7 @@ class RequestLog:
             await failures.answer(Request(scope), InternalError())(scope, receive, exchange.send)
         finally:
             exchange.status = scope.get("answered", exchange.status)
+            exchange.sent += scope.get(SENT_BESIDE, 0)
             seconds = time.perf_counter() - exchange.begun
             self.observe(scope, exchange.status, exchange.received, exchange.sent, seconds)
             self._log_request(scope, exchange, seconds)

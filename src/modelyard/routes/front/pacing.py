@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import asyncio
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelyard.errors import Forbidden
+from modelyard.routes.front.browsers import session_credential
+from modelyard.routes.http import failures
 from modelyard.routes.http.counted import COUNTED
 from modelyard.services.traffic.shares import Shares, refusal_seconds
 from modelyard.services.traffic.throttling import mark_of, network_of
@@ -22,9 +26,10 @@ MAX_COUNTED_BYTES = 1 << 30  # of a body that is said to come
 class Pacing:
     """Tells the shares who asks, and holds back refusals whose client has had his."""
 
-    def __init__(self, app: ASGIApp, shares: Shares) -> None:
+    def __init__(self, app: ASGIApp, shares: Shares, external_url: str | None = None) -> None:
         self.app = app
         self.shares = shares
+        self.external_url = external_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on one request. A body that is not read yet waits with its client for the refusal."""
@@ -33,6 +38,12 @@ class Pacing:
             return
         shares = self.shares
         credential = b"\n".join([value for name, value in scope["headers"] if name in _CREDENTIALS])
+        if not credential:
+            try:
+                credential = session_credential(scope, self.external_url)
+            except Forbidden as error:
+                await failures.answer(Request(scope), error)(scope, receive, send)
+                return
         scope[CREDENTIAL] = credential
         counted: list[float] = []
         scope[COUNTED] = counted

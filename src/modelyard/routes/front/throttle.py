@@ -15,24 +15,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
+from modelyard.routes.front.foreign import OWN, Foreign
 from modelyard.routes.front.pacing import CREDENTIAL
 from modelyard.routes.http import failures
+from modelyard.routes.http.browsing import refusal_page
 from modelyard.routes.http.routing import Route
 from modelyard.services.traffic.throttling import FAILED_LOGINS, Throttle, Throttled, mark_of
 from modelyard.terms.paths import API
 from modelyard.wire import hub
+from modelyard.wire.same_origin import SAFE_METHODS
 
 SLOWED_SECONDS = 1.0  # for which a wrong credential that is one too many waits for its answer
 _API = f"{API}/"
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 section 9.2.1
 
 
 class Gate:
     """Counts requests by who sends them, and credentials by whether they are valid."""
 
-    def __init__(self, app: ASGIApp, throttle: Throttle, routes: Iterable[BaseRoute]) -> None:
+    def __init__(self, app: ASGIApp, throttle: Throttle, routes: Iterable[BaseRoute], foreign: Foreign) -> None:
         self.app = app
         self.throttle = throttle
+        self.foreign = foreign
         self._probes = {route.path for route in routes if isinstance(route, Route) and route.traits.probe}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +43,7 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in self._probes:
             await self.app(scope, receive, send)
             return
-        if scope["method"] not in _SAFE and (b"sec-fetch-site", b"cross-site") in scope["headers"]:
+        if scope["method"] not in SAFE_METHODS and (b"sec-fetch-site", b"cross-site") in scope["headers"]:
             # A page of another site, whose reader's browser may add a password that it remembers.
             await failures.answer(Request(scope), Forbidden("Requests of other sites change nothing"))(
                 scope, receive, send
@@ -56,6 +59,11 @@ class Gate:
             known = throttle.knows(mark)
             refused = (None if known else throttle.stale(address, mark)) or self._count_token(scope)
             send = _noting(throttle, scope, receive, send, address, mark, known)
+            if refused is None and OWN not in credential:
+                away = await self.foreign.admit(scope)
+                if away is not None:
+                    await failures.answer(Request(scope), away)(scope, receive, send)
+                    return
         if refused is not None:
             await _refuse(refused, scope, receive, send)
         else:
@@ -108,6 +116,10 @@ async def _refuse(throttled: Throttled, scope: Scope, receive: Receive, send: Se
     headers = throttled.headers
     if any(name == b"expect" for name, _ in scope["headers"]):
         headers["Connection"] = "close"  # or the client would have to send the body that it holds back
+    if (page := refusal_page(scope)) is not None:
+        shown = page(Request(scope), TooManyRequests.status, {"message": "429 Too Many Requests"}, headers)
+        await shown(scope, receive, send)
+        return
     if hub.is_hub(scope["path"]):
         body, told = hub.refusal(TooManyRequests.status, {"error": "Retry later"})
         await JSONResponse(body, TooManyRequests.status, headers | told)(scope, receive, send)

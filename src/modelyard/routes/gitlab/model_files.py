@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Literal, NotRequired, TypeVar
+from typing import Annotated, Literal, NotRequired, TypeVar, cast
 
 import orjson
 from fastapi import Depends, Path, Request, Response
 from typing_extensions import TypedDict
 
 from modelyard.access.tokens import read_credential
+from modelyard.errors import MethodNotAllowed
 from modelyard.routes.gitlab.claims import Claim, read_stated, refuse_other_facts, sent_file
 from modelyard.routes.gitlab.face import gitlab_router
+from modelyard.routes.http import draft, resuming
 from modelyard.routes.http.answers import Answer, BytesAnswer, Sha256, Url
 from modelyard.routes.http.bodies import has_body, read_query
 from modelyard.routes.http.known import known_first
 from modelyard.routes.http.params import validate
-from modelyard.routes.http.path_params import ID, FileName, ProjectKey, either
+from modelyard.routes.http.path_params import FileName, ProjectKey, VersionKey
 from modelyard.routes.http.refusals import Message, refusing
 from modelyard.routes.http.routing import SHAPE, Traits
-from modelyard.routes.http.transferred import BODY_OR_FORM, CREATED, DOWNLOADED, OFFER, STORED
+from modelyard.routes.http.transferred import BODY_OR_FORM, CREATED, DOWNLOADED, OFFER, SESSION_HEADER, STORED
 from modelyard.routes.http.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.http.urls import own_url
 from modelyard.services.files.locating import Address, FileRequest
@@ -40,11 +42,6 @@ PERMITTED = (
     " part of `PartSize` bytes to its URL, POSTs the ETags to `CompleteURL` as S3's CompleteMultipartUpload, and then"
     " PUTs an empty body to `URL` with `ID` as `X-Modelyard-Upload`."
 )
-VersionKey = Annotated[
-    str,
-    Path(description="Version id, or `candidate:` and a candidate's iid."),
-    either(ID, {"type": "string", "pattern": "^candidate:[1-9][0-9]{0,8}$"}),
-]
 
 
 class StoredNow(TypedDict):
@@ -85,6 +82,7 @@ class UploadPermission(TypedDict):
 
 T = TypeVar("T")
 
+COMPLETE, SESSION = "upload-complete", "x-modelyard-session"  # of uploads that go on
 NO_HEADERS: Mapping[str, str] = {}
 AUTHORIZE_SUFFIX = "/authorize"
 MAX_REMEMBERED = 512  # characters of an address; anybody can make up 4 096 of 16 KiB
@@ -167,8 +165,8 @@ def _remote_object(offer: Offer) -> RemoteObject:
     status_code=201,
     summary="Upload a file",
     dependencies=ADDRESSED,
-    openapi_extra=BODY_OR_FORM | {"parameters": [OFFER]},
-    responses={201: STORED, **refusing(412)},
+    openapi_extra=BODY_OR_FORM | {"parameters": [OFFER, SESSION_HEADER]},
+    responses={201: STORED, 202: {"description": "The upload goes on."}, **refusing(409, 410, 412, 423)},
 )
 @Traits(direct=True, query=UploadOptions)
 async def upload(request: Request) -> Answer[Message]:
@@ -177,9 +175,28 @@ async def upload(request: Request) -> Answer[Message]:
 
 
 async def _upload(request: Request, suffix: str = "") -> Answer[Message]:
-    stored = await store(request, _address(request, suffix), files_of(request))
+    address, headers = _address(request, suffix), combined(request.scope["headers"])
+    if COMPLETE in headers and (begun := await draft.begin(request, address, headers)):
+        return cast("Answer[Message]", begun)
     created: Message = {"message": "201 Created"}
+    if SESSION in headers:
+        session = await resuming.put_on(request, address, headers, headers[SESSION])
+        if not session.finished:
+            going_on: Message = {"message": "202 Accepted"}
+            return _json(going_on, 202, {"Upload-Offset": str(session.offset)})
+        return _json(created, 201, {"Location": own_url(request), **resuming.validators_of(session)})
+    stored = await store(request, address, files_of(request), headers)
     return _json(created, 201, {"Location": own_url(request), **stored})
+
+
+@router.post(PATH, status_code=201, include_in_schema=False)
+@Traits(direct=True, special=True)
+async def begin(request: Request) -> Response:
+    """Begin an upload that goes on, as the IETF's draft lets clients do by any method; see `http.draft`."""
+    if COMPLETE not in combined(request.scope["headers"]):
+        async with known_first(request):
+            raise MethodNotAllowed("GET, HEAD, PUT")
+    return await _upload(request)
 
 
 @router.head(PATH, include_in_schema=False)

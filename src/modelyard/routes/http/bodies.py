@@ -70,6 +70,19 @@ class Bodies:
                 self._thread, lambda: context.run(lambda: use(read_json(body)))
             )
 
+    async def read_raw(self, request: Request, use: Callable[[bytes], T], limit: int) -> T:
+        """What `use` makes of a body of at most `limit` bytes as it is, on another thread where it is large.
+
+        Raises as `read`.
+        """
+        refuse_encoded(request.headers)
+        with self.budget.claim(request.scope["sender"]) as claim:
+            body = bytes(await _received(request, claim, limit))
+            if len(body) <= SMALL_BODY_BYTES:
+                return use(body)
+            context = copy_context()
+            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: context.run(use, body))
+
     def close(self) -> None:
         """Let the thread end."""
         self._thread.shutdown()

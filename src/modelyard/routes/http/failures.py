@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 from fastapi import FastAPI, Request
@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from modelyard.blobs.store import BlobMissing, StoreFull, StoreUnavailable
 from modelyard.departures import CLIENT_CLOSED_REQUEST, ClientGone
@@ -30,6 +30,8 @@ from modelyard.errors import (
     UnknownRoute,
 )
 from modelyard.registry.dialects import is_beyond_limits, is_damaged, is_out_of_space, is_too_long
+from modelyard.routes.http.browsing import refusal_page
+from modelyard.routes.http.routing import Route
 from modelyard.wire.browsers import is_browser
 from modelyard.wire.refusals import shaped
 
@@ -58,6 +60,8 @@ def answer(request: Request, error: ApiError) -> Response:
     routed = not isinstance(error, (UnknownRoute, MethodNotAllowed))
     body, told = shaped(request.scope["path"], error.status, _bounded(error.body), routed=routed)
     headers = {**error.headers, **told}
+    if (page := refusal_page(request.scope)) is not None:
+        return page(request, error.status, body, headers)
     if request.headers.get("expect", "").lower() == "100-continue":
         # The client still holds its body back; on a kept connection it would have to send it (RFC 9110 section 10.1.1).
         headers["Connection"] = "close"
@@ -133,12 +137,27 @@ async def _disconnected(_request: Request, _error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> str:
-    """All methods that the path knows; Starlette names only those of the first route that it tried."""
-    methods: set[str] = set()
-    for route in request.app.state.routes:
-        if route.matches({**request.scope, "method": "GET"})[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
+    """All methods that the path knows; Starlette names only those of the first route that it tried.
+
+    Pages are asked for what no other route knows.
+    """
+    state = request.app.state
+    # In the order in which they are asked: a page of a project may have the path of what comes before.
+    lists = (state.routes, state.later.routes, state.oauth.routes, state.pages.routes if state.pages else ())
+    methods = next((found for routes in lists if (found := _methods(request, routes))), set())
     return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
+def _methods(request: Request, routes: Iterable[BaseRoute]) -> set[str]:
+    methods: set[str] = set()
+    for route in routes:
+        if route.matches({**request.scope, "method": "GET"})[0] is not Match.NONE and not _is_special(route):
+            methods |= getattr(route, "methods", None) or set()
+    return methods
+
+
+def _is_special(route: BaseRoute) -> bool:
+    return isinstance(route, Route) and route.traits.special
 
 
 HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 
-from modelyard.access.tokens import read_credential
+from modelyard.access.tokens import digest_of, read_credential
 from modelyard.errors import ApiError, Unauthorized
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.services.files.recent import Recent
@@ -55,7 +55,8 @@ class Visitor:
         if self._credential is None:
             raise Unauthorized
         known: Known = self._request.app.state.known
-        self._request.scope["sender"] = mark = mark_of(self._credential.encode())
+        mark = mark_of(self._credential.encode())
+        self._request.scope["sender"] = digest_of(self._credential)
         length = self._request.headers.get("content-length")
         if length is None or int(length) > SMALL_BODY_BYTES or not known.has(mark):
             await self.identify()

@@ -35,6 +35,11 @@ ProjectKey = Annotated[
     Path(description="Project id, or URL-encoded path."),
     either(ID, PATH | {"pattern": "^[^/]+(/[^/]+)+$"}),
 ]
+VersionKey = Annotated[
+    str,
+    Path(description="Version id, or `candidate:` and a candidate's iid."),
+    either(ID, {"type": "string", "pattern": "^candidate:[1-9][0-9]{0,8}$"}),
+]
 RecordId = Annotated[str, WithJsonSchema(ID)]
 Segment = Annotated[str, WithJsonSchema(SEGMENT)]
 FileName = Annotated[str, WithJsonSchema(_NAME)]

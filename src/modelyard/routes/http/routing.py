@@ -49,6 +49,7 @@ class Traits:
     query: type[Parameters] | None = None  # which the endpoint reads by itself
     body: type[Parameters] | None = None  # so does it this
     makes: tuple[str, str] | None = None  # the parameter that names what the answer tells of, and where in it that is
+    special: bool = False  # its method is for requests with a header of their own, and told of to no others
     follows: str | None = None  # the parameter of what was made: its answer leads here
 
     def __call__(self, endpoint: E) -> E:

@@ -34,6 +34,13 @@ FORM = {"type": "object", "required": ["file"], "properties": {"file": BYTES}}
 BODY_OR_FORM: dict[str, Any] = {
     "requestBody": {"content": {"multipart/form-data": {"schema": FORM}, OCTETS: {"schema": BYTES}}}
 }
+SESSION_HEADER: dict[str, Any] = {
+    "name": "X-Modelyard-Session",
+    "in": "header",
+    "required": False,
+    "description": "The id of an upload that goes on, or its URL: the body is what `Content-Range` says of the file.",
+    "schema": {"type": "string", "maxLength": 4096},
+}
 OFFER: dict[str, Any] = {
     "name": "X-Modelyard-Upload",
     "in": "header",

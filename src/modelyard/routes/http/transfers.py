@@ -30,7 +30,7 @@ from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.forwarded import FROM_PROXY
 from modelyard.wire.headers import RawHeaders, combined, encoded
 from modelyard.wire.parts import IDENTITY, MAX_EXPANSION
-from modelyard.wire.receive import FORM_OVERHEAD_BYTES, file_pieces, is_form, refuse_unnamed_form
+from modelyard.wire.receive import FORM_OVERHEAD_BYTES, NamingForm, file_pieces, is_form, refuse_unnamed_form
 from modelyard.wire.representation import CONTENT_TYPE, Answer, Representation, answer_download, headers_for_nginx
 from modelyard.wire.send import BytesResponse, FileResponse
 
@@ -51,17 +51,20 @@ def files_of(request: Request) -> Transfers:
     return files
 
 
-async def store(request: Request, address: Address, files: Transfers) -> Mapping[str, str]:
+async def store(
+    request: Request, address: Address, files: Transfers, headers: Mapping[str, str] | None = None
+) -> Mapping[str, str]:
     """Take the body of an upload; the answer is the headers that tell the stored file, which is durable by then."""
     credential = read_credential(request.scope["headers"])
     options = validate(UploadOptions, read_query(request))
-    headers = combined(request.scope["headers"])
+    headers = headers or combined(request.scope["headers"])
     expectations = _expectations(headers)
     precondition = precondition_of(headers)
-    permit = await files.uploads.authorize(FileRequest.by(credential, address), _declared_size(headers))
+    wanted = FileRequest.by(credential, address)
+    permit = await files.uploads.authorize(wanted, _declared_size(headers))
     precondition(permit.current)
     slots: UploadSlots = request.app.state.upload_slots
-    with slots.taken(credential):
+    with slots.taken(wanted.holder):
         if (offer_id := headers.get(OFFER_HEADER)) is not None:
             await _refuse_body(request)
             stored = await files.bypass.take_over(permit, offer_id, expectations, precondition, options.status)
@@ -70,6 +73,25 @@ async def store(request: Request, address: Address, files: Transfers) -> Mapping
             pieces = file_pieces(request.stream(), headers.get("content-type"), expectations.body, begins)
             stored = await files.uploads.receive(permit, pieces, expectations, precondition, options.status)
     return representation_of(stored).validator_headers | answered_digests(headers, stored.sha256)
+
+
+async def store_named(
+    request: Request, address_of: Callable[[str, Mapping[str, str]], tuple[Address, Precondition]], files: Transfers
+) -> StoredFile:
+    """Take the file in a form that a browser sends; it is durable by then.
+
+    `address_of` makes its address, and what must hold of the file that is there, of its name and the fields before it.
+    """
+    credential, headers = read_credential(request.scope["headers"]), combined(request.scope["headers"])
+    refuse_encoded(headers)
+    form = NamingForm(request.stream(), headers.get("content-type"))
+    address, precondition = address_of(*await form.head())
+    wanted = FileRequest.by(credential, address)
+    permit = await files.uploads.authorize(wanted, _declared_size(headers))
+    precondition(permit.current)
+    slots: UploadSlots = request.app.state.upload_slots
+    with slots.taken(wanted.holder):
+        return await files.uploads.receive(permit, form.pieces(), Expectations({}, {}, None), precondition, None)
 
 
 async def serve(request: Request, address: Address, files: Transfers, *, signed_in: bool = False) -> Response:
@@ -86,14 +108,27 @@ async def serve(request: Request, address: Address, files: Transfers, *, signed_
 def hand_out(request: Request, opened: Download, files: Transfers, more: RawHeaders = ()) -> Response:
     """The answer to a request for a file that is open; `more`: headers beside the usual ones."""
     headers = combined(request.scope["headers"])
-    try:
-        answer = answer_download(request.method, headers, representation_of(opened.file))
-    except BaseException:
-        opened.close()
-        raise
+    answer = _answered(request, headers, opened)
     if request.scope[FROM_PROXY] and (own := _for_nginx(request.method, headers, opened, files.bypass)):
         opened.close()
         return BytesResponse(200, own + more, b"")
+    return _sent(answer, opened, files, more)
+
+
+def answer_of(request: Request, opened: Download, files: Transfers) -> Response:
+    """As `hand_out`, but never by a proxy, which would keep few of the headers that this answer is given."""
+    return _sent(_answered(request, combined(request.scope["headers"]), opened), opened, files, ())
+
+
+def _answered(request: Request, headers: Mapping[str, str], opened: Download) -> Answer:
+    try:
+        return answer_download(request.method, headers, representation_of(opened.file))
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _sent(answer: Answer, opened: Download, files: Transfers, more: RawHeaders) -> Response:
     if opened.reader is not None and answer.parts:
         return FileResponse(
             answer.status,

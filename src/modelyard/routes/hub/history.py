@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from modelyard.access.identity import Identity
 from modelyard.clock import iso
-from modelyard.registry.hub.commits import Earlier
+from modelyard.registry.hub.commits import Listed
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import ModelVersion
 from modelyard.routes.http.answers import Answer, Timestamp
@@ -136,23 +136,25 @@ async def list_commits(
 def _page(query: HistoryQuery, registry: Registry, snapshot: Snapshot) -> tuple[bytes, bool]:
     """The answer in JSON, and whether another page follows."""
     limit = min(query.limit, MAX_COMMITS)
-    first, own = query.p * limit, Earlier(snapshot.commit, snapshot.changed_at)
-    commits = [own] if first == 0 else []
+    first, oid = query.p * limit, snapshot.commit
+    commits = [registry.commits.listed(oid) or Listed(oid, snapshot.changed_at)] if first == 0 else []
     version = snapshot.version
     if version is not None:
         # The commit itself is the first of all.
         wanted = limit + 1 - len(commits)
-        commits += registry.commits.before(version.id, snapshot.commit, max(0, first - 1), wanted)
+        commits += registry.commits.before(version.id, oid, max(0, first - 1), wanted)
     user = registry.users.by_id(version.user_id) if version is not None and version.user_id is not None else None
-    authors: list[Author] = [{"user": user.username}] if user is not None else []
-    items: list[HistoryItem] = [
-        {
-            "id": each.oid,
-            "title": title_of(snapshot),
-            "message": "",
-            "date": iso(each.changed_at),
-            "authors": authors,
-        }
-        for each in commits[:limit]
-    ]
+    items = [_item(each, snapshot, user.username if user is not None else None) for each in commits[:limit]]
     return orjson.dumps(items), len(commits) > limit
+
+
+def _item(listed: Listed, snapshot: Snapshot, creator: str | None) -> HistoryItem:
+    """A commit in the words of who made it; one that came about otherwise is told as its version, and who made that."""
+    user = listed.author if listed.title is not None else creator
+    return {
+        "id": listed.oid,
+        "title": title_of(snapshot, listed),
+        "message": listed.message or "",
+        "date": iso(listed.changed_at),
+        "authors": [{"user": user}] if user is not None else [],
+    }

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from modelyard.routes.hub import elsewhere, history, identity, lists, models, resolve, trees
+from modelyard.routes.hub import (
+    committing,
+    elsewhere,
+    history,
+    identity,
+    lfs,
+    lists,
+    models,
+    repositories_manage,
+    repositories_versions,
+    resolve,
+    trees,
+    xet,
+)
 
-ROUTERS = (identity, lists, models, trees, history, elsewhere, resolve)
+WRITING = (repositories_manage, repositories_versions, committing, lfs, xet)
+ROUTERS = (identity, lists, models, trees, history, *WRITING, elsewhere, resolve)

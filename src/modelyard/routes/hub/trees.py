@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
 from modelyard.access.policy import Action
-from modelyard.access.tokens import read_credential
+from modelyard.access.tokens import digest_of, read_credential
 from modelyard.clock import iso
 from modelyard.errors import EntryNotFound
+from modelyard.registry.hub.commits import Listed
 from modelyard.registry.repository import Registry
 from modelyard.routes.http.answers import Answer, Sha256, Timestamp
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES, Values, bodies_of
@@ -45,7 +46,7 @@ from modelyard.services.hub import callers
 from modelyard.services.hub.commits import Snapshot
 from modelyard.services.hub.manifests import Entry
 from modelyard.services.hub.trees import Node, find_nodes, nodes_in
-from modelyard.services.traffic.throttling import mark_of, network_of
+from modelyard.services.traffic.throttling import network_of
 from modelyard.terms.lfs import blob_id, pointer
 from modelyard.terms.paths import MAX_NAME_BYTES
 from modelyard.terms.repositories import RepositoryId
@@ -164,7 +165,7 @@ async def _list(
 
 
 def _page(
-    folder: str, offset: int, query: TreeQuery, _registry: Registry, snapshot: Snapshot
+    folder: str, offset: int, query: TreeQuery, registry: Registry, snapshot: Snapshot
 ) -> tuple[bytes, Place | None]:
     """The answer in JSON, and where the next page begins. Raises EntryNotFound."""
     if folder and not snapshot.manifest.has_folder(folder):
@@ -173,7 +174,7 @@ def _page(
     nodes = nodes_in(snapshot, folder, recursive=query.recursive)
     found = list(islice(nodes, offset, offset + limit + 1))
     following = Place(snapshot.commit, offset + limit) if len(found) > limit else None
-    return orjson.dumps(_items(snapshot, found[:limit], expand=query.expand)), following
+    return orjson.dumps(_items(registry, snapshot, found[:limit], expand=query.expand)), following
 
 
 @router.post("/paths-info/{revision}", summary="Show files and folders")
@@ -182,7 +183,7 @@ async def show_paths(request: Request, call: ApiCall, asked: AskedId, revision: 
     """For whoever sees the model; also strangers send what they ask for in a body, which is read of no one else."""
     await call.read_public(lambda registry, caller: callers.check_access(registry, caller, asked, Action.READ))
     credential, client = read_credential(request.scope["headers"]), request.client
-    request.scope["sender"] = mark_of(credential.encode()) if credential else network_of(client.host if client else "")
+    request.scope["sender"] = digest_of(credential) if credential else network_of(client.host if client else "")
     lists = list_fields(PathsQuery)
 
     def read(values: Values) -> PathsQuery:
@@ -192,16 +193,17 @@ async def show_paths(request: Request, call: ApiCall, asked: AskedId, revision: 
     return Answer(await at_revision(request, call, asked, read_revision(revision), partial(_named, query)))
 
 
-def _named(query: PathsQuery, _registry: Registry, snapshot: Snapshot) -> bytes:
-    return orjson.dumps(_items(snapshot, find_nodes(snapshot, query.paths), expand=query.expand))
+def _named(query: PathsQuery, registry: Registry, snapshot: Snapshot) -> bytes:
+    return orjson.dumps(_items(registry, snapshot, find_nodes(snapshot, query.paths), expand=query.expand))
 
 
-def _items(snapshot: Snapshot, nodes: Iterable[Node], *, expand: bool) -> list[TreeItem]:
+def _items(registry: Registry, snapshot: Snapshot, nodes: Iterable[Node], *, expand: bool) -> list[TreeItem]:
     items = [_item(node) for node in nodes]
     if expand:
+        listed = registry.commits.listed(snapshot.commit)
         last: LastCommit = {
             "id": snapshot.commit,
-            "title": title_of(snapshot),
+            "title": title_of(snapshot, listed),
             "date": iso(snapshot.changed_at),
         }
         for item in items:
@@ -222,6 +224,8 @@ def _item(node: Node) -> TreeItem:
     }
 
 
-def title_of(snapshot: Snapshot) -> str:
-    """What a commit is called."""
+def title_of(snapshot: Snapshot, listed: Listed | None) -> str:
+    """What a commit is called: as who made it said, else as its version."""
+    if listed is not None and listed.title:
+        return listed.title
     return f"Version {snapshot.version.version}" if snapshot.version is not None else "No version yet"

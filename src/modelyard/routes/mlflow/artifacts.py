@@ -19,7 +19,7 @@ from modelyard.errors import DoesNotExist, FileNotFound, InvalidValue, MLflowErr
 from modelyard.registry.files.packages import Child
 from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.params import parameters
-from modelyard.routes.http.path_params import FileName, ProjectKey, Segment
+from modelyard.routes.http.path_params import FileName, ProjectKey
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.transferred import BODY, DOWNLOADED, STORED
 from modelyard.routes.http.transfers import files_of, serve, store
@@ -120,13 +120,6 @@ async def delete(project: InProject, path: FileName) -> Answer[Nothing]:
         lambda registry, caller, pid: artifacts.delete_tree(registry, caller, pid, owner, name), adds=False
     )
     return answer(NOTHING)
-
-
-@router.post("/mpu/{operation}/{path:path}", status_code=501, summary="Upload in parts: not offered")
-async def multipart_upload(project: InProject, operation: Segment, path: FileName) -> Response:
-    """MLflow's client then sends the file whole, which streams here in constant memory."""
-    await project.read(lambda _registry, _pid: None)
-    raise _not_implemented("Multipart upload")
 
 
 @router.get("/presigned/{path:path}", status_code=501, summary="Presigned download: not offered")

@@ -155,6 +155,7 @@ class ModelVersion(TypedDict):
     tags: list[Pair]
     aliases: list[str]
     model_id: NotRequired[str]
+    origin: NotRequired[dict[str, str]]  # ours: the job that made it, in its issuer's words
 
 
 class ShownVersion(TypedDict):

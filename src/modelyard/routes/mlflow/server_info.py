@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fastapi import Request
 from fastapi.responses import PlainTextResponse
 from typing_extensions import TypedDict
 
 from modelyard import __version__
 from modelyard.routes.http.answers import Answer, answer
 from modelyard.routes.mlflow.common import InProject, mlflow_router
+from modelyard.routes.mlflow.parts import parts_of
 
 router = mlflow_router("")
 
@@ -23,14 +25,14 @@ class ServerInfo(TypedDict):
 
 
 @router.get("/api/3.0/mlflow/server-info", summary="Show what the server can do")
-async def server_info(project: InProject) -> Answer[ServerInfo]:
+async def server_info(request: Request, project: InProject) -> Answer[ServerInfo]:
     """Clients choose between plain transfers and others by it."""
     await project.read(lambda _registry, _pid: None)
     return answer(
         {
             "store_type": "SqlStore",
             "workspaces_enabled": False,
-            "multipart_uploads_enabled": False,
+            "multipart_uploads_enabled": parts_of(request) is not None,
             "multipart_downloads_enabled": False,
             "features_enabled": {},
         }

@@ -182,6 +182,8 @@ def model_version(view: VersionView) -> ModelVersion:
     }
     if view.logged_model_id:
         shape["model_id"] = view.logged_model_id
+    if view.origin is not None:
+        shape["origin"] = dict(view.origin)
     return shape
 
 

@@ -16,7 +16,7 @@ from modelyard.routes.http.answers import JSONAnswer
 from modelyard.routes.http.counted import PROBE_WAIT, counted
 from modelyard.routes.http.failures import DATABASE_ADVICE, STORE_ADVICE
 from modelyard.routes.http.routing import SHAPE, Route, Traits
-from modelyard.terms.paths import HEALTH
+from modelyard.terms.paths import HEALTH, LIVENESS, READINESS
 
 log = structlog.get_logger()
 
@@ -97,7 +97,7 @@ async def health() -> PlainTextResponse:
     return PlainTextResponse("modelyard OK")
 
 
-@router.get("/-/liveness", summary="The process need not be restarted")
+@router.get(LIVENESS, summary="The process need not be restarted")
 @Traits(probe=True)
 async def liveness() -> Status:
     """Says nothing of what the process depends on: restarting would not mend that."""
@@ -105,7 +105,7 @@ async def liveness() -> Status:
 
 
 @router.get(
-    "/-/readiness",
+    READINESS,
     summary="Database and blob store can be used",
     responses={200: {SHAPE: Checks}, 503: {"description": "One of them fails.", SHAPE: Checks | Stopping}},
 )

@@ -11,11 +11,13 @@ from fastapi.responses import PlainTextResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from modelyard.access.tokens import read_credential
+from modelyard.clock import now
 from modelyard.errors import Unauthorized, UnknownRoute
 from modelyard.metrics import LastRun, Metrics
 from modelyard.routes.http.counted import counted
 from modelyard.routes.http.routing import Route
 from modelyard.settings import Settings
+from modelyard.terms.paths import METRICS
 
 router = APIRouter(tags=["operations"], dependencies=[counted()], route_class=Route)
 
@@ -25,23 +27,27 @@ FORWARDING = frozenset(
 )
 
 
-@router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse)
+@router.get(METRICS, summary="Numbers for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """With `MODELYARD_METRICS_TOKEN` as bearer token; where none is set, from the same machine alone."""
     _require_access(request, request.app.state.settings)
     counted: Metrics = request.app.state.metrics
-    upkeep = await _upkeep(request)
-    text, media_type = await asyncio.to_thread(counted.exposition, request.headers.get("accept", ""), upkeep)
+    upkeep, unfinished = await _read(request)
+    accept = request.headers.get("accept", "")
+    text, media_type = await asyncio.to_thread(counted.exposition, accept, upkeep, unfinished)
     return Response(text, headers={"Content-Type": media_type})
 
 
-async def _upkeep(request: Request) -> list[LastRun]:
-    """The last runs of upkeep; none while the database is away, which the other numbers tell."""
+async def _read(request: Request) -> tuple[list[LastRun], tuple[int, int] | None]:
+    """The last runs of upkeep, and the uploads that go on; neither while the database is away, which others tell."""
     try:
-        runs = await request.app.state.database.read(lambda registry: registry.upkeep.all())
+        runs, unfinished = await request.app.state.database.read(
+            lambda registry: (registry.upkeep.all(), registry.resumable.unfinished(now()))
+        )
     except SQLAlchemyError:
-        return []
-    return [LastRun(r.task, r.started_at, r.finished_at, r.found, r.size, r.completed_at) for r in runs]
+        return [], None
+    told = [LastRun(r.task, r.started_at, r.finished_at, r.found, r.size, r.completed_at) for r in runs]
+    return told, (unfinished.uploads, unfinished.size)
 
 
 def _require_access(request: Request, settings: Settings) -> None:

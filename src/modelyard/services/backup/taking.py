@@ -9,17 +9,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from modelyard import __version__
 from modelyard.blobs.store import BlobStore
 from modelyard.clock import iso, now
 from modelyard.registry.engine import Database
 from modelyard.registry.snapshots import Snapshots
+from modelyard.registry.tables import Upload
 from modelyard.registry.upkeep.holding import holding_blobs
 from modelyard.services.backup.copying import Carrier, in_order
 from modelyard.services.backup.folder import BackupFolder
 from modelyard.services.backup.manifest import FORMAT, Blobs, Manifest
 from modelyard.services.backup.tally import Summary, Tally, Watch, unwatched
 from modelyard.services.upkeep.blob_lists import not_among, write_list
+
+log = structlog.get_logger()
 
 
 def back_up(
@@ -35,12 +40,14 @@ def back_up(
 
     Blobs that are there already are not copied again, and those that the new copy of the database does not refer to
     are removed in the end. A registry whose blobs are damaged is backed up as far as it can be; the faults are noted.
+    Uploads that are not finished are left out.
 
     Raises CommandError where the folder holds something else or is in use, another backup of the registry runs, or a
     tool is missing; BlobError; SQLAlchemyError. Then there is no new manifest.
     """
     with BackupFolder.writing(path) as folder:
         folder.remove_strays()
+        _tell_left_out(database)
         with holding_blobs(database.engine) as still_held:
             manifest = _copy_database(snapshots, folder, with_blobs=with_blobs)
             tally = _copy_blobs(store, folder, manifest, watch) if with_blobs else Tally()
@@ -49,6 +56,14 @@ def back_up(
         folder.complete(manifest)
         folder.remove_strays()
         return tally.summary(manifest, removed=_remove_others(folder, manifest) if with_blobs else 0)
+
+
+def _tell_left_out(database: Database) -> None:
+    if not database.has(Upload):
+        return  # a registry of an older version, which has no uploads that go on
+    left_out = database.read_now(lambda registry: registry.resumable.unfinished(now()))
+    if left_out.uploads:
+        log.info("unfinished uploads are left out", uploads=left_out.uploads, bytes=left_out.size)
 
 
 def _copy_database(snapshots: Snapshots, folder: BackupFolder, *, with_blobs: bool) -> Manifest:

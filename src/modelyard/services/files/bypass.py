@@ -79,7 +79,9 @@ class Bypass:
             self._verifiers, lambda: _published(remote.verified(place, offer_id, permit.hold, check))
         )
         content = Content(data.digest(), data.size, data.publish)
-        return await self._recorder.keep(Arrival(permit.located.request, content, precondition, status))
+        located = permit.located
+        arrival = Arrival(located.request, content, precondition, status, located.location)
+        return await self._recorder.keep(arrival)
 
     @property
     def redirects(self) -> bool:

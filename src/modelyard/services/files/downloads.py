@@ -56,14 +56,14 @@ class Downloads:
         return BlobSource(file, reader, self._executor, lambda: self._in_flight("down", -1))
 
     async def _open(self, request: FileRequest) -> tuple[Located, Download]:
-        recent, generation = self._lookup.recent(request)
+        recent = await self._lookup.recent(request)
         content = self._contents.get(recent.location.file.sha256) if recent and recent.location.file else None
         if recent is not None and content is not None:
             return recent, Download(recent.readable(), None, content)
         if self._over_network:
             located = recent or await self._lookup.find(request)
             return located, await self._handed_out(located.readable())
-        located, opened = await self._lookup.find_and(request, generation, self._opened, Download.close)
+        located, opened = await self._lookup.find_and(request, self._opened, Download.close)
         return located, self._remembering(opened)
 
     async def _handed_out(self, file: StoredFile) -> Download:

@@ -49,13 +49,16 @@ class Located:
 
         Raises TokenError, Unauthorized, ProjectNotFound, Forbidden and NotFound, in the order of checks.
         """
-        location = self.location
-        caller = identify(location.token, now()) if self.request.holder is not None else ANONYMOUS
+        location, caller = self.location, self.identify()
         require_scope(caller, writing=action is not Action.READ)
         require(caller, location.project, action)
         if location.owner_id is None:
             raise NotFound
         return caller
+
+    def identify(self) -> Identity:
+        """Who asks. Raises TokenError."""
+        return identify(self.location.token, now()) if self.request.holder is not None else ANONYMOUS
 
     def readable(self) -> StoredFile:
         """The file, if the caller may read it; else the refusal that is due, as `judge` has it, or FileNotFound."""
@@ -75,16 +78,28 @@ def find(registry: Registry, request: FileRequest, *, to_change: bool = False) -
     return Located(request, location)
 
 
-def find_to_change(registry: Registry, request: FileRequest) -> Located:
+def find_to_change(registry: Registry, request: FileRequest, seen: Location | None = None) -> Located:
     """What lies at an address, where nobody else changes the file of that name from now on.
 
-    Without a package there is nothing to hold yet; then a constraint lets only one writer make it.
+    Without a package there is nothing to hold yet; then a constraint lets only one writer make it. `seen` is what was
+    there a moment ago for a caller who may change it: as that is mostly so still, it is held before it is looked for.
     """
+    held = seen is not None and _hold(registry, request, seen)
     located = find(registry, request, to_change=True)
-    location = located.location
-    if location.project is None:
-        return located
-    part = f"file {location.package_id} {request.address.name}"
-    if not registry.locks.project(location.project.id, part):
+    if (held and _is_same(located.location, seen)) or not _hold(registry, request, located.location):
         return located
     return find(registry, request, to_change=True)
+
+
+def _hold(registry: Registry, request: FileRequest, location: Location) -> bool:
+    """Hold the file of that name there; whether others may have written before it was held."""
+    if location.project is None:
+        return False
+    return registry.locks.project(location.project.id, f"file {location.package_id} {request.address.name}")
+
+
+def _is_same(location: Location, seen: Location | None) -> bool:
+    """Whether what is held of one place is held of the other."""
+    if seen is None or seen.project is None or location.project is None:
+        return False
+    return location.project.id == seen.project.id and location.package_id == seen.package_id

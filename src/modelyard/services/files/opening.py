@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,15 @@ from dataclasses import dataclass
 import structlog
 from aiofiles.base import wrap
 
-from modelyard.blobs.store import BlobError, BlobMissing, BlobReader, BlobStore
+from modelyard.blobs.store import BlobError, BlobMissing, BlobReader, BlobStore, SendingReader
 from modelyard.errors import InternalError, NotFound, ShortRead
 from modelyard.registry.files.locations import StoredFile
 
 log = structlog.get_logger()
 
 SMALL_FILE_BYTES = 128 * 1024  # read within the lookup's own thread hop, and hashed in 0.2 ms at most
+LEAST_SENT_BYTES = 64 * 1024  # at first, and then as many as went before: a slow client's wait in memory
+ToSocket = Callable[[Callable[[int, int], int], int], int]  # see `wire.send.Outlet.send`
 RESTORE = "upload the file again, or restore its blob from a backup"
 
 
@@ -56,6 +59,23 @@ class BlobSource:
         if len(block) < length:
             raise self._cut_short(f"the blob ends at {offset + len(block)}")
         return block
+
+    async def send(self, to_socket: ToSocket, offset: int, length: int) -> int | None:
+        """Send up to `length` bytes from `offset` on: how many, 0 for want of room, None where they must be read."""
+        reader = self._reader
+        if not isinstance(reader, SendingReader):
+            return None
+
+        def some(socket: int, sent: int) -> int:
+            return reader.send(socket, offset + sent, min(length - sent, max(LEAST_SENT_BYTES, sent)))
+
+        def send() -> int | None:
+            try:
+                return to_socket(some, length)
+            except (OSError, EOFError, BlobError):  # of the socket or the blob: who reads and writes is told of which
+                return None
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, send)
 
     async def close(self) -> None:
         """Close the reader soon, once: a read that nobody waits for any more may still be running."""

@@ -1,4 +1,7 @@
-"""The bytes that a project may have: looked at before an upload, while it streams, and where its file is recorded."""
+"""The bytes that a project may have: looked at before an upload, while it streams, and where its file is recorded.
+
+What uploads that go on have told to be counts as if it were there, from their beginning on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+from modelyard.clock import now
 from modelyard.errors import Forbidden
 from modelyard.registry.engine import Database
 from modelyard.registry.files.locations import Location
@@ -42,12 +46,15 @@ class Room:
             raise OverQuota(self.limit)
 
 
-def room_for(registry: Registry, project_id: int, limit: int, replaced: int, copies: int) -> Room:
+def room_for(registry: Registry, project_id: int, limit: int, replaced: int, copies: int, but: int = 0) -> Room:
     """The room for a file that follows one of `replaced` bytes under its name, and is to be there `copies` times more.
+
+    `but`: the upload that it comes by, whose own bytes are not counted.
 
     The very same bytes again are always welcome, as they add nothing; only at their end are they known to be the same.
     """
-    left = (limit - registry.storage.used(project_id)) // (1 + copies)
+    used = registry.storage.used(project_id) + registry.resumable.reserved(project_id, now(), but)
+    left = (limit - used) // (1 + copies)
     return Room(max(left, replaced), limit)
 
 
@@ -66,7 +73,7 @@ def within(registry: Registry, project_id: int, limit: int) -> Iterator[None]:
     yield
     registry.session.flush()
     after = registry.storage.used(project_id)
-    if after > before and after > limit:
+    if after > before and after + registry.resumable.reserved(project_id, now()) > limit:
         raise OverQuota(limit)
 
 
@@ -77,19 +84,39 @@ class Quota:
         self._database = database
         self._default = default
 
-    async def room(self, located: Located) -> Room | None:
-        """What the project has left for a file where it was located; None without a limit."""
-        location, address = located.location, located.request.address
-        limit, project = limit_of(location.storage_limit, self._default), location.project
-        if not limit or project is None:
+    async def room(self, located: Located, but: int = 0) -> Room | None:
+        """What the project has left for a file where it was located; None without a limit.
+
+        `but`: the upload that the file comes by.
+        """
+        if not self._limited(located):
             return None
+        return await self._database.read_file(lambda registry: self.room_now(registry, located, but))
+
+    def room_now(self, registry: Registry, located: Located, but: int = 0) -> Room | None:
+        """The same in a transaction; in one that writes, nobody else adds to the project from now on."""
+        location, address, project = located.location, located.request.address, located.location.project
+        if project is None or not (limit := self._limited(located)):
+            return None
+        registry.locks.storage(project.id)
         replaced = location.file.size if location.file else 0
+        copies = following.copies_beside(registry, location, address.owner, address.name)
+        return room_for(registry, project.id, limit, replaced, copies, but)
 
-        def work(registry: Registry) -> Room:
-            copies = following.copies_beside(registry, location, address.owner, address.name)
-            return room_for(registry, project.id, limit, replaced, copies)
+    def _limited(self, located: Located) -> int:
+        return limit_of(located.location.storage_limit, self._default) if located.location.project else 0
 
-        return await self._database.read_file(work)
+    def limit(self, registry: Registry, project_id: int) -> int:
+        """The bytes that a project may have, 0 for no limit."""
+        return limit_of(registry.storage.limit(project_id), self._default)
+
+    def left(self, registry: Registry, project_id: int) -> Room | None:
+        """What a project has left beside all that was sent to it and not committed; None without a limit."""
+        limit = self.limit(registry, project_id)
+        if not limit:
+            return None
+        pending = registry.uploads.pending_bytes(project_id) + registry.resumable.reserved(project_id, now())
+        return Room(max(0, limit - registry.storage.used(project_id) - pending), limit)
 
     def within(self, registry: Registry, location: Location) -> AbstractContextManager[None]:
         """A block that adds no more than its limit to the project of what was located."""

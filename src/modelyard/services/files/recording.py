@@ -18,6 +18,7 @@ from modelyard.services.files.locating import FileRequest, find, find_to_change
 from modelyard.services.files.quota import Quota
 
 Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
+Beside = Callable[[Registry], object]  # what is to be written with a record, or not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Arrival:
     content: Content
     precondition: Precondition
     status: str | None  # that the whole package gets
+    seen: Location | None = None  # what lay there when the upload was permitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +61,28 @@ class Recorder:
         self._store = store
         self._quota = quota
 
-    async def keep(self, arrival: Arrival) -> StoredFile:
-        """Record a file. The record is committed when this returns.
+    async def keep(self, arrival: Arrival, beside: Beside | None = None) -> StoredFile:
+        """Record a file, and what is written `beside` it. The record is committed when this returns.
 
         Raises as `Located.judge`, whatever the precondition raises, and OverQuota.
         """
 
         def work(registry: Registry) -> StoredFile:
-            registry.locks.blob(arrival.content.sha256)
+            registry.locks.blob(arrival.content.sha256, at_once=False)
             admitted = self.admit(registry, arrival)
             with self._quota.within(registry, admitted.location):
+                if beside is not None:
+                    beside(registry)
                 return record(registry, admitted)
 
-        return await self._database.write(work)
+        return await self._database.write(work, brief=True)
 
     def admit(self, registry: Registry, arrival: Arrival) -> Admitted:
         """Judge an arrival in a write transaction that holds its blob: nobody else changes the file from now on.
 
         Where several are recorded together, all are admitted first, as the quota is the last to be locked.
         """
-        located = find_to_change(registry, arrival.request)
+        located = find_to_change(registry, arrival.request, arrival.seen)
         caller = located.judge(Action.WRITE)
         registry.act(caller, located.location.project)
         copies: Sequence[Copy] = ()

@@ -34,17 +34,18 @@ class Transfers:
         project_quota: int,
         proxy_path: ProxyPath | None,
     ) -> None:
-        self._io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
-        self._verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
-        self.lookup = lookup = Lookup(database, find)
+        self.store, self.in_flight, self.max_file_size = store, in_flight, max_file_size
+        self.io = ThreadPoolExecutor(IO_THREADS, thread_name_prefix="blob-io")
+        self.verifiers = ThreadPoolExecutor(VERIFYING_THREADS, thread_name_prefix="blob-verify")
+        self.lookup = lookup = Lookup(database, find, single=True)
         self.quota = quota = Quota(database, project_quota)
         self.uses = uses = Uses(database.usage)
         self.recorder = recorder = Recorder(database, store, quota)
-        self.uploads = Uploads(lookup, uses, quota, recorder, store, self._io, max_file_size, in_flight)
-        self.downloads = Downloads(lookup, uses, store, self._io, in_flight, over_network=remote is not None)
-        self.bypass = Bypass(lookup, uses, recorder, remote, self._io, self._verifiers, proxy_path)
+        self.uploads = Uploads(lookup, uses, quota, recorder, store, self.io, max_file_size, in_flight)
+        self.downloads = Downloads(lookup, uses, store, self.io, in_flight, over_network=remote is not None)
+        self.bypass = Bypass(lookup, uses, recorder, remote, self.io, self.verifiers, proxy_path)
 
     def close(self) -> None:
         """Let running reads and writes end."""
-        self._io.shutdown()
-        self._verifiers.shutdown()
+        self.io.shutdown()
+        self.verifiers.shutdown()

@@ -93,7 +93,9 @@ class Uploads:
         try:
             sha256 = await ingest.receive(pieces)
             content = Content(sha256, ingest.size, ingest.publish_again)
-            return await self._recorder.keep(Arrival(permit.located.request, content, precondition, status))
+            located = permit.located
+            arrival = Arrival(located.request, content, precondition, status, located.location)
+            return await self._recorder.keep(arrival)
         finally:
             self._in_flight("up", -1)
             await ingest.close()

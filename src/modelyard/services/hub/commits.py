@@ -70,13 +70,18 @@ class Commits:
         version = find_version(registry, repository.model, revision)
         return self.current(registry, repository, version)
 
-    def current(self, registry: Registry, repository: Repository, version: ModelVersion | None) -> Snapshot:
-        """A repository at one of its versions, with the files that it has now. Raises BadRequest."""
+    def current(
+        self, registry: Registry, repository: Repository, version: ModelVersion | None, *, changed: bool = False
+    ) -> Snapshot:
+        """A repository at one of its versions, with the files that it has now. Raises BadRequest.
+
+        `changed`: by the transaction itself, which may come to nothing; then others get the ids of its rows.
+        """
         if version is None:
             oid = commit_without_version(repository.model.id)
             return Snapshot(repository, None, oid, NO_FILES, repository.model.created_at)
         stamp = registry.commits.stamp(version.id)
-        known = self._known(registry, repository, version, stamp)
+        known = self._known(registry, repository, version, stamp) if not changed else None
         if known is not None:
             return known
         if stamp.package_id is None:
@@ -88,7 +93,7 @@ class Commits:
             manifest = Manifest.of(files)
         oid = manifest.commit_of(version.id)
         kept = registry.commits.is_kept(oid)
-        if kept:
+        if kept and not changed:
             self._remember(oid, manifest, version.id, stamp)
         return Snapshot(
             repository, version, oid, manifest, stamp.changed_at or version.created_at, stamp.package_id, kept

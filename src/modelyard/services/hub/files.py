@@ -11,6 +11,7 @@ from modelyard.clock import now
 from modelyard.errors import EntryNotFound, RepositoryNotFound
 from modelyard.registry.engine import Database
 from modelyard.registry.files.locations import Location, StoredFile
+from modelyard.registry.marks import DAMAGE, FORGOTTEN_BLOBS, Marks, project_scope, user_scope
 from modelyard.registry.repository import Registry
 from modelyard.services.files.lookup import Lookup
 from modelyard.services.hub.commits import Commits, Snapshot
@@ -80,8 +81,17 @@ class HubFiles:
         snapshot = self._commits.at(registry, repository, request.revision)
         version_id = snapshot.version.id if snapshot.version is not None else None
         file = _file(registry, snapshot, request.name)
-        location = replace(place, owner_id=version_id, package_id=snapshot.package_id, file=file)
+        marks = _marks(registry, place) if file is not None or snapshot.manifest.find(request.name) is None else ()
+        location = replace(place, owner_id=version_id, package_id=snapshot.package_id, file=file, marks=marks)
         return HubLocated(request, location, snapshot.commit, None if snapshot.kept else snapshot)
+
+
+def _marks(registry: Registry, place: Location) -> Marks:
+    """Of what a file of a commit depends on. A file of an old one is gone when its content is forgotten."""
+    if place.project is None:
+        return ()
+    users = [user_scope(place.token.user_id)] if place.token is not None else []
+    return registry.marks.of([*users, project_scope(place.project.id), DAMAGE, FORGOTTEN_BLOBS])
 
 
 def _caller(request: HubRequest, location: Location) -> Identity:

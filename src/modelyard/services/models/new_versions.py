@@ -16,7 +16,7 @@ from modelyard.services.models import sources
 from modelyard.services.models.logged_models import note_version
 from modelyard.services.models.semver import SemanticVersion
 from modelyard.services.models.uris import ReadSource
-from modelyard.services.models.versions import VersionView, files_elsewhere, find_model, version_views
+from modelyard.services.models.versions import VersionView, files_elsewhere, find_model, job_of, version_views
 from modelyard.services.tracking.limits import MAX_DESCRIPTION, MAX_SOURCE, check_length, check_registry_tags
 from modelyard.services.tracking.runs import active_run, add_candidate, new_run_id, random_name
 
@@ -64,6 +64,7 @@ def create_version(
         version, message = _promote(registry, caller, model, new, source, run), ""
     else:
         version, message = _add_version_from(registry, caller, model, new, source, project_quota)
+    origin = _note_origin(registry, caller, version)
     if version.logged_model_id is not None:
         note_version(registry, project_id, version.logged_model_id, model.name, version.id)
     facts: dict[str, object] = {"add": "ml_model_version", "model": model.name, "run_id": version.run_id}
@@ -72,7 +73,7 @@ def create_version(
     registry.audit.note("ml_model_version_created", version, facts)
     if version.logged_model_id is not None:
         return replace(version_views(registry, [version])[0], message=message)
-    return VersionView(version, model.name, None, dict(sorted(new.tags.items())), [], message)
+    return VersionView(version, model.name, None, dict(sorted(new.tags.items())), [], message, origin)
 
 
 def _add_version(
@@ -104,7 +105,19 @@ def _add_version(
         followed_directory=followed.directory,
         user_id=caller.user_id,
     )
-    return registry.versions.add(version, new.tags)
+    registry.versions.add(version, new.tags)
+    return version
+
+
+def _note_origin(registry: Registry, caller: Identity, version: ModelVersion) -> Mapping[str, str] | None:
+    """Keep which job makes a version, if it is one that its issuer has vouched for; see `services.identity.origins`."""
+    if caller.job_project_id is None or caller.token_id is None:
+        return None
+    facts = registry.publishers.origin_of(caller.token_id)
+    if facts is None:
+        return None
+    registry.versions.add_origin(version.id, facts)
+    return job_of(facts)
 
 
 def _semantic_version(registry: Registry, model: Model, wanted: str | None) -> SemanticVersion:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from modelyard.errors import DoesNotExist, InvalidValue, MLflowError
 from modelyard.registry.people.audit import changed
 from modelyard.registry.repository import Registry
@@ -31,6 +33,7 @@ class VersionView:
     tags: Mapping[str, str]
     aliases: Sequence[str]  # without the semantic version
     message: str = ""  # what is less than was asked
+    origin: Mapping[str, str] | None = None  # the job that made it, if one did; see `services.identity.origins`
 
 
 def find_model(registry: Registry, project_id: int, name: str) -> Model:
@@ -148,7 +151,7 @@ def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[
     models = registry.models.by_ids(list({version.model_id for version in versions}))
     logged = registry.logged_models.by_ids([v.logged_model_id for v in versions if v.logged_model_id])
     tags, aliases = registry.versions.tags(ids), registry.versions.aliases(ids)
-    elsewhere = sources.locations_of(registry, versions)
+    elsewhere, origins = sources.locations_of(registry, versions), registry.versions.origins(ids)
 
     def view(version: ModelVersion) -> VersionView:
         model = logged.get(version.logged_model_id or 0)
@@ -159,9 +162,18 @@ def version_views(registry: Registry, versions: Sequence[ModelVersion]) -> list[
             tags.get(version.id, {}),
             aliases.get(version.id, []),
             files_elsewhere(elsewhere.get(version.id, "")),
+            job_of(origins.get(version.id)),
         )
 
     return [view(version) for version in versions]
+
+
+def job_of(facts: str | None) -> Mapping[str, str] | None:
+    """What is kept of a job, without what its issuer did not say."""
+    if facts is None:
+        return None
+    told: dict[str, str] = orjson.loads(facts)
+    return {name: value for name, value in told.items() if value}
 
 
 def files_elsewhere(location: str) -> str:

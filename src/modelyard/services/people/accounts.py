@@ -13,7 +13,7 @@ from modelyard.registry.people.users import UserFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
 from modelyard.services.people.authentication import require_admin
-from modelyard.services.people.names import is_path_segment
+from modelyard.services.people.names import RESERVED, is_path_segment, is_reserved
 from modelyard.terms.paging import Page, PageRequest
 
 MAX_NAME = 255  # characters
@@ -48,6 +48,8 @@ def create(registry: Registry, caller: Identity, new: NewUser) -> User:
     require_admin(caller)
     if not is_path_segment(new.username) or new.username.isdigit():
         raise InvalidFields(username="can contain only letters, digits, '_', '-' and '.', and not only digits")
+    if is_reserved(new.username):
+        raise InvalidFields(username=RESERVED)
     _check(new.name, new.email)
     registry.locks.accounts()
     if registry.users.by_username(new.username) or registry.projects.in_namespace(new.username):

@@ -6,7 +6,7 @@ from modelyard.access.identity import ANONYMOUS, Identity, identify, require_sco
 from modelyard.access.policy import Action, ProjectFacts, require
 from modelyard.access.tokens import digest_of
 from modelyard.clock import now
-from modelyard.errors import Forbidden, ProjectNotFound
+from modelyard.errors import Forbidden
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
 from modelyard.terms.paths import ProjectRef
@@ -44,9 +44,14 @@ def enter_project(
     registry: Registry, credential: str, ref: ProjectRef, action: Action, *, part: str | None = None
 ) -> tuple[Identity, int]:
     """`authenticate` and `open_project` in one statement: who holds the credential, and the project's id."""
+    key, known = (digest_of(credential), ref), registry.entered
+    last = known.get(key) if action is not Action.READ else None
+    # Whoever could write a moment ago mostly still can: then the project is held before the one look at it.
+    held = last is not None and registry.locks.project(last, part)
     caller, project = _entered(registry, credential, ref, action)
-    if registry.locks.project(project.id, part):
+    if not (held and project.id == last) and registry.locks.project(project.id, part):
         caller, project = _entered(registry, credential, ref, action)
+        known.note(key, project.id)
     registry.act(caller, project)
     return caller, project.id
 
@@ -84,6 +89,5 @@ def _entered(registry: Registry, credential: str, ref: ProjectRef, action: Actio
 def _allowed(registry: Registry, caller: Identity, ref: ProjectRef, action: Action) -> Seen:
     found = registry.projects.find(ref, caller.user_id)
     require(caller, found[1] if found else None, action)
-    if found is None:
-        raise ProjectNotFound
+    assert found is not None  # noqa: S101 - for mypy
     return found

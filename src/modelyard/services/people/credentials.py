@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action, ProjectFacts, Role, effective_role
 from modelyard.access.tokens import Scope, TokenKind, digest_of, new_token
 from modelyard.clock import DAY, Milliseconds, iso_date, now, start_of
 from modelyard.errors import Forbidden, InvalidFields, NotAllowed, NotFound, ParameterError
+from modelyard.registry.engine import Database
 from modelyard.registry.people.tokens import TokenFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project, Token, User
@@ -21,12 +23,15 @@ from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 
 MAX_NAME = MAX_DESCRIPTION = 255  # characters, as in GitLab
+KEPT: Milliseconds = 7 * DAY  # after its end, for which a token of a job or a browser can be told of
 ROTATED_FOR = 7 * DAY  # how long a rotated token lives when nobody says, as in GitLab
 EVENTS: dict[str, str] = {  # what the audit trail calls them
     TokenKind.PERSONAL: "personal_access_token",
     TokenKind.PROJECT: "project_access_token",
     TokenKind.JOB: "job_token",
+    TokenKind.SESSION: "user_session",
 }
+_OTHERS = frozenset({TokenKind.JOB, TokenKind.SESSION})  # which have listings, and ends, of their own
 
 Made = tuple[Token, str]  # a token and its secret
 WithRole = tuple[Token, int | None]  # a project's token and its bot's access level there, None when that has ended
@@ -66,12 +71,12 @@ def page_personal(
 def find_personal(registry: Registry, caller: Identity, token_id: int | None) -> Token:
     """A token that is the caller's own, or anybody's for an administrator; None: the one that was presented.
 
-    Raises NotFound, Forbidden for job tokens.
+    Raises NotFound, also for a browser's session, and Forbidden for job tokens.
     """
     refuse_job(caller)
     token = hold(registry, token_id if token_id is not None else caller.token_id)
     mine = token is not None and (token.user_id == caller.user_id or caller.admin)
-    if token is None or not mine or token.kind == TokenKind.JOB:
+    if token is None or not mine or token.kind in _OTHERS:
         raise NotFound
     return token
 
@@ -179,6 +184,25 @@ def store(registry: Registry, token: Token) -> Made:
     return token, secret
 
 
+def prune(database: Database) -> int:
+    """Forget tokens of jobs and browsers that ended a while ago, in batches, so that writers pass in between; how many
+    those were.
+    """
+    over, forgotten = partial(_over, before=now() - KEPT), 0
+    while ids := database.read_now(over):
+        database.write_now(partial(_forget, ids=ids))
+        forgotten += len(ids)
+    return forgotten
+
+
+def _over(registry: Registry, *, before: Milliseconds) -> list[int]:
+    return registry.tokens.over(before)
+
+
+def _forget(registry: Registry, *, ids: list[int]) -> None:
+    registry.tokens.forget(ids)
+
+
 def _manage(registry: Registry, caller: Identity, ref: ProjectRef) -> tuple[int, ProjectFacts]:
     project, facts = open_project(registry, caller, ref, Action.MANAGE)
     return project.id, facts
@@ -213,6 +237,7 @@ def _rotate(registry: Registry, old: Token, expires_on: date | None) -> Made:
     fresh = Token(
         user_id=old.user_id,
         project_id=old.project_id,
+        maker_id=old.maker_id,
         kind=old.kind,
         name=old.name,
         description=old.description,

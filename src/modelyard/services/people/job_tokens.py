@@ -62,7 +62,7 @@ def create(
         Token(
             user_id=caller.user_id,
             project_id=project.id,
-            maker_id=caller.token_id,
+            maker_id=_maker_of(registry, caller),
             kind=TokenKind.JOB,
             name="job",
             # It never opens more than what it was made with, and only tokens with this scope can make it.
@@ -106,6 +106,14 @@ def find(registry: Registry, caller: Identity, ref: ProjectRef, token_id: int | 
 def end(registry: Registry, caller: Identity, ref: ProjectRef, token_id: int | None) -> None:
     """Revoke a job token; it is refused from the next request on. Raises as `find` does."""
     revoke(registry, find(registry, caller, ref, token_id).token)
+
+
+def _maker_of(registry: Registry, caller: Identity) -> int | None:
+    """What the caller presented; for a browser's session, the token that it was made with, if it was by one."""
+    presented = registry.tokens.by_id(caller.token_id or NOBODY)
+    if presented is not None and presented.kind == TokenKind.SESSION:
+        return presented.maker_id or presented.id
+    return caller.token_id
 
 
 def _enter(registry: Registry, caller: Identity, ref: ProjectRef) -> tuple[int, bool]:

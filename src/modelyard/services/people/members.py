@@ -91,6 +91,7 @@ def update(registry: Registry, caller: Identity, ref: ProjectRef, user_id: int, 
         _keep_an_owner(registry, member)
     before = _facts(member)
     member.access_level, member.expires_at = change.access_level, expires_at
+    member.provider_id = None  # from now on it is as somebody here has said
     registry.audit.note_changes("member_updated", user, before, _facts(member))
     return member, user
 

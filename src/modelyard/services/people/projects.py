@@ -13,7 +13,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project
 from modelyard.services.people import accounts, members, namespaces
 from modelyard.services.people.authentication import Seen, open_project, require_admin
-from modelyard.services.people.names import is_path_segment, slug
+from modelyard.services.people.names import RESERVED, is_path_segment, is_reserved, slug
 from modelyard.services.people.namespaces import Namespace
 from modelyard.services.tracking import experiments
 from modelyard.terms.paging import Page, PageRequest
@@ -231,6 +231,8 @@ def _check_namespace(registry: Registry, caller: Identity, namespace: str) -> No
     if len(segments) > MAX_NAMESPACE_DEPTH:
         raise InvalidFields(namespace_path=f"is nested too deeply (maximum is {MAX_NAMESPACE_DEPTH} levels)")
     root = _root_of(namespace)
+    if is_reserved(root) and not registry.projects.in_namespace(root) and registry.users.by_username(root) is None:
+        raise InvalidFields(namespace_path=RESERVED)
     if caller.admin or root.lower() == caller.username.lower():
         return
     if registry.users.by_username(root) is not None:

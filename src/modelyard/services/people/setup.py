@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from modelyard.access.identity import OPERATOR
@@ -12,28 +16,63 @@ from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.revisions import is_current
 from modelyard.registry.tables import Token
+from modelyard.services.people import sessions
 from modelyard.settings import Settings
+from modelyard.terms.paths import SIGN_IN
 
 ROOT = "root"
 
 
-def prepare(settings: Settings) -> None:
-    """Make the data folder, migrate the database, and make `root` if nobody is there yet; safe to run twice at once."""
+def here(work: Callable[[], None]) -> None:
+    """Do it in this very process."""
+    work()
+
+
+def prepare(settings: Settings, run: Callable[[Callable[[], None]], None] = here) -> None:
+    """Make the data folder, migrate the database, and make `root` if nobody is there yet; safe to run twice at once.
+
+    `run` does the migration, if there is one, where it wants to; no connection is open meanwhile.
+    """
     make_directories(settings.data_dir.absolute())
-    database = Database(settings.effective_database_url)
-    try:
+    with _database(settings) as database:
         database.close_to_others()
         _close_to_others(settings)
-        _migrate(database)
+        current = is_current(database.engine)
+    if not current:
+        run(partial(_migrate, settings))
+    with _database(settings) as database:
         database.write_now(lambda registry: _ensure_root(registry, settings))
-    finally:
-        database.close()
 
 
-def _migrate(database: Database) -> None:
-    if not is_current(database.engine):
-        from modelyard.registry.schema import migrate  # noqa: PLC0415 - most starts have nothing to migrate
+@dataclass(frozen=True, slots=True)
+class SignInLink:
+    """A URL that signs an administrator in once."""
 
+    url: str
+    username: str
+
+
+def sign_in_link(settings: Settings, local_url: str) -> SignInLink | None:
+    """A link for whoever looks at the terminal of a server, which listens at `local_url`; None without administrators.
+
+    The server's own address, which a browser on this machine reaches, is not for those who set how clients see it.
+    """
+    with _database(settings) as database:
+        made = database.write_now(lambda registry: sessions.make_code(registry, ROOT))
+    if made is None:
+        return None
+    code, user = made
+    return SignInLink(f"{settings.external_url or local_url}{SIGN_IN}?code={code}", user.username)
+
+
+def _database(settings: Settings) -> closing[Database]:
+    return closing(Database(settings.effective_database_url))
+
+
+def _migrate(settings: Settings) -> None:
+    from modelyard.registry.schema import migrate  # noqa: PLC0415 - most starts have nothing to migrate
+
+    with _database(settings) as database:
         migrate(database.engine)
 
 

@@ -19,6 +19,7 @@ from modelyard.terms.paths import NOBODY, parse_id
 
 # MLflow's clients start runs in experiment 0 when nobody named one. GitLab has none, and fails.
 DEFAULT_ID = 0
+MOST_RUNS = 1_000  # of an experiment, as far as a list counts them
 MAX_COMPARISONS = 100_000  # of clauses with experiments
 
 
@@ -144,6 +145,11 @@ def search_experiments(registry: Registry, project_id: int, search: Search) -> t
     clauses, orders = parse_filter(search.filter), parse_orders(search.order_by)
     found, following = registry.experiments.search(project_id, search.view, clauses, orders, cursor, search.limit)
     return _views(registry, found), encode_token(following, "experiments", project_id, search.identity)
+
+
+def count_runs(registry: Registry, views: Sequence[ExperimentView]) -> dict[int, int]:
+    """How many runs that are not deleted experiments have, by internal id; MOST_RUNS for that many or more."""
+    return registry.experiments.count_runs([view.experiment.id for view in views], MOST_RUNS)
 
 
 def rename_experiment(registry: Registry, project_id: int, experiment_id: str, name: str) -> None:

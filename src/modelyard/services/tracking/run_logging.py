@@ -69,7 +69,7 @@ def log_batch(registry: Registry, project_id: int, run_id: str, batch: Batch) ->
         check_key("Metric", metric.key)
     candidate = active_run(registry, project_id, run_id)
     _add_params(registry, candidate, params)
-    _set_tags(registry, candidate, batch.tags)
+    set_tags(registry, candidate, batch.tags)
     registry.metrics.add_points(candidate, _points(registry, project_id, batch.metrics))
 
 
@@ -172,7 +172,8 @@ def _add_params(registry: Registry, candidate: Candidate, params: Mapping[str, s
     registry.run_data.add_params(candidate, {key: value for key, value in params.items() if key not in known})
 
 
-def _set_tags(registry: Registry, candidate: Candidate, tags: Mapping[str, str]) -> None:
+def set_tags(registry: Registry, candidate: Candidate, tags: Mapping[str, str]) -> None:
+    """Set tags of a run, one of which is its name. Raises InvalidValue."""
     registry.run_data.set_tags(candidate, tags)
     if tags.get(RUN_NAME_TAG):
         rename_run(registry, candidate, tags[RUN_NAME_TAG])

@@ -15,8 +15,9 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.pages import decode_token, encode_token
 from modelyard.registry.search.runs import ArtifactUris
 from modelyard.registry.tables import Candidate, CandidateDataset
-from modelyard.registry.tracking.metrics import Value
-from modelyard.registry.tracking.run_data import ModelLink
+from modelyard.registry.tracking.experiments import asked_iids
+from modelyard.registry.tracking.metrics import Value, asked_latest, asked_values_of_run, latest_by_run, once
+from modelyard.registry.tracking.run_data import ModelLink, RunData
 from modelyard.services.tracking.experiments import Search, active_experiment, check_extent, searched_experiments
 from modelyard.services.tracking.limits import MAX_RUN_NAME, MAX_USER, check_length, check_tags
 from modelyard.terms.filters import parse_filter, parse_orders
@@ -121,9 +122,11 @@ def active_run(registry: Registry, project_id: int, run_id: str) -> Candidate:
 def get_run(registry: Registry, project_id: int, run_id: str) -> RunView:
     """A run with every point of its metrics, unless these are very many. Raises DoesNotExist."""
     candidate = find_run(registry, project_id, run_id)
-    iids = registry.experiments.iids([candidate.experiment_id])
-    values = registry.metrics.all_values(candidate.id, MAX_POINTS_SHOWN)
-    return _views(registry, [candidate], iids, values)[0]
+    asked = asked_iids([candidate.experiment_id]), asked_values_of_run(candidate.id, MAX_POINTS_SHOWN)
+    data, (iids, values) = registry.run_data.all_of([candidate.id], *asked)
+    few = len(values) <= MAX_POINTS_SHOWN
+    metrics = {candidate.id: once(values)} if few else registry.metrics.latest([candidate.id])
+    return _view(candidate, dict(iids), data, metrics)
 
 
 def update_run(registry: Registry, project_id: int, run_id: str, change: RunChange) -> RunView:
@@ -175,8 +178,10 @@ def search_runs(
     check_extent(experiment_ids, clauses)
     internal_ids = searched_experiments(registry, project_id, experiment_ids)
     found, following = registry.runs.search(internal_ids, search.view, clauses, orders, cursor, search.limit, uris)
-    iids = registry.experiments.iids(internal_ids)
-    return _views(registry, found, iids, None), encode_token(following, *what)
+    ids = [candidate.id for candidate in found]
+    data, (iids, latest) = registry.run_data.all_of(ids, asked_iids(internal_ids), asked_latest(ids))
+    metrics = latest_by_run(latest)
+    return [_view(each, dict(iids), data, metrics) for each in found], encode_token(following, *what)
 
 
 def random_name() -> str:
@@ -188,21 +193,13 @@ def _check_name(name: str) -> None:
     check_length("Run name", name, MAX_RUN_NAME)
 
 
-def _views(
-    registry: Registry, candidates: Sequence[Candidate], iids: Mapping[int, int], values: list[Value] | None
-) -> list[RunView]:
-    ids, data = [candidate.id for candidate in candidates], registry.run_data
-    tags, params, datasets, models = data.tags(ids), data.params(ids), data.datasets(ids), data.models(ids)
-    metrics = registry.metrics.latest(ids) if values is None else dict.fromkeys(ids, values)
-    return [
-        RunView(
-            each,
-            iids[each.experiment_id],
-            tags.get(each.id, {}),
-            params.get(each.id, {}),
-            metrics.get(each.id, []),
-            datasets.get(each.id, []),
-            models.get(each.id, []),
-        )
-        for each in candidates
-    ]
+def _view(run: Candidate, iids: Mapping[int, int], data: RunData, metrics: Mapping[int, Sequence[Value]]) -> RunView:
+    return RunView(
+        run,
+        iids[run.experiment_id],
+        data.tags.get(run.id, {}),
+        data.params.get(run.id, {}),
+        metrics.get(run.id, []),
+        data.datasets.get(run.id, []),
+        data.models.get(run.id, []),
+    )

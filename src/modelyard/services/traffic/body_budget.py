@@ -1,6 +1,7 @@
 """How much of the bodies that are read into memory a process holds at a time, whoever sends them.
 
-Files are no concern of it: they pass in pieces. Who sends little waits for nobody as long as there is room.
+Files are no concern of it: they pass in pieces. Who sends little waits for nobody as long as there is room. A sender is
+a token, by its digest, whether it comes itself or by what was given out for it; or the network of a stranger.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ class BodyBudget:
     """Bytes that a process has for the bodies of all requests, of which one sender may take his share."""
 
     def __init__(self, total: int = BUDGET_BYTES) -> None:
+        self.total, self.share = total, total // SHARES
         self._free = total
-        self._share = total // SHARES
         self._taken: Counter[str] = Counter()
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -36,7 +37,7 @@ class BodyBudget:
             self._give_back(claim)
 
     def _take(self, claim: Claim, size: int) -> bool:
-        if size > self._free or self._taken[claim.sender] + size > self._share:
+        if size > self._free or self._taken[claim.sender] + size > self.share:
             return False
         self._free -= size
         self._taken[claim.sender] += size
@@ -67,14 +68,18 @@ class Claim:
         self.size = 0
         self._budget = budget
 
+    def has(self, size: int) -> bool:
+        """Whether there is room for `size` bytes in all by now."""
+        wanted = size - self.size
+        return wanted <= 0 or self._budget._take(self, wanted)
+
     async def grow(self, size: int) -> None:
         """Have room for `size` bytes in all, once others have given back theirs. Raises Unavailable after 5 s."""
-        wanted = size - self.size
-        if wanted <= 0 or self._budget._take(self, wanted):
+        if self.has(size):
             return
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not self._budget._take(self, wanted):
+                while not self.has(size):
                     await self._budget._freed()
         except TimeoutError as error:
             raise Unavailable("Too many large requests at a time") from error

@@ -86,6 +86,10 @@ class Throttle:
             return None
         return self._refusal(self._failed, FAILED_LOGINS, *key)
 
+    def slows(self, address: str) -> bool:
+        """Whether so many credentials from an address were wrong lately that further wrong ones are slowed."""
+        return self._failed is not None and not self._limiter.test(self._failed, FAILED_LOGINS, network_of(address))
+
     def identified(self, mark: str) -> Throttled | None:
         """Count a request with the token of that mark; the refusal that is due, if any."""
         return self._count(self._token, IDENTIFIED, mark) if self._token else None
@@ -110,6 +114,16 @@ class Throttle:
         self._limiter.hit(self._failed, FAILED_LOGINS, network, mark)
         return None
 
+    def count(self, name: str, most: int, *key: str) -> Throttled | None:
+        """Count one of what may be done `most` times a minute by whom `key` names; the refusal that is due, if any."""
+        item = RateLimitItemPerMinute(most)
+        return None if self._limiter.hit(item, name, *key) else self._refusal(item, name, *key)
+
+    def full(self, name: str, most: int, *key: str) -> Throttled | None:
+        """The refusal that is due to one more of these, which is not counted yet."""
+        item = RateLimitItemPerMinute(most)
+        return None if self._limiter.test(item, name, *key) else self._refusal(item, name, *key)
+
     def _count(self, item: RateLimitItem, name: str, key: str) -> Throttled | None:
         return None if self._limiter.hit(item, name, key) else self._refusal(item, name, key)
 
@@ -122,12 +136,11 @@ class UploadSlots:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._running: Counter[str] = Counter()
+        self._running: Counter[str | None] = Counter()
 
     @contextmanager
-    def taken(self, credential: str | None) -> Iterator[None]:
-        """Run one more upload with a token. Raises TooManyRequests."""
-        token = mark_of((credential or "").encode())
+    def taken(self, token: str | None) -> Iterator[None]:
+        """Run one more upload with a token, by its digest, in whichever way it comes. Raises TooManyRequests."""
         if self._limit and self._running[token] >= self._limit:
             raise TooManyRequests(f"{self._limit} uploads of this token are running", RETRY_SECONDS)
         self._running[token] += 1

@@ -27,7 +27,7 @@ class UsageWriter:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Write from now on, every minute what is due: each write voids what is remembered of the database."""
+        """Write from now on, every minute what is due."""
         self._task = asyncio.create_task(self._keep_writing())
 
     async def stop(self) -> None:

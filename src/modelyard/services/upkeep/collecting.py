@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from modelyard.blobs.resumable import Checkpoint, ResumableBlobStore
 from modelyard.blobs.store import BlobStat, BlobStore
+from modelyard.clock import now
 from modelyard.registry.dialects import is_out_of_space
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.upkeep.holding import BlobsHeld, removing_blobs
+from modelyard.services.upkeep import expiring
 from modelyard.services.upkeep.blob_lists import not_among
 from modelyard.services.upkeep.results import Progress
 
@@ -26,7 +30,9 @@ RECORD = "record"  # garbage that takes no room
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Something that nothing refers to: a `blob`, a `record` of a blob without bytes, or an unfinished `write`."""
+    """Something that nothing refers to: a `blob`, a `record` of a blob without bytes, an unfinished `write`, or an
+    `upload` that nobody has gone on with in time.
+    """
 
     kind: str
     name: str
@@ -47,8 +53,19 @@ def collect(
     """
     before = time.time() - grace
     for leftover in store.leftovers():
-        if leftover.modified <= before and (dry_run or store.remove_leftover(leftover.name)):
+        if leftover.modified > before or (leftover.upload and expiring.is_known(database, leftover.upload)):
+            continue
+        if dry_run or store.remove_leftover(leftover.name):
             yield Garbage("write", leftover.name, leftover.size)
+    if isinstance(store, ResumableBlobStore):
+        with where_there_is_room("uploads that have expired"):
+            yield from _collect_uploads(database, store, before, dry_run=dry_run)
+    if not dry_run and database.read_now(lambda registry: registry.uploads.has_waited(now())):
+        with where_there_is_room("rights to send that have ended"):
+            database.write_now(lambda registry: registry.uploads.forget_before(now()))
+    if not dry_run:
+        with where_there_is_room("chunks of files that are gone"):
+            _forget_chunks(database, int(before * 1000))
     try:
         for stat in not_among(store.list(), kept):
             if stat.modified <= before and (garbage := _collect_blob(database, store, stat, before, dry_run=dry_run)):
@@ -77,11 +94,32 @@ def collected(garbage: Iterable[Garbage]) -> Progress:
     return progress
 
 
+def _forget_chunks(database: Database, before: int) -> None:
+    if database.read_now(lambda registry: registry.chunks.any_unneeded(before)):
+        database.write_now(lambda registry: registry.chunks.forget_unneeded(before))
+
+
+def _collect_uploads(
+    database: Database, store: ResumableBlobStore, before: float, *, dry_run: bool
+) -> Iterator[Garbage]:
+    for upload in expiring.expired(database):
+        if dry_run or expiring.remove(database, store, upload):
+            yield Garbage("upload", upload.uid, upload.size)
+    if not dry_run and database.read_now(lambda registry: registry.resumable.has_ended(now())):
+        database.write_now(lambda registry: registry.resumable.prune(now()))
+    for partial_ in store.partials():
+        name = partial_.upload
+        if name is None or partial_.modified > before or expiring.is_known(database, name):
+            continue
+        if dry_run or store.discard(Checkpoint(name)):
+            yield Garbage("write", partial_.name, partial_.size)
+
+
 def _collect_blob(
     database: Database, store: BlobStore, listed: BlobStat, before: float, *, dry_run: bool
 ) -> Garbage | None:
     garbage = Garbage("blob", listed.digest, listed.size)
-    if database.read_now(lambda registry: registry.blobs.references(listed.digest)):
+    if database.read_now(lambda registry: _is_needed(registry, listed.digest)):
         return None  # by far the usual case, which should not hold up writers
     if dry_run:
         return garbage
@@ -95,13 +133,29 @@ def _collect_blob(
     return garbage if deleted else None
 
 
+def remove_unreferenced(database: Database, store: BlobStore, sha256: str) -> None:
+    """Remove a blob now that nothing refers to it, if that is so; while a backup runs it is left to a collection."""
+    with suppress(BlobsHeld):
+        database.write_now(partial(_delete_now, store=store, sha256=sha256))
+
+
+def _delete_now(registry: Registry, *, store: BlobStore, sha256: str) -> None:
+    if not registry.uploads.has_sent(sha256):
+        _delete_unreferenced(registry, store=store, sha256=sha256, before=math.inf)
+
+
+def _is_needed(registry: Registry, sha256: str) -> bool:
+    """Whether a file points at a blob, or it is a part of what will be one."""
+    return registry.blobs.references(sha256) > 0 or registry.resumable.is_part(sha256)
+
+
 def _delete_unreferenced(
     registry: Registry, *, store: BlobStore, sha256: str, before: float, forget: bool = True
 ) -> bool:
-    registry.locks.blob(sha256)
+    registry.locks.blob_to_remove(sha256)
     with removing_blobs(registry.session.connection()):
         current = store.stat(sha256)
-        if current is None or current.modified > before or registry.blobs.references(sha256):
+        if current is None or current.modified > before or _is_needed(registry, sha256):
             return False
         if forget:
             registry.blobs.forget(sha256)
@@ -119,6 +173,6 @@ def _collect_records(database: Database, store: BlobStore, *, dry_run: bool) -> 
 
 
 def _forget_without_bytes(registry: Registry, store: BlobStore, sha256: str) -> None:
-    registry.locks.blob(sha256)
+    registry.locks.blob_to_remove(sha256)
     if store.stat(sha256) is None and not registry.blobs.references(sha256):
         registry.blobs.forget(sha256)

@@ -1,0 +1,1 @@
+"""Issuers of id tokens, and who is trusted by them."""

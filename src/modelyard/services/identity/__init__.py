@@ -1,0 +1,1 @@
+"""Whose id tokens are believed, and what they open."""

@@ -1,0 +1,1 @@
+"""The command `myd`: the only part that prints."""

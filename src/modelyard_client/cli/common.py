@@ -1,0 +1,62 @@
+"""What commands share: options, the registry that they ask, and how they print."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from modelyard_client.cli.terminal import shown
+from modelyard_client.progress import Progress
+from modelyard_client.registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Output:
+    """How a command prints: data alone to standard output, all else to standard error."""
+
+    as_json: bool
+    quiet: bool
+    host: str | None
+
+    def data(self, value: Any, lines: list[str]) -> None:  # noqa: ANN401 - a dataclass, or what JSON has
+        """Print what was asked for, for a program or for people."""
+        if self.as_json:
+            known = dataclasses.is_dataclass(value) and not isinstance(value, type)
+            fields = dataclasses.asdict(value) if known else value
+            click.echo(json.dumps(fields, ensure_ascii=False))
+            return
+        for line in lines:
+            click.echo(line)
+
+    def tell(self, sentence: str) -> None:
+        """Tell people what was done, unless they want to know of mistakes alone."""
+        if not self.quiet and not self.as_json:
+            click.echo(sentence, err=True)
+
+    def registry(self, progress: Progress | None = None) -> Registry:
+        """The registry that is meant. Raises ClientError."""
+        return Registry(self.host, progress=progress or Progress())
+
+    def progress(self) -> Progress:
+        """What shows how far it is, unless nobody wants to see it."""
+        return Progress() if self.quiet else shown()
+
+
+def printing(command: F) -> F:
+    """Give a command the options of `Output`, as its argument `output`."""
+
+    @click.option("--host", metavar="URL", help="The server, instead of the one of `myd login`.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, mistakes too.")
+    @click.option("-q", "--quiet", is_flag=True, help="Tell of mistakes alone.")
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, as_json: bool, quiet: bool, host: str | None, **named: Any) -> Any:  # noqa: ANN401
+        return command(*arguments, output=Output(as_json, quiet, host), **named)
+
+    return wrapped  # type: ignore[return-value] # it has fewer parameters, which click gives by name

@@ -1,0 +1,1 @@
+"""Requests to the server: connections that stay, tries again, and what refusals mean."""

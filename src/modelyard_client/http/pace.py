@@ -1,0 +1,30 @@
+"""A limit to the bytes a second that all connections have together."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from modelyard_client.stopping import Stop
+
+
+class Pace:
+    """`limit`: bytes a second; None: as fast as it goes."""
+
+    def __init__(self, stop: Stop, limit: int | None = None) -> None:
+        self.limits = limit is not None
+        self._stop = stop
+        self._limit = limit or 0
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def take(self, count: int) -> None:
+        """Wait until so many bytes more may cross the wire. Raises Interrupted."""
+        if not self.limits:
+            return
+        with self._lock:
+            now = time.monotonic()
+            begins = max(now, self._free_at)
+            self._free_at = begins + count / self._limit
+        if begins > now:
+            self._stop.wait(begins - now)

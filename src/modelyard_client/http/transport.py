@@ -1,0 +1,207 @@
+"""Requests to one server, on connections that stay. The token goes to that server alone, whoever it refers to."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import urllib.request
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, SSLError
+
+from modelyard_client.credentials import Login
+from modelyard_client.errors import ClientError, Refused, Unreachable
+from modelyard_client.http.refusals import error_of
+from modelyard_client.http.trying import PASSING, Tries, TryAgain, retry_after
+from modelyard_client.stopping import Stop
+
+API = "/api/v4"
+CONNECT_SECONDS = 20.0  # to connect, and for each piece of a body to go out
+STALL_SECONDS = 30.0  # without a byte of an answer
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # as other clients know them; OpenSSL itself knows SSL_CERT_FILE
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_OF_REFUSAL = 64 * 1024
+OK = frozenset({200})
+OBJECT = re.compile(r"^(<.*?>|\w+\(host=.*?\)): ")  # to which urllib3 says that something happened
+NO_HEADERS: Mapping[str, str] = {}
+
+Body = bytes | Iterable[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever it is
+        """What the body says. Raises Refused for what is no JSON, as a proxy's page."""
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise Refused(
+                "The server answers with something else than JSON: is it a modelyard?", self.status
+            ) from error
+
+
+class Transport:
+    """Asks one server, from any number of threads."""
+
+    def __init__(self, login: Login, stop: Stop, connections: int = 16) -> None:
+        self.base = login.url + API
+        self.login = login
+        self.stop = stop
+        self._own = {"User-Agent": "myd", "Accept": "*/*"}
+        self._identity = {"Authorization": f"Bearer {login.token}"} if login.token else {}
+        self._manager = _manager(login.url, connections)
+
+    def stopped_by(self, stop: Stop) -> Transport:
+        """The same, on the same connections, which another stop ends."""
+        other = copy.copy(self)
+        other.stop = stop
+        return other
+
+    def tries(self) -> Tries:
+        """A new count of tries."""
+        return Tries(self.stop)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] = NO_HEADERS,
+        body: Any = None,  # noqa: ANN401 - what is to be told in JSON
+        ok: Collection[int] = OK,
+    ) -> Answer:
+        """Ask until there is an answer that is meant. Raises ClientError."""
+        headers, content = {}, None
+        if body is not None:
+            headers, content = {"Content-Type": "application/json"}, json.dumps(body).encode()
+        target = f"{path}?{urlencode(query)}" if query else path
+        tries = self.tries()
+        while True:
+            try:
+                return self.once(method, target, headers=headers, body=content, ok=ok)
+            except TryAgain as again:
+                tries.failed(again)
+
+    def once(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        body: Body | None = None,
+        ok: Collection[int] = OK,
+        seconds: float | None = None,
+    ) -> Answer:
+        """Ask once; `seconds`: how long the answer may take. Raises TryAgain for what may pass, else ClientError."""
+        response = self.open(method, self.base + path, headers=headers, body=body, seconds=seconds)
+        try:
+            content = response.read(MOST_OF_REFUSAL) if response.status not in ok else response.data
+        except HTTPError as error:
+            raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}")) from error
+        finally:
+            response.release_conn()
+        answer = Answer(response.status, response.headers, content)
+        if response.status not in ok:
+            raise self._refusal(answer, f"{method} {self._shown(path)}")
+        return answer
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        body: Body | None = None,
+        seconds: float | None = None,
+        foreign: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """An answer whose body is not read yet. `foreign`: the URL is another host's, which gets no token.
+
+        Raises TryAgain and ClientError.
+        """
+        self.stop.check()
+        sent = {**self._own, **({} if foreign else self._identity), **headers}
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds or STALL_SECONDS)
+        try:
+            return self._manager.urlopen(
+                method,
+                url,
+                body=body,
+                headers=sent,
+                retries=False,
+                redirect=False,
+                timeout=timeout,
+                preload_content=False,
+            )
+        except SSLError as error:
+            raise ClientError(f"{self.login.url}: {_told(error)}") from error
+        except HTTPError as error:
+            self.stop.check()
+            raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}")) from error
+
+    def download(self, path: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """The answer to a GET of a file; where it leads to a bucket, the bucket's, which gets no token."""
+        response = self.open("GET", self.base + path, headers=headers)
+        if response.status in REDIRECTS:
+            url = urljoin(self.base + path, response.headers.get("Location", ""))
+            response.drain_conn()
+            if urlsplit(url).scheme not in {"http", "https"}:
+                raise Refused(f"The server leads to {url!r}", response.status)
+            theirs = {name: value for name, value in headers.items() if name != "If-Range"}  # its ETags are others
+            response = self.open("GET", url, headers=theirs, foreign=True)
+        return response
+
+    def refusal(self, response: urllib3.BaseHTTPResponse, what: str) -> Exception:
+        """What an answer that is not meant is to be raised as: TryAgain or a ClientError."""
+        content = b""
+        with suppress(HTTPError):
+            content = response.read(MOST_OF_REFUSAL)
+        response.close()
+        return self._refusal(Answer(response.status, response.headers, content), what)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._manager.clear()
+
+    def _refusal(self, answer: Answer, what: str) -> Exception:
+        error = error_of(answer.status, answer.body, what)
+        if answer.status in REDIRECTS:
+            error = Refused(f"The server is at {answer.headers.get('Location')!r} now ({what})", answer.status)
+        return TryAgain(error, retry_after(answer.headers)) if answer.status in PASSING else error
+
+    def _shown(self, path: str) -> str:
+        return unquote(path.partition("?")[0])
+
+
+def _manager(url: str, connections: int) -> urllib3.PoolManager:
+    parts = urlsplit(url)
+    bundle = next((os.environ[name] for name in BUNDLES if os.environ.get(name)), None)
+    options: dict[str, Any] = {"maxsize": connections, "ca_certs": bundle, "blocksize": 1 << 18}
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+        return urllib3.PoolManager(**options)
+    address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    headers = {}
+    if address.username is not None:
+        secret = f"{unquote(address.username)}:{unquote(address.password or '')}"
+        headers = urllib3.make_headers(proxy_basic_auth=secret)
+    place = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
+    return urllib3.ProxyManager(place, proxy_headers=headers, **options)
+
+
+def _told(error: Exception) -> str:
+    """What urllib3 says of a failure, without the objects that it happened to."""
+    return OBJECT.sub("", str(error))

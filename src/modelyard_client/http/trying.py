@@ -1,0 +1,63 @@
+"""When to try again: after what may pass by itself, ever later, and as `Retry-After` says. Nothing is asked forever."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from modelyard_client.errors import ClientError
+from modelyard_client.stopping import Stop
+
+# 423: another request is at the upload, or it is being verified. 460 is tus' checksum that does not match.
+PASSING = frozenset({408, 423, 425, 429, 460, 500, 502, 503, 504})
+TRIES = 6
+FIRST_SECONDS = 0.5
+MOST_SECONDS = 30.0
+MOST_RETRY_AFTER = 300.0  # whoever says more is taken at his word, and the call ends
+
+
+class TryAgain(Exception):
+    """A try that failed for a reason that may pass; `error` is what is raised where it does not."""
+
+    def __init__(self, error: ClientError, retry_after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+
+
+class Tries:
+    """Counts the tries of one piece of work. Whatever gets on begins the count anew."""
+
+    def __init__(self, stop: Stop, most: int = TRIES) -> None:
+        self._stop = stop
+        self._most = most
+        self._failed = 0
+
+    def progressed(self) -> None:
+        """Forget earlier failures: something has got on."""
+        self._failed = 0
+
+    def failed(self, again: TryAgain) -> None:
+        """Wait until the next try. Raises the error where there is none, and Interrupted."""
+        self._failed += 1
+        wait = again.retry_after
+        if self._failed >= self._most or (wait is not None and wait > MOST_RETRY_AFTER):
+            raise again.error from again
+        if wait is None:
+            wait = min(MOST_SECONDS, FIRST_SECONDS * 2 ** (self._failed - 1)) * random.uniform(0.5, 1)  # noqa: S311
+        self._stop.wait(wait)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks to wait for (RFC 9110 section 10.2.3)."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())

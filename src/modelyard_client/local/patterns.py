@@ -1,0 +1,70 @@
+"""Which files are meant: patterns as gitignore's, of which the last that fits a name decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+IGNORE_FILE = ".modelyardignore"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pattern, and whether what fits it is meant.
+
+    `*` and `?` stay within a segment, `**` does not; a pattern with a slash before its end is one of the whole name,
+    any other of a segment wherever it is; what fits a folder fits all that is below.
+    """
+
+    pattern: str
+    takes: bool
+
+    def fits(self, name: str) -> bool:
+        """Whether a file's name, or a folder that it is in, is one of the pattern's."""
+        return self._compiled.match(name) is not None
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        pattern = self.pattern.rstrip("/")
+        anchored = "/" in pattern
+        below = "/.*" if self.pattern.endswith("/") else "(?:/.*)?"
+        before = "" if anchored else "(?:.*/)?"
+        return re.compile(f"{before}{_translated(pattern.removeprefix('/'))}{below}\\Z", re.DOTALL)
+
+
+class Selection:
+    """Rules in their order. What fits none is left out where the first one takes, unless `otherwise` says it."""
+
+    def __init__(self, rules: Sequence[Rule] = (), *, otherwise: bool | None = None) -> None:
+        self._rules = rules
+        self._otherwise = not (rules and rules[0].takes) if otherwise is None else otherwise
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of that name is meant."""
+        deciding = next((rule for rule in reversed(self._rules) if rule.fits(name)), None)
+        return self._otherwise if deciding is None else deciding.takes
+
+
+def ignoring(lines: Iterable[str]) -> Selection:
+    """What the lines of an ignore file leave out, but for what `!` takes in again; `#` begins a remark."""
+    meant = [line.rstrip() for line in lines]
+    rules = [Rule(line.removeprefix("!"), line.startswith("!")) for line in meant if line and not line.startswith("#")]
+    return Selection(rules, otherwise=True)
+
+
+def _translated(pattern: str) -> str:
+    """A pattern as a regular expression."""
+    out, at = "", 0
+    while at < len(pattern):
+        if pattern.startswith("**/", at):
+            out, at = out + "(?:.*/)?", at + 3
+        elif pattern.startswith("**", at):
+            out, at = out + ".*", at + 2
+        elif pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
+            inside = pattern[at + 1 : end].replace("\\", "\\\\")
+            out, at = out + f"[{'^/' + inside[1:] if inside[0] in '!^' else inside}]", end + 1
+        else:
+            out, at = out + {"*": "[^/]*", "?": "[^/]"}.get(pattern[at], re.escape(pattern[at])), at + 1
+    return out

@@ -1,0 +1,135 @@
+"""A push: what is to be sent is found and checked first, then goes up by several connections at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from modelyard_client.catalog import Catalog, Place
+from modelyard_client.collecting import Work, collected
+from modelyard_client.errors import Mismatch, NotFound, UsageMistake
+from modelyard_client.http.pace import Pace
+from modelyard_client.http.transport import Transport
+from modelyard_client.local.digests import Digests
+from modelyard_client.local.files import LocalFile
+from modelyard_client.progress import Progress
+from modelyard_client.push.remembering import prune
+from modelyard_client.push.resuming import LargeUploads
+from modelyard_client.push.sending import SmallUploads
+from modelyard_client.results import Moved, RemoteFile, Transfer
+from modelyard_client.targets import Target
+
+SMALL_BYTES = 4 << 20  # which is sent in one request, from memory
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """How files are sent; `limit`: bytes a second."""
+
+    create: bool = False
+    dry_run: bool = False
+    jobs: int = 8
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where things are remembered on this machine."""
+
+    uploads: Path
+    cache: Path
+
+
+@dataclass
+class Push:
+    """Sends files to one target."""
+
+    transport: Transport
+    progress: Progress
+    options: PushOptions
+    keeping: Keeping
+    catalog: Catalog = field(init=False)
+
+    def __post_init__(self) -> None:
+        stop, pace = self.transport.stop, Pace(self.transport.stop, self.options.limit)
+        self.catalog = Catalog(self.transport)
+        self._stop = stop
+        self._small = SmallUploads(self.transport, pace, self.progress)
+        self._large = LargeUploads(self.transport, pace, self.progress, self.keeping.uploads)
+        self._digests = Digests(self.keeping.cache)
+
+    def run(self, files: Sequence[LocalFile], target: Target) -> Transfer:
+        """Send files. Raises Partly, and ClientError where none arrived or all have to end."""
+        begun = time.monotonic()
+        if not files:
+            raise UsageMistake("There is no file to send")
+        try:
+            place = self._place(target)
+            there = {file.path: file for file in self.catalog.files(place)} if place else {}
+            if place is not None:
+                self._require_fitting(place, files)
+            self.progress.planned(len(files), sum(file.size for file in files))
+            prune(self.keeping.uploads)
+            largest_first = sorted(files, key=lambda file: -file.size)
+            do = self._planned if self.options.dry_run else self._sent
+            work = [Work(file.name, partial(do, place, file, there)) for file in largest_first]
+            moved, failed = collected(work, self.options.jobs, self._stop, self.progress)
+        finally:
+            self._digests.close()
+            self.progress.ended()
+        seconds = time.monotonic() - begun
+        return Transfer(str(target), moved, failed, sum(file.bytes for file in moved), seconds)
+
+    def _place(self, target: Target) -> Place | None:
+        """Where the files go; None where that is to be made, and nothing is to be done."""
+        if not self.options.create:
+            return self.catalog.place(target)
+        if not self.options.dry_run:
+            return self.catalog.create(target)
+        try:
+            return self.catalog.place(target)
+        except NotFound:
+            return None
+
+    def _require_fitting(self, place: Place, files: Sequence[LocalFile]) -> None:
+        """Raise UsageMistake for a file that is too large, and as the server does for whoever may not send any."""
+        largest = max(files, key=lambda file: file.size)
+        answer = self.transport.call("PUT", f"{place.file(largest.name)}/authorize").json()
+        most = answer.get("MaximumSize") or 0
+        if most and largest.size > most:
+            raise UsageMistake(f"{largest.path} has {largest.size} bytes, and a file has {most} at most here")
+
+    def _sent(self, place: Place | None, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
+        assert place is not None  # noqa: S101 - it is made where something is to be done
+        known = None
+        if (other := there.get(file.name)) is not None and other.size == file.size:
+            known = self._digests.of(file, self._stop)
+            if self._is_there(place, file, known):
+                self.progress.spared(file.size)
+                return Moved(file.name, file.size, known, "present", 0)
+        if file.size <= SMALL_BYTES:
+            sha256, count = self._small.send(place, file)
+        else:
+            known = known or self._digests.known(file.fingerprint)
+            try:
+                sha256, count = self._large.send(place, file, known)
+            except Mismatch:
+                self._digests.forget(file.fingerprint)
+                raise
+        self._digests.remember(file.fingerprint, sha256)
+        return Moved(file.name, file.size, sha256, "sent", count)
+
+    def _planned(self, place: Place | None, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
+        del place
+        other = there.get(file.name)
+        if other is not None and other.size == file.size and other.sha256 == self._digests.of(file, self._stop):
+            return Moved(file.name, file.size, other.sha256, "present", 0)
+        return Moved(file.name, file.size, None, "planned", 0)
+
+    def _is_there(self, place: Place, file: LocalFile, sha256: str) -> bool:
+        """Whether the server has the same, and has it whole, as it says where it would be asked to take it."""
+        exists = self.transport.call("PUT", f"{place.file(file.name)}/authorize").json().get("Exists")
+        return bool(exists) and (exists["SHA256"], exists["Size"]) == (sha256, file.size)

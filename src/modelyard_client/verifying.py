@@ -1,0 +1,54 @@
+"""Files here beside those of a version, by their bytes: nothing that was remembered is believed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from modelyard_client.errors import Mismatch
+from modelyard_client.local.files import Fingerprint, LocalFile, local_errors
+from modelyard_client.progress import Progress
+from modelyard_client.pull.partials import FOLDER
+from modelyard_client.pull.ranges import Ranges
+from modelyard_client.results import RemoteFile, Verification
+from modelyard_client.stopping import Stop
+
+
+def verified(target: str, files: Sequence[RemoteFile], folder: Path, stop: Stop, progress: Progress) -> Verification:
+    """Read all files anew, and compare. Raises Interrupted and ClientError."""
+    progress.planned(len(files), sum(file.size for file in files))
+    ok: list[str] = []
+    missing: list[str] = []
+    different: list[str] = []
+    try:
+        for file in files:
+            path = folder / file.path
+            if not path.is_file():
+                missing.append(file.path)
+                continue
+            (ok if _is_same(path, file, stop) else different).append(file.path)
+            progress.moved(file.size)
+    finally:
+        progress.ended()
+    known = {file.path for file in files}
+    with local_errors(folder):
+        here = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    extra = sorted(path.as_posix() for path in here if path.parts[0] != FOLDER and path.as_posix() not in known)
+    return Verification(target, ok, missing, different, extra)
+
+
+def _is_same(path: Path, file: RemoteFile, stop: Stop) -> bool:
+    with local_errors(path):
+        fingerprint = Fingerprint.of(path.stat())
+    return fingerprint.size == file.size and LocalFile(file.path, path, fingerprint).sha256(stop) == file.sha256
+
+
+def verified_pieces(ranges: Ranges, file: RemoteFile) -> Iterator[bytes]:
+    """The bytes of a file. Raises Mismatch after the last ones where they are not its SHA-256's."""
+    hasher = hashlib.sha256()
+    for piece in ranges.read(file, 0, file.size) if file.size else ():
+        hasher.update(piece)
+        yield piece
+    if hasher.hexdigest() != file.sha256:
+        raise Mismatch(f"{file.path} came as {hasher.hexdigest()}, and is {file.sha256}")

@@ -1,0 +1,137 @@
+"""How the command ends where something else than its work goes wrong, and what it asks people."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import click
+import pytest
+
+import modelyard_client
+from modelyard_client.cli import main as entry
+from modelyard_client.registry import Registry
+from tests.client.conftest import Myd
+from tests.conftest import Account
+from tests.live import LiveServer
+
+COMMAND = Path(sys.executable).with_name("myd")
+
+
+class Terminal:
+    """Standard input that is a terminal's."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["myd", *arguments])
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    try:
+        entry.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_the_version_is_the_package_s(myd: Myd) -> None:
+    assert myd("--version").out.startswith("myd, version ")
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_what_was_not_installed_as_a_package_has_no_version(myd: Myd, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", unknown)
+    assert (myd("--version").status, myd("--version").out) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["cache"]])
+def test_a_command_of_commands_without_one_shows_help(myd: Myd, arguments: list[str]) -> None:
+    done = myd(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("Usage: myd")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is full")
+def test_standard_output_without_room_is_no_room(server: LiveServer, account: Account, target: str) -> None:
+    environment = os.environ | {"MODELYARD_URL": server.url, "MODELYARD_TOKEN": account.token}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [COMMAND, "ls", target, "--json"], env=environment, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 6
+    assert json.loads(done.stderr)["error"]["message"] == "Standard output: No space left on device"
+
+
+def test_an_error_that_nobody_thought_of_is_one_line_too(myd: Myd, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_registry: Registry) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(Registry, "user", broken)
+    monkeypatch.setenv("MODELYARD_URL", "http://127.0.0.1:1")
+    done = myd("whoami")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "myd: ZeroDivisionError: by nothing (MODELYARD_DEBUG=1 shows where)\n"
+    monkeypatch.setenv("MODELYARD_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        myd("whoami")
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_ctrl_c_anywhere_ends_with_130(myd: Myd, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_registry: Registry) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Registry, "user", interrupted)
+    assert myd("whoami").status == 130
+
+
+def test_whoever_reads_no_further_gets_no_complaint(server: LiveServer, account: Account, home: Path) -> None:
+    environment = os.environ | {"MODELYARD_URL": server.url, "MODELYARD_TOKEN": account.token, "HOME": str(home)}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [COMMAND, "whoami"], env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_token_is_asked_for_on_a_terminal_and_not_shown(
+    server: LiveServer, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, object]] = []
+
+    def prompt(text: str, **options: object) -> str:
+        asked.append((text, options["hide_input"]))
+        return account.token
+
+    monkeypatch.setattr(click, "prompt", prompt)
+    assert on_a_terminal(monkeypatch, "login", server.url, "--quiet") == 0
+    ((text, hidden),) = asked
+    assert (text.startswith("Token"), hidden) == (True, True)
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_people_are_asked_before_something_goes(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(text: str, **_options: object) -> None:
+        asked.append(text)
+        raise click.Abort
+
+    monkeypatch.setattr(click, "confirm", refuse)
+    assert on_a_terminal(monkeypatch, "rm", target, "a") == 130
+    assert asked == [f"Remove a of {target}?"]
+
+
+def test_what_the_package_has_not_is_told() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        getattr(modelyard_client, "nothing")  # noqa: B009 - mypy knows that it is not there

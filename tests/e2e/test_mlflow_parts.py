@@ -1,0 +1,57 @@
+"""MLflow's own client sends large artifacts in parts by itself, as server-info tells it to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.environments import client_python
+from tests.e2e.processes import MIB, new_version, serving
+
+LOG = """
+import mlflow, sys
+with mlflow.start_run() as run:
+    mlflow.log_artifact(sys.argv[1], "a dir")
+print(run.info.artifact_uri)
+"""
+SIZE = 600 * MIB  # more than 500 MiB, from which on the client does so
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_client_sends_600_mb_in_parts_without_any_variable(tmp_path: Path) -> None:
+    local = tmp_path / "my model.bin"
+    with local.open("wb") as file:
+        file.write(os.urandom(MIB))
+        file.truncate(SIZE)
+    with serving(tmp_path) as server, server.client as client:
+        new_version(client)
+        token = (tmp_path / "data" / "root-token").read_text().strip()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")} | {
+            "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server.port}/api/v4/projects/1/ml/mlflow",
+            "MLFLOW_TRACKING_TOKEN": token,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        command = [str(client_python("mlflow3")), "-c", LOG, str(local)]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert server.log().count("/parts/") >= 60
+        candidate = done.stdout.strip().splitlines()[-1].rpartition("/")[2]
+        digest = hashlib.sha256()
+        url = f"/projects/1/packages/ml_models/{candidate}/files/a%20dir/my%20model.bin"
+        with client.stream("GET", url) as answer:
+            assert answer.status_code == 200
+            for block in answer.iter_bytes():
+                digest.update(block)
+        with local.open("rb") as file:
+            assert digest.hexdigest() == hashlib.file_digest(file, "sha256").hexdigest()
+        incoming = tmp_path / "data" / "blobs" / "incoming"
+        assert list(incoming.iterdir()) == []
+        blobs = [path for path in (tmp_path / "data" / "blobs" / "sha256").rglob("*") if path.is_file()]
+        assert len(blobs) == 1
