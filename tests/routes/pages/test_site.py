@@ -353,7 +353,7 @@ def test_a_second_person_is_invited_in_browsers_alone_without_scripts(
         page.get_by_label("User name").fill(name)
         page.get_by_role("button", name="Create user").click()
         page.locator("summary", has_text="New token").click()
-        page.get_by_label("Name", exact=True).fill("browser")
+        page.get_by_label("Name", exact=True).fill("laptop")
         page.get_by_label("api Everything").check()
         page.get_by_role("button", name="Create token").click()
         secret = page.locator("#secret").inner_text()
