@@ -27,6 +27,8 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         *(f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts"),
     ]
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    # Its seven processes for jobs of language models take a quarter of a processor for as long as it runs.
+    environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     said = folder / "mlflow.log"
     with said.open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
