@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelyard_client.results import Failure, Moved
+from modelyard_client.results import Failure, Moved, Retry
 
 
 class Progress:
@@ -19,6 +19,9 @@ class Progress:
 
     def noted(self, sentence: str) -> None:
         """Something that somebody may want to know."""
+
+    def retries(self, retry: Retry) -> None:
+        """Something has failed, and is tried again. Where many connections fail at once, it is told of one."""
 
     def settled(self, file: Moved | Failure) -> None:
         """A file is done with."""

@@ -41,7 +41,7 @@ class Registry:
             login = Login(login.url, require_token(token) if token else None)
         self._stop = Stop()
         self._progress = progress
-        self._transport = Transport(login, self._stop)
+        self._transport = Transport(login, self._stop, progress=progress)
 
     @property
     def _catalog(self) -> Catalog:

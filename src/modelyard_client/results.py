@@ -59,6 +59,16 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """A failure that may pass: the `attempt`th of `attempts` follows in so many seconds."""
+
+    message: str
+    seconds: float
+    attempt: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """What became of a push or a pull. `bytes` crossed the wire, in `seconds`."""
 

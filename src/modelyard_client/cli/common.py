@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from modelyard_client.cli.terminal import shown
+from modelyard_client.cli.terminal import Telling, shown
 from modelyard_client.progress import Progress
 from modelyard_client.registry import Registry
 
@@ -42,11 +42,14 @@ class Output:
 
     def registry(self, progress: Progress | None = None) -> Registry:
         """The registry that is meant. Raises ClientError."""
-        return Registry(self.host, progress=progress or Progress())
+        return Registry(self.host, progress=progress or self._telling())
 
     def progress(self) -> Progress:
         """What shows how far it is, unless nobody wants to see it."""
-        return Progress() if self.quiet else shown()
+        return Progress() if self.quiet else shown(as_json=self.as_json)
+
+    def _telling(self) -> Progress:
+        return Progress() if self.quiet else Telling(as_json=self.as_json)
 
 
 def printing(command: F) -> F:

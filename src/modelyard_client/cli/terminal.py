@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -9,24 +10,42 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from dataclasses import asdict
 
 import click
 
 from modelyard_client.cli.amounts import shown_bytes, shown_seconds
 from modelyard_client.progress import Progress
-from modelyard_client.results import Failure, Moved
+from modelyard_client.results import Failure, Moved, Retry
 
 LOOK_SECONDS = 0.2
 LINE_SECONDS = 30.0
 WINDOW_SECONDS = 10.0  # of which the rate is told
 
 
-class Shown(Progress, ABC):
+class Telling(Progress):
+    """Tells what somebody who waits may want to know, a line each; `as_json`: what programs read is for them."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._as_json = as_json
+
+    def noted(self, sentence: str) -> None:
+        """See `Progress.noted`."""
+        click.echo(sentence, err=True)
+
+    def retries(self, retry: Retry) -> None:
+        """See `Progress.retries`."""
+        told = f"{retry.message}; trying again in {retry.seconds:.1f} s ({retry.attempt} of {retry.attempts})"
+        self.noted(json.dumps({"retry": asdict(retry)}) if self._as_json else told)
+
+
+class Shown(Telling, ABC):
     """Counts, and has a thread that shows what is counted. The rate is that of bytes that crossed the wire."""
 
     seconds: float  # between two looks
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_json: bool = False) -> None:
+        super().__init__(as_json=as_json)
         self._lock = threading.Lock()
         self._files = self._settled = self._size = self._moved = self._spared = 0
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
@@ -93,10 +112,6 @@ class Lines(Shown):
 
     seconds = LINE_SECONDS
 
-    def noted(self, sentence: str) -> None:
-        """See `Progress.noted`."""
-        click.echo(sentence, err=True)
-
     def show(self) -> None:
         """See `Shown.show`."""
         click.echo(self.line().strip(), err=True)
@@ -125,10 +140,10 @@ class OneLine(Shown):
         sys.stderr.flush()
 
 
-def shown() -> Progress:
+def shown(*, as_json: bool = False) -> Progress:
     """What suits standard error."""
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return OneLine() if is_terminal else Lines()
+    return OneLine(as_json=as_json) if is_terminal else Lines(as_json=as_json)
 
 
 def _width() -> int:

@@ -19,7 +19,8 @@ from urllib3.exceptions import HTTPError, SSLError
 from modelyard_client.credentials import Login
 from modelyard_client.errors import ClientError, Refused, Unreachable
 from modelyard_client.http.refusals import error_of
-from modelyard_client.http.trying import PASSING, Tries, TryAgain, retry_after
+from modelyard_client.http.trying import PASSING, Telling, Tries, TryAgain, retry_after
+from modelyard_client.progress import Progress
 from modelyard_client.stopping import Stop
 
 API = "/api/v4"
@@ -56,10 +57,17 @@ class Answer:
 class Transport:
     """Asks one server, from any number of threads."""
 
-    def __init__(self, login: Login, stop: Stop, connections: int = 16) -> None:
+    def __init__(
+        self,
+        login: Login,
+        stop: Stop,
+        connections: int = 16,
+        progress: Progress = Progress(),  # noqa: B008 - it has no state
+    ) -> None:
         self.base = login.url + API
         self.login = login
         self.stop = stop
+        self._tell = Telling(progress)
         self._own = {"User-Agent": "myd", "Accept": "*/*"}
         self._identity = {"Authorization": f"Bearer {login.token}"} if login.token else {}
         self._manager = _manager(login.url, connections)
@@ -72,7 +80,7 @@ class Transport:
 
     def tries(self) -> Tries:
         """A new count of tries."""
-        return Tries(self.stop)
+        return Tries(self.stop, tell=self._tell)
 
     def call(
         self,

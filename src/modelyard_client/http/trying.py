@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from modelyard_client.errors import ClientError
+from modelyard_client.progress import Progress
+from modelyard_client.results import Retry
 from modelyard_client.stopping import Stop
 
 # 423: another request is at the upload, or it is being verified. 460 is tus' checksum that does not match.
@@ -27,12 +31,35 @@ class TryAgain(Exception):
         self.retry_after = retry_after
 
 
+class Telling:
+    """Tells of what is tried again: at once, and of one where all connections fail for the same reason."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._until = 0.0  # when what was told last is over
+
+    def __call__(self, retry: Retry) -> None:
+        """Tell, unless another that was told waits about as long."""
+        with self._lock:
+            at = time.monotonic()
+            if retry.seconds <= 2 * (self._until - at):
+                return
+            self._until = at + retry.seconds
+        self._progress.retries(retry)
+
+
+def _silent(retry: Retry) -> None:
+    """Tell nobody."""
+
+
 class Tries:
     """Counts the tries of one piece of work. Whatever gets on begins the count anew."""
 
-    def __init__(self, stop: Stop, most: int = TRIES) -> None:
+    def __init__(self, stop: Stop, most: int = TRIES, tell: Callable[[Retry], None] = _silent) -> None:
         self._stop = stop
         self._most = most
+        self._tell = tell
         self._failed = 0
 
     def progressed(self) -> None:
@@ -47,6 +74,8 @@ class Tries:
             raise again.error from again
         if wait is None:
             wait = min(MOST_SECONDS, FIRST_SECONDS * 2 ** (self._failed - 1)) * random.uniform(0.5, 1)  # noqa: S311
+        if wait:
+            self._tell(Retry(again.error.sentence, round(wait, 1), self._failed, self._most - 1))
         self._stop.wait(wait)
 
 

@@ -157,7 +157,10 @@ def chosen(files: Sequence[RemoteFile], names: Sequence[str], selection: Selecti
         if not any(_is_at(file.path, name) for file in files):
             raise NotFound(f"There is no file {name!r}")
     named = [file for file in files if not wanted or any(_is_at(file.path, name) for name in wanted)]
-    return [file for file in named if selection.takes(file.path)]
+    taken = [file for file in named if selection.takes(file.path)]
+    if named and not taken:
+        raise NotFound(f"The patterns take none of {len(named)} files")
+    return taken
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -86,13 +86,20 @@ class Push:
     def _place(self, target: Target) -> Place | None:
         """Where the files go; None where that is to be made, and nothing is to be done."""
         if not self.options.create:
-            return self.catalog.place(target)
+            return self._existing(target)
         if not self.options.dry_run:
             return self.catalog.create(target)
         try:
             return self.catalog.place(target)
         except NotFound:
             return None
+
+    def _existing(self, target: Target) -> Place:
+        try:
+            return self.catalog.place(target)
+        except NotFound as error:
+            made = "" if target.is_candidate else ": --create makes project, model and version"
+            raise NotFound(f"{error.sentence}{made}") from error
 
     def _require_fitting(self, place: Place, files: Sequence[LocalFile]) -> None:
         """Raise UsageMistake for a file that is too large, and as the server does for whoever may not send any."""

@@ -22,8 +22,10 @@ from modelyard_client.push.remembering import Memory, remembered
 from modelyard_client.push.sending import repr_digest
 
 TUS = {"Tus-Resumable": "1.0.0"}
+OFFSET = "Upload-Offset"
 CHUNK_TYPE = "application/offset+octet-stream"
 CONFLICT = 409  # the upload is elsewhere than at the offset, or another request has taken it over
+LOCKED = 423  # what every passing refusal of HEAD is to clients of tus
 GONE = frozenset({404, 410})
 END_SECONDS = 120.0  # that a server may need to verify what it has, after the last byte
 
@@ -137,7 +139,11 @@ class LargeUploads:
         """Where an upload is now; None where it has to begin anew."""
         while reached is not None:
             try:
-                answer = self._transport.once("HEAD", _path(reached.uid), headers=TUS, seconds=END_SECONDS)
+                answer = self._transport.once(
+                    "HEAD", _path(reached.uid), headers=TUS, ok={200, LOCKED}, seconds=END_SECONDS
+                )
+                if answer.status == LOCKED:
+                    answer = self._asked_why(reached, sending)
             except NotFound:
                 memory.forget()
                 return None
@@ -150,18 +156,23 @@ class LargeUploads:
                 return now
         return None
 
+    def _asked_why(self, reached: Reached, sending: Sending) -> Answer:
+        """The answer to no bytes after the last: it tells of what keeps the upload from ending, as of a full disk."""
+        headers = {**_appending(sending.file.size), "Content-Length": "0"}
+        answer = self._transport.once(
+            "PATCH", _path(reached.uid), headers=headers, body=b"", ok={204, CONFLICT}, seconds=END_SECONDS
+        )
+        if OFFSET not in answer.headers:
+            raise _taken_over(sending)
+        return answer
+
     def _finished(self, reached: Reached, sending: Sending, descriptor: int) -> str | None:
         """Send the rest; the answer is the SHA-256 that the server has found. Raises TryAgain and ClientError."""
         offset, size = reached.offset, sending.file.size
         sending.begins(offset, descriptor)
         if offset == size and reached.sha256 is not None:
             return reached.sha256
-        headers = {
-            **TUS,
-            "Content-Type": CHUNK_TYPE,
-            "Upload-Offset": str(offset),
-            "Content-Length": str(size - offset),
-        }
+        headers = {**_appending(offset), "Content-Length": str(size - offset)}
         body = sending.body(descriptor, offset)
         try:
             answer = self._transport.once(
@@ -170,7 +181,7 @@ class LargeUploads:
         finally:
             body.close()
         if answer.status == CONFLICT:
-            raise TryAgain(Unreachable(f"{sending.file.name}: another request goes on with this upload"), 0.0)
+            raise _taken_over(sending)
         if answer.status in GONE:  # or its version is: to begin anew tells
             raise TryAgain(NotFound(f"{sending.file.name}: the upload is not known any more"), 0.0)
         return _reached(reached.uid, answer).sha256
@@ -192,6 +203,14 @@ class LargeUploads:
             raise Mismatch(f"{place.file(sending.file.name)} is {sha256} on the server, and {sending.sha256} here")
 
 
+def _appending(offset: int) -> dict[str, str]:
+    return {**TUS, "Content-Type": CHUNK_TYPE, OFFSET: str(offset)}
+
+
+def _taken_over(sending: Sending) -> TryAgain:
+    return TryAgain(Unreachable(f"{sending.file.name}: another request goes on with this upload"), 0.0)
+
+
 def _path(uid: str) -> str:
     return f"/uploads/{uid}"
 
@@ -199,4 +218,4 @@ def _path(uid: str) -> str:
 def _reached(uid: str, answer: Answer) -> Reached:
     told = answer.headers.get("Repr-Digest", "").partition("sha-256=:")[2].partition(":")[0]
     sha256 = base64.b64decode(told).hex() if told else None
-    return Reached(uid, int(answer.headers.get("Upload-Offset") or 0), sha256)
+    return Reached(uid, int(answer.headers.get(OFFSET) or 0), sha256)

@@ -115,7 +115,10 @@ def test_create_makes_project_model_and_version_and_without_it_they_are_missing(
 ) -> None:
     (tmp_path / "a").write_text("a")
     target = f"{account.username}/fresh/net@2.1.0"
-    assert myd("push", tmp_path / "a", target).status == 4
+    missing = myd("push", tmp_path / "a", target)
+    assert missing.status == 4
+    assert missing.err.endswith(": --create makes project, model and version\n")
+    assert "--create" not in myd("push", tmp_path / "a", f"{account.username}/fresh@candidate:1").err
     assert myd("push", tmp_path / "a", target, "--create", "--dry-run").status == 0
     assert account.client.get(f"/projects/{account.username}%2Ffresh").status_code == 404
     assert myd("push", tmp_path / "a", target, "--create").status == 0
@@ -198,6 +201,10 @@ def test_include_and_exclude_count_in_their_order_in_both_directions(myd: Myd, t
     assert [file["path"] for file in json.loads(done.out)["files"]] == ["deep/d.bin"]
     assert myd("push", folder, target, "--include", "nothing").status == 2
     assert myd("pull", target, "nothing").status == 4
+    for command in ("pull", "verify"):
+        done = myd(command, target, "--include", "*.nothing", "--json")
+        assert done.status == 4
+        assert json.loads(done.err)["error"]["message"] == "The patterns take none of 3 files"
 
 
 @pytest.mark.usefixtures("signed_in")
@@ -220,7 +227,6 @@ def test_quiet_tells_of_mistakes_alone(myd: Myd, target: str, tmp_path: Path) ->
         (["ls", "a/b/c", "--frobnicate"], 2, "usage"),
         (["push", "nowhere", "a/b/c"], 4, "not_found"),
         (["ls", "a/b/c"], 4, "not_found"),
-        (["ls", "a/b/c", "--host", "http://127.0.0.1:1"], 8, "unreachable"),
         (["ls", "a/b/c", "--host", "ftp://x"], 2, "usage"),
     ],
 )
@@ -231,6 +237,30 @@ def test_a_mistake_has_an_exit_status_and_a_code(myd: Myd, arguments: list[str],
     told = json.loads(myd(*arguments, "--json").err)["error"]
     assert (told["code"], told["exit_status"]) == (code, status)
     assert set(told) == {"code", "message", "exit_status"}
+
+
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize("arguments", [["ls", "a/b/c"], ["pull", "a/b/c"]])
+def test_a_server_that_does_not_answer_is_told_at_once_with_each_try_again(myd: Myd, arguments: list[str]) -> None:
+    nobody = (*arguments, "--host", "http://127.0.0.1:1")
+    done = myd(*nobody)
+    assert (done.status, done.out) == (8, "")
+    *tries, mistake = done.err.splitlines()
+    told = re.compile(r"http://127\.0\.0\.1:1: .+ refused; trying again in 0\.0 s \((\d) of 5\)")
+    numbers = [found[1] for line in tries if (found := told.fullmatch(line))]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == "1"
+    assert len(numbers) == len(tries)
+    assert re.fullmatch(r"myd: http://127\.0\.0\.1:1: .+ refused", mistake)
+
+    *retries, error = map(json.loads, myd(*nobody, "--json").err.splitlines())
+    assert (error["error"]["code"], error["error"]["exit_status"]) == ("unreachable", 8)
+    assert set(error["error"]) == {"code", "message", "exit_status"}
+    assert retries
+    assert {tuple(each["retry"]) for each in retries} == {("message", "seconds", "attempt", "attempts")}
+
+    quiet = myd(*nobody, "--quiet")
+    assert (quiet.status, len(quiet.err.splitlines())) == (8, 1)
 
 
 @pytest.mark.usefixtures("signed_in")

@@ -6,7 +6,9 @@ from email.utils import format_datetime
 import pytest
 
 from modelyard_client.errors import Interrupted, Unreachable
-from modelyard_client.http.trying import Tries, TryAgain, retry_after
+from modelyard_client.http.trying import Telling, Tries, TryAgain, retry_after
+from modelyard_client.progress import Progress
+from modelyard_client.results import Retry
 from modelyard_client.stopping import Stop
 
 
@@ -34,6 +36,35 @@ def test_a_stop_ends_the_wait() -> None:
     stop.set()
     with pytest.raises(Interrupted):
         Tries(stop).failed(TryAgain(Unreachable("no"), 60.0))
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        self.told: list[Retry] = []
+
+    def retries(self, retry: Retry) -> None:
+        self.told.append(retry)
+
+
+def test_each_try_that_is_waited_for_is_told_before_the_wait() -> None:
+    heard, stop = Heard(), Stop()
+    tries = Tries(stop, most=4, tell=heard.retries)
+    tries.failed(failing())
+    tries.failed(TryAgain(Unreachable("gone"), 0.01))
+    stop.set()
+    with pytest.raises(Interrupted):
+        tries.failed(TryAgain(Unreachable("away"), 7.0))
+    with pytest.raises(Unreachable):
+        tries.failed(TryAgain(Unreachable("away"), 7.0))
+    assert heard.told == [Retry("gone", 0.0, 2, 3), Retry("away", 7.0, 3, 3)]
+
+
+def test_connections_that_fail_at_once_are_told_of_once_and_one_that_waits_much_longer_by_itself() -> None:
+    heard = Heard()
+    telling = Telling(heard)
+    for seconds in (10.0, 12.0, 5.0, 60.0, 60.0):
+        telling(Retry("gone", seconds, 1, 5))
+    assert [retry.seconds for retry in heard.told] == [10.0, 60.0]
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from modelyard.blobs._layout import Layout
+from modelyard.blobs.store import StoreFull
 from modelyard_client import PushOptions, Registry
 from modelyard_client.errors import (
     FileChanged,
@@ -449,6 +451,41 @@ def test_questions_that_fail_for_a_while_are_asked_again(
     with meddling(server.port, hook) as line:
         Registry(line.url, account.token).push([large], target)
     assert not any(failing.values())
+    assert stored(registry, target) == {"large.bin": sha256(large)}
+
+
+def test_a_disk_that_is_full_at_the_very_end_is_told_also_when_it_is_asked_for_again(
+    registry: Registry, target: str, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise StoreFull("for now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Layout, "adopt", refuse)
+        for _ in range(2):
+            with pytest.raises(NoRoom, match="no room"):
+                registry.push([large], target)
+    assert registry.push([large], target).bytes == 0
+    assert stored(registry, target) == {"large.bin": sha256(large)}
+
+
+def test_an_upload_that_cannot_be_asked_for_is_asked_for_by_sending_nothing(
+    server: LiveServer, account: Account, registry: Registry, target: str, large: Path
+) -> None:
+    held = [answer("423 Locked", Retry_After="60") for _ in range(2)]
+    taken = [answer("409 Conflict", b"{}")]
+
+    def hook(request: Request) -> Meddling | None:
+        if request.method == "HEAD" and "/uploads/" in request.path:
+            return held.pop() if held else None
+        if request.method == "PATCH" and request.headers["content-length"] == "0":
+            return taken.pop() if taken else None
+        return Meddling(up=5 * MIB) if len(line.asked("PATCH")) == 1 else None
+
+    with meddling(server.port, hook) as line:
+        done = Registry(line.url, account.token).push([large], target)
+        assert [request.headers["upload-offset"] for request in line.asked("PATCH")][1] == str(SIZE)
+        assert SIZE < done.bytes < SIZE + 6 * MIB
     assert stored(registry, target) == {"large.bin": sha256(large)}
 
 

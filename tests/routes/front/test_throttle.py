@@ -64,6 +64,18 @@ def test_strangers_are_limited_by_address_and_probes_are_not(tmp_path: Path) -> 
             assert root.get("/user").status_code == 200
 
 
+def test_a_client_of_tus_that_asks_where_it_is_is_told_to_ask_again_as_it_begins_anew_at_429(tmp_path: Path) -> None:
+    upload, tus = f"/uploads/{'0' * 32}", {"Tus-Resumable": "1.0.0"}
+    with running(tmp_path, rate_limit_anonymous=1) as live, live.client() as anonymous:
+        assert anonymous.get("/projects").status_code == 200
+        asked = anonymous.head(upload, headers=tus)
+        assert (asked.status_code, asked.headers["Tus-Resumable"]) == (423, "1.0.0")
+        assert 1 <= int(asked.headers["Retry-After"]) <= 60
+        assert anonymous.head(upload).status_code == 429
+        assert anonymous.patch(upload, headers=tus).status_code == 429
+        assert anonymous.head("/projects", headers=tus).status_code == 429
+
+
 def test_a_token_is_limited_in_whatever_header_it_comes(tmp_path: Path) -> None:
     with running(tmp_path, rate_limit_token=4) as live, live.client() as client:
         ways: list[dict[str, Any]] = [

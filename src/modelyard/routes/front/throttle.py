@@ -9,24 +9,25 @@ import asyncio
 from collections.abc import Iterable
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.access.tokens import read_credential
-from modelyard.errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
+from modelyard.errors import BadRequest, Forbidden, Locked, TooManyRequests, Unauthorized
 from modelyard.routes.front.foreign import OWN, Foreign
 from modelyard.routes.front.pacing import CREDENTIAL
 from modelyard.routes.http import failures
 from modelyard.routes.http.browsing import refusal_page
 from modelyard.routes.http.routing import Route
 from modelyard.services.traffic.throttling import FAILED_LOGINS, Throttle, Throttled, mark_of
-from modelyard.terms.paths import API
-from modelyard.wire import hub
+from modelyard.terms.paths import API, UPLOADS
+from modelyard.wire import hub, tus
 from modelyard.wire.same_origin import SAFE_METHODS
 
 SLOWED_SECONDS = 1.0  # for which a wrong credential that is one too many waits for its answer
 _API = f"{API}/"
+_UPLOADS = f"{API}{UPLOADS}/"
 
 
 class Gate:
@@ -62,7 +63,8 @@ class Gate:
             if refused is None and OWN not in credential:
                 away = await self.foreign.admit(scope)
                 if away is not None:
-                    await failures.answer(Request(scope), away)(scope, receive, send)
+                    told = _locked(scope, int(away.headers["Retry-After"])) if _asks_where(scope) else None
+                    await (told or failures.answer(Request(scope), away))(scope, receive, send)
                     return
         if refused is not None:
             await _refuse(refused, scope, receive, send)
@@ -109,11 +111,27 @@ def _is_api(path: str) -> bool:
     return path.startswith(_API) or hub.is_hub(path)
 
 
+def _asks_where(scope: Scope) -> bool:
+    """Whether a client of tus asks where its upload is."""
+    asks = scope["method"] == "HEAD" and scope["path"].startswith(_UPLOADS)
+    return asks and any(name == b"tus-resumable" for name, _value in scope["headers"])
+
+
+def _locked(scope: Scope, retry_after: int) -> Response:
+    """The one refusal after which clients of tus ask again: at any other they begin a new upload at zero."""
+    response = failures.answer(Request(scope), Locked("The upload cannot be asked for now", retry_after))
+    response.headers["Tus-Resumable"] = tus.VERSION
+    return response
+
+
 async def _refuse(throttled: Throttled, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer as GitLab's request throttle does, in plain text; in Hugging Face's API as that refuses."""
     if throttled.name == FAILED_LOGINS:
         await asyncio.sleep(SLOWED_SECONDS)
     headers = throttled.headers
+    if _asks_where(scope):
+        await _locked(scope, int(headers["Retry-After"]))(scope, receive, send)
+        return
     if any(name == b"expect" for name, _ in scope["headers"]):
         headers["Connection"] = "close"  # or the client would have to send the body that it holds back
     if (page := refusal_page(scope)) is not None:
