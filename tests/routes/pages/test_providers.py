@@ -3,56 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from html import unescape
 
 import httpx2
 import pytest
 
 from tests.live import LiveServer, running
-from tests.routes.pages.conftest import AS_BROWSER
+from tests.routes.pages.conftest import AS_BROWSER, SignIn
 
 PROVIDERS = "/admin/sign_on_providers"
 NEW = {"name": "company", "issuer": "https://id.example.com", "client_id": "yard", "label": "Example Inc."}
 SECRET = "the secret of the client"
 EVIL = {"Origin": "https://evil.example.com", "Sec-Fetch-Site": "cross-site"}
-Enter = Callable[[str], httpx2.Client]
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with running(tmp_path_factory.mktemp("providers"), loopback_issuers=True) as server:
         yield server
 
 
 @pytest.fixture
-def root(live: LiveServer) -> Iterator[httpx2.Client]:
-    with live.client(live.root_token) as client:
+def root(server: LiveServer) -> Iterator[httpx2.Client]:
+    with server.client(server.root_token) as client:
         yield client
         for each in client.get("/sign_on_providers").json():
             assert client.delete(f"/sign_on_providers/{each['id']}").status_code == 204
 
 
-@pytest.fixture
-def enter(live: LiveServer) -> Iterator[Enter]:
-    with ExitStack() as stack:
-
-        def make(token: str) -> httpx2.Client:
-            client = stack.enter_context(httpx2.Client(base_url=live.url, headers=AS_BROWSER, timeout=30))
-            assert client.post("/users/sign_in", data={"token": token}).status_code == 303
-            return client
-
-        yield make
-
-
-@pytest.fixture
-def admin(enter: Enter, live: LiveServer) -> httpx2.Client:
-    return enter(live.root_token)
-
-
 def test_an_administrator_lists_a_provider_gives_its_groups_roles_and_deletes_it(
-    admin: httpx2.Client, root: httpx2.Client, live: LiveServer
+    admin: httpx2.Client, root: httpx2.Client, server: LiveServer
 ) -> None:
     assert "There is no provider yet" in admin.get(PROVIDERS).text
     assert f'<a href="{PROVIDERS}">Single sign-on</a>' in admin.get("/admin").text
@@ -60,7 +41,7 @@ def test_an_administrator_lists_a_provider_gives_its_groups_roles_and_deletes_it
     assert (made.status_code, made.headers["location"]) == (303, PROVIDERS)
     text = admin.get(PROVIDERS).text
     assert "People can sign in at company now" in text
-    assert f"<code>{live.url}/users/auth/company/callback</code>" in text
+    assert f"<code>{server.url}/users/auth/company/callback</code>" in text
     assert ("with a secret" in text, SECRET in text) == (True, False)
     (told,) = root.get("/sign_on_providers").json()
     assert (told["label"], told["provision"], told["groups_claim"]) == ("Example Inc.", "groups", "roles")
@@ -127,15 +108,15 @@ def test_what_a_group_cannot_give_is_told(admin: httpx2.Client, root: httpx2.Cli
 
 
 def test_providers_are_administrators_alone(
-    admin: httpx2.Client, enter: Enter, live: LiveServer, root: httpx2.Client
+    admin: httpx2.Client, sign_in: SignIn, server: LiveServer, root: httpx2.Client
 ) -> None:
     provider = root.post("/sign_on_providers", json=NEW).json()["id"]
     new = {"name": "t", "scopes": ["read_api"]}
     user = root.post("/users", json={"username": "somebody", "email": "s@example.com"}).json()["id"]
     person = root.post(f"/users/{user}/personal_access_tokens", json=new | {"scopes": ["api"]}).json()["token"]
-    other, reader = enter(person), enter(root.post("/users/1/personal_access_tokens", json=new).json()["token"])
+    other, reader = sign_in(person), sign_in(root.post("/users/1/personal_access_tokens", json=new).json()["token"])
     paths = [PROVIDERS, *(f"{PROVIDERS}/{provider}/{path}" for path in ("delete", "groups", "groups/1/delete"))]
-    with httpx2.Client(base_url=live.url, headers=AS_BROWSER, timeout=30) as stranger:
+    with httpx2.Client(base_url=server.url, headers=AS_BROWSER, timeout=30) as stranger:
         assert stranger.get(PROVIDERS).headers["location"].startswith("/users/sign_in?return_to=")
         assert {stranger.post(path, data=NEW).status_code for path in paths} == {401}
     assert {each.status_code for each in [other.get(PROVIDERS), *(other.post(p, data=NEW) for p in paths)]} == {403}

@@ -6,8 +6,7 @@ import itertools
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tests.commands import environment_of
 from tests.issuers import KEY, FakeIssuer, running_issuer
 from tests.live import LiveServer, running
 from tests.routes.oauth import ci
-from tests.routes.pages.conftest import AS_BROWSER
+from tests.routes.pages.conftest import AS_BROWSER, SignIn
 from tests.routes.pages.yard import rows
 from tests.statements import statements
 
@@ -41,40 +40,21 @@ FIELDS = {
     "generic": ["sub"],
 }
 _serial = itertools.count(1)
-Enter = Callable[[str], httpx2.Client]
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with running(tmp_path_factory.mktemp("publishers"), loopback_issuers=True) as server:
         yield server
 
 
 @pytest.fixture
-def root(live: LiveServer) -> Iterator[httpx2.Client]:
+def root(server: LiveServer) -> Iterator[httpx2.Client]:
     """The administrator's client, on a server without issuers."""
-    with live.client(live.root_token) as client:
+    with server.client(server.root_token) as client:
         for issuer in client.get("/issuers").json():
             assert client.delete(f"/issuers/{issuer['id']}").status_code == 204
         yield client
-
-
-@pytest.fixture
-def enter(live: LiveServer) -> Iterator[Enter]:
-    """Makes browsers that are signed in with a token."""
-    with ExitStack() as stack:
-
-        def make(token: str) -> httpx2.Client:
-            client = stack.enter_context(httpx2.Client(base_url=live.url, headers=AS_BROWSER, timeout=30))
-            assert client.post("/users/sign_in", data={"token": token}).status_code == 303
-            return client
-
-        yield make
-
-
-@pytest.fixture
-def admin(enter: Enter, live: LiveServer) -> httpx2.Client:
-    return enter(live.root_token)
 
 
 @pytest.fixture
@@ -182,12 +162,12 @@ def test_an_issuer_that_cannot_be_is_refused_beside_what_was_typed(
 
 
 def test_issuers_are_administrators_alone(
-    admin: httpx2.Client, enter: Enter, live: LiveServer, root: httpx2.Client
+    admin: httpx2.Client, sign_in: SignIn, server: LiveServer, root: httpx2.Client
 ) -> None:
     issuer = root.post("/issuers", json=NEW).json()["id"]
-    other, reader = enter(person(root)), enter(admin_reader(root))
+    other, reader = sign_in(person(root)), sign_in(admin_reader(root))
     delete = f"{ISSUERS}/{issuer}/delete"
-    with httpx2.Client(base_url=live.url, headers=AS_BROWSER, timeout=30) as stranger:
+    with httpx2.Client(base_url=server.url, headers=AS_BROWSER, timeout=30) as stranger:
         assert stranger.get(ISSUERS).headers["location"] == "/users/sign_in?return_to=%2Fadmin%2Fissuers"
         assert {stranger.post(path, data=NEW).status_code for path in (ISSUERS, delete)} == {401}
     refused = [other.get(ISSUERS), *(other.post(path, data=NEW) for path in (ISSUERS, delete))]
@@ -352,7 +332,7 @@ def test_names_and_claims_are_shown_as_texts(admin: httpx2.Client, root: httpx2.
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize("role", [*ROLES, "none", "reader", "stranger"])
 def test_maintainers_trust_publishers_and_nobody_else(
-    enter: Enter, live: LiveServer, root: httpx2.Client, project: str, role: str
+    sign_in: SignIn, server: LiveServer, root: httpx2.Client, project: str, role: str
 ) -> None:
     page = f"/{project}{PUBLISHERS}"
     body = {"issuer": "gitlab", "claims": {"project_id": "42"}}
@@ -360,13 +340,13 @@ def test_maintainers_trust_publishers_and_nobody_else(
     publisher = root.post(api, json=body).json()["id"]
     delete = f"{page}/{publisher}/delete"
     if role == "stranger":
-        with httpx2.Client(base_url=live.url, headers=AS_BROWSER, timeout=30) as browser:
+        with httpx2.Client(base_url=server.url, headers=AS_BROWSER, timeout=30) as browser:
             assert browser.get(page).headers["location"].startswith("/users/sign_in?return_to=")
             assert {browser.post(path, data=GITHUB).status_code for path in (page, delete)} == {401}
         return
     reads = role == "reader"
     level = 40 if reads else ROLES.get(role, 0)
-    browser = enter(person(root, project, level, ("read_api",) if reads else ("api",)))
+    browser = sign_in(person(root, project, level, ("read_api",) if reads else ("api",)))
     status = 200 if level >= 40 else 403 if level else 404
     shown = browser.get(page)
     may = level >= 40 and not reads
@@ -382,7 +362,7 @@ def test_maintainers_trust_publishers_and_nobody_else(
 
 @pytest.mark.usefixtures("listed")
 def test_no_project_ends_another_s_publisher_and_no_bot_trusts(
-    admin: httpx2.Client, live: LiveServer, root: httpx2.Client, project: str
+    admin: httpx2.Client, server: LiveServer, root: httpx2.Client, project: str
 ) -> None:
     other = root.post("/projects", json={"name": f"other-{next(_serial)}"}).json()["path_with_namespace"]
     assert admin.post(f"/{other}{PUBLISHERS}", data=GITLAB).status_code == 303
@@ -391,7 +371,7 @@ def test_no_project_ends_another_s_publisher_and_no_bot_trusts(
     assert trusted(root, other) == [publisher]
     body = {"name": "bot", "scopes": ["api"], "access_level": 40}
     token = root.post(f"/projects/{project.replace('/', '%2F')}/access_tokens", json=body).json()["token"]
-    with httpx2.Client(base_url=live.url, headers=AS_BROWSER | {"PRIVATE-TOKEN": token}, timeout=30) as bot:
+    with httpx2.Client(base_url=server.url, headers=AS_BROWSER | {"PRIVATE-TOKEN": token}, timeout=30) as bot:
         shown = bot.get(f"/{project}{PUBLISHERS}")
         assert (shown.status_code, "Trust publisher" in shown.text) == (200, False)
         assert bot.post(f"/{project}{PUBLISHERS}", data=GITLAB).status_code == 403
@@ -408,14 +388,14 @@ def test_issuers_that_are_not_for_jobs_are_not_offered(admin: httpx2.Client, roo
 
 @pytest.mark.usefixtures("listed")
 def test_a_page_costs_as_many_statements_however_many_publishers_there_are(
-    admin: httpx2.Client, live: LiveServer, project: str
+    admin: httpx2.Client, server: LiveServer, project: str
 ) -> None:
     page, counts = f"/{project}{PUBLISHERS}", []
     for number in range(52):
         assert admin.post(page, data=GITLAB | {"project_id": str(number + 1)}).status_code == 303
         if number in (0, 51):
             admin.get(page)
-            with statements(live) as ran:
+            with statements(server) as ran:
                 text = admin.get(page).text
             counts.append(len(ran))
     assert counts[0] == counts[1]
@@ -465,11 +445,11 @@ def test_a_job_uploads_by_the_script_that_the_page_shows_and_the_page_shows_no_s
 @pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.usefixtures("listed")
 def test_a_browser_does_all_of_it_with_and_without_scripts(
-    chromium: Browser, admin: httpx2.Client, live: LiveServer, root: httpx2.Client, project: str, scripts: bool
+    chromium: Browser, admin: httpx2.Client, server: LiveServer, root: httpx2.Client, project: str, scripts: bool
 ) -> None:
-    cookie = {"name": "modelyard_session", "value": admin.cookies["modelyard_session"], "url": live.url}
+    cookie = {"name": "modelyard_session", "value": admin.cookies["modelyard_session"], "url": server.url}
     view = {"width": 1280 if scripts else 360, "height": 800}
-    with watched(chromium, live.url, java_script_enabled=scripts, viewport=view) as browser:
+    with watched(chromium, server.url, java_script_enabled=scripts, viewport=view) as browser:
         browser.context.add_cookies([cookie])  # type: ignore[list-item]
         page = browser.page()
 
