@@ -262,6 +262,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Watch | RefusalPage
     app.state.usage.start()
     yield {WATCH: watch} | ({REFUSAL_PAGE: refusal_page} if settings.pages else {})
     watching.cancel()
+    if app.state.parts is not None:
+        await app.state.parts.stop()
     await app.state.usage.stop()
     app.state.bodies.close()
     app.state.files.close()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.environments import client_python
 from tests.e2e.processes import MIB, new_version, serving
+from tests.waiting import eventually
 
 LOG = """
 import mlflow, sys
@@ -53,5 +54,4 @@ def test_the_client_sends_600_mb_in_parts_without_any_variable(tmp_path: Path) -
             assert digest.hexdigest() == hashlib.file_digest(file, "sha256").hexdigest()
         incoming = tmp_path / "data" / "blobs" / "incoming"
         assert list(incoming.iterdir()) == []
-        blobs = [path for path in (tmp_path / "data" / "blobs" / "sha256").rglob("*") if path.is_file()]
-        assert len(blobs) == 1
+        eventually(lambda: sum(path.is_file() for path in (tmp_path / "data/blobs/sha256").rglob("*")) == 1)

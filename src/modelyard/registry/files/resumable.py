@@ -37,9 +37,10 @@ class ResumableRepository(Repository):
         """The upload of that uid, as it is now."""
         return self.session.scalars(_BY_UID, {"uid": uid, "at": at}).one_or_none()
 
-    def parts(self, upload_id: int) -> list[tuple[int, int, str]]:
-        """Number, bytes and entity tag of each part that is durable, by ascending number."""
-        return [(number, size, etag) for number, size, etag in self.tuples(_PARTS, {"upload": upload_id})]
+    def parts(self, upload_id: int, after: int = 0) -> list[tuple[int, int, str]]:
+        """Number, bytes and entity tag of each part that is durable, by ascending number, of those after one."""
+        values = {"upload": upload_id, "after": after}
+        return [(number, size, etag) for number, size, etag in self.tuples(_PARTS, values)]
 
     def raise_generation(self, upload_id: int, *, writes: bool) -> None:
         """Make void what anybody records who is at it now; `writes`: the new one will write."""
@@ -159,7 +160,7 @@ _BY_UID = (
 )
 _PARTS = (
     select(UploadPart.number, UploadPart.size, UploadPart.etag)
-    .where(UploadPart.upload_id == bindparam("upload"))
+    .where(UploadPart.upload_id == bindparam("upload"), UploadPart.number > bindparam("after"))
     .order_by(UploadPart.number)
 )
 _SIZE_BESIDE = select(func.coalesce(func.sum(UploadPart.size), 0)).where(

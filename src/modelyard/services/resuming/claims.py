@@ -46,8 +46,8 @@ class Claims:
     def __init__(self, database: Database, store: ResumableBlobStore, executor: Executor, writers: Writers) -> None:
         self._database = database
         self._store = store
-        self._executor = executor
-        self._writers = writers
+        self.executor = executor
+        self.writers = writers
 
     @asynccontextmanager
     async def claimed(self, upload: Upload, *, writes: bool = True, read_at: int | None = None) -> AsyncIterator[Claim]:
@@ -73,11 +73,11 @@ class Claims:
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` does on a thread that may wait for the store."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await asyncio.get_running_loop().run_in_executor(self.executor, work)
 
     async def _hold(self, upload: Upload) -> Hold:
         # Who is in this process has the time to keep what he has received.
-        await self._writers.end(upload.id, WAIT_SECONDS / 2)
+        await self.writers.end(upload.id, WAIT_SECONDS / 2)
         hold = await self._try(upload)
         if hold is not None:
             return hold

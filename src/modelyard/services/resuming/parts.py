@@ -1,7 +1,8 @@
 """Uploads in parts that come in any order, several at once, as MLflow's clients send them.
 
-Each part is a blob of its own until all are there; then they are read in their order, and become one. A part's URL
-carries the right to send that part alone, for as long as the token holds that the upload was begun with.
+Each part is a blob of its own until all are there; they are read in their order, and become one, which `joining` has
+begun before. A part's URL carries the right to send that part alone, for as long as the token holds that the upload was
+begun with.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+import structlog
+
 from modelyard import departures
 from modelyard.access.policy import Action
-from modelyard.blobs.store import BlobMissing, BlobStore, Buffer
+from modelyard.blobs.resumable import Checkpoint
+from modelyard.blobs.store import BlobStore, Buffer
 from modelyard.clock import DAY, now
 from modelyard.errors import BadRequest, Unauthorized, Unavailable
 from modelyard.registry.engine import Database
@@ -29,14 +33,18 @@ from modelyard.services.files.transfers import Transfers
 from modelyard.services.files.uploads import Permit
 from modelyard.services.people.authentication import authenticate
 from modelyard.services.resuming.claims import UploadNotFound
+from modelyard.services.resuming.finishing import Whole
+from modelyard.services.resuming.joined import Part
+from modelyard.services.resuming.joining import Joining
 from modelyard.services.resuming.resumable_uploads import ResumableUploads, forget, leads_to, own
 from modelyard.services.resuming.sessions import Terms, address_of
 from modelyard.services.upkeep.collecting import remove_unreferenced
 
 T = TypeVar("T")
 
+log = structlog.get_logger()
+
 MAX_PARTS = 10_000
-READ_BYTES = 1 << 20
 JOIN_SECONDS = 50.0  # for which a request waits for the parts to become one; a client waits for 120, a proxy for 60
 NOTHING_EXPECTED = Expectations({}, {}, None)
 
@@ -63,13 +71,6 @@ class AwaitedPart:
         self.permit.hold(self.others + size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    number: int
-    size: int
-    sha256: str
-
-
 class PartUploads:
     """Takes parts in, and makes files of them."""
 
@@ -78,7 +79,9 @@ class PartUploads:
         self._files = files
         self._store: BlobStore = files.store
         self._uploads = uploads
+        self._ahead = Joining(database, uploads.store, uploads.claims, uploads.bounds.seconds)
         self._joining: dict[int, asyncio.Task[None]] = {}
+        self._removing: set[asyncio.Task[None]] = set()
 
     async def begin(self, request: FileRequest, count: int) -> Begun:
         """A new upload of so many parts. Raises as `ResumableUploads.begin`."""
@@ -115,11 +118,13 @@ class PartUploads:
         part.hold(declared or 0)
         sha256, size = await self._ingest(pieces, part.hold)
 
-        def record(registry: Registry) -> None:
+        def record(registry: Registry) -> Upload:
             current, _terms = _with_parts(registry, part.uid)
             registry.resumable.keep_part(current.id, part.number, size, sha256, self._uploads.expires_at())
+            return current
 
-        await self._database.write(record, brief=True)
+        upload = await self._database.write(record, brief=True)
+        self._ahead.came(upload, part.others + size)
         return sha256
 
     async def complete(self, credential: str | None, uid: str, address: Address, told: Mapping[int, str]) -> None:
@@ -148,12 +153,19 @@ class PartUploads:
         if credential is None or upload.state != OPEN:
             return
 
-        def work(registry: Registry) -> list[_Part]:
+        def work(registry: Registry) -> list[Part]:
             parts = _parts(registry, upload)
             forget(registry, authenticate(registry, credential), uid, located.location.project)
             return parts
 
-        await self._remove(await self._database.write(work))
+        await self._ahead.pause(upload.id)
+        await self._remove(upload, await self._database.write(work))
+
+    async def stop(self) -> None:
+        """Join nothing more before all parts of an upload are there; what is joined is recorded for another process."""
+        await self._ahead.stop()
+        if self._removing:
+            await asyncio.wait(self._removing)
 
     async def _own(self, credential: str | None, uid: str, address: Address) -> tuple[Upload, Located]:
         if credential is None:
@@ -178,14 +190,35 @@ class PartUploads:
             self._files.in_flight("up", -1)
             await ingest.close()
 
-    async def _join(self, upload: Upload, located: Located, parts: Sequence[_Part]) -> None:
+    async def _join(self, upload: Upload, located: Located, parts: Sequence[Part]) -> None:
         departures.begin(None)  # it goes on when the client asks again
         permit = Permit(located, located.judge(Action.WRITE), self._files.max_file_size, None)
+        await self._ahead.pause(upload.id)
+        if not (self._uploads.store.locks and await self._joined_ahead(upload, permit, parts)):
+            await self._joined_now(upload, permit, parts)
+        task = asyncio.create_task(self._remove(upload, parts))  # for which nobody has to wait
+        self._removing.add(task)
+        task.add_done_callback(self._removed)
+
+    async def _joined_ahead(self, upload: Upload, permit: Permit, parts: Sequence[Part]) -> bool:
+        """Make a file of what has been joined, and the rest; False where nothing has been."""
+        async with self._uploads.claims.claimed(upload) as claim:
+            if (joined := await self._ahead.joined(claim, parts, permit.hold)) is None:
+                return False
+            writer, sha256 = joined
+            try:
+                whole = Whole(claim.upload, Checkpoint(upload.uid, writer.size), sha256)
+                await self._uploads.finisher.finish(whole, writer, permit.located.request)
+            finally:
+                await asyncio.shield(self._run(writer.close))
+        return True
+
+    async def _joined_now(self, upload: Upload, permit: Permit, parts: Sequence[Part]) -> None:
         ingest = Ingest(self._store, self._files.io, NOTHING_EXPECTED, permit.hold)
         try:
-            sha256 = await ingest.receive(self._content(parts))
+            sha256 = await ingest.receive(self._ahead.content(parts))
             content = Content(sha256, ingest.size, ingest.publish_again)
-            arrival = Arrival(located.request, content, lambda _current: None, None)
+            arrival = Arrival(permit.located.request, content, lambda _current: None, None)
 
             def ended(registry: Registry) -> None:
                 registry.resumable.end(upload.id, FINISHED, now() + DAY)
@@ -193,22 +226,10 @@ class PartUploads:
             await self._files.recorder.keep(arrival, ended)
         finally:
             await ingest.close()
-        await self._remove(parts)
 
-    async def _content(self, parts: Sequence[_Part]) -> AsyncIterator[Buffer]:
-        for part in parts:
-            try:
-                reader = await self._run(partial(self._store.open, part.sha256))
-            except BlobMissing as error:
-                raise BadRequest(f"Part {part.number} is not there any more") from error
-            try:
-                for offset in range(0, part.size, READ_BYTES):
-                    yield await self._run(partial(reader.read, offset, READ_BYTES))
-            finally:
-                await self._run(reader.close)
-
-    async def _remove(self, parts: Sequence[_Part]) -> None:
+    async def _remove(self, upload: Upload, parts: Sequence[Part]) -> None:
         """Remove the bytes of parts that nothing else has; what cannot be removed is left to `gc`."""
+        await self._ahead.discard(upload)
         for sha256 in {part.sha256 for part in parts}:
             await self._run(partial(remove_unreferenced, self._database, self._store, sha256))
 
@@ -216,6 +237,11 @@ class PartUploads:
         self._joining.pop(upload_id, None)
         if not task.cancelled():
             task.exception()  # which is nobody's where all have stopped waiting
+
+    def _removed(self, task: asyncio.Task[None]) -> None:
+        self._removing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("parts are left to gc", error=str(error).partition("\n")[0])
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._files.io, work)
@@ -231,11 +257,11 @@ def _with_parts(registry: Registry, uid: str) -> tuple[Upload, Terms]:
     return upload, terms
 
 
-def _parts(registry: Registry, upload: Upload) -> list[_Part]:
-    return [_Part(*row) for row in registry.resumable.parts(upload.id)]
+def _parts(registry: Registry, upload: Upload) -> list[Part]:
+    return [Part(*row) for row in registry.resumable.parts(upload.id)]
 
 
-def _told_parts(registry: Registry, uid: str, told: Mapping[int, str]) -> list[_Part] | None:
+def _told_parts(registry: Registry, uid: str, told: Mapping[int, str]) -> list[Part] | None:
     """All parts, if they are those that the client tells of; None where they are a file by now.
 
     Raises BadRequest, and UploadNotFound.

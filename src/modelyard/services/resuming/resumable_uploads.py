@@ -64,14 +64,14 @@ class ResumableUploads:
         self.bounds = bounds
         self.max_file_size = files.uploads.max_file_size
         self._database = database
-        self._store = store
+        self.store = store
         self._files = files
         self._executor: Executor = files.io
         self._in_flight = in_flight
         self._conditions = conditions
         self._writers = Writers(database)
-        self._claims = Claims(database, store, files.io, self._writers)
-        self._finisher = Finisher(database, store, files.recorder, self._claims, conditions)
+        self.claims = Claims(database, store, files.io, self._writers)
+        self.finisher = Finisher(database, store, files.recorder, self.claims, conditions)
         self._settling: dict[int, asyncio.Task[Upload]] = {}
 
     async def begin(self, request: FileRequest, length: int | None, terms: Terms) -> Session:
@@ -104,7 +104,7 @@ class ResumableUploads:
         read_at = self._database.generation()
         upload, located = await self._found(credential, uid)
         if upload.state == OPEN:
-            async with self._claims.claimed(upload, writes=False, read_at=read_at) as claim:
+            async with self.claims.claimed(upload, writes=False, read_at=read_at) as claim:
                 upload = claim.upload
         return await self._settled(located.request, upload)
 
@@ -122,7 +122,7 @@ class ResumableUploads:
         if upload.state != OPEN:
             return self._repeated(upload, piece)
         permit = await self._permit(upload, located)
-        async with self._claims.claimed(upload, read_at=read_at) as claim:
+        async with self.claims.claimed(upload, read_at=read_at) as claim:
             upload = claim.upload
             if upload.state != OPEN:
                 return self._repeated(upload, piece)
@@ -142,10 +142,10 @@ class ResumableUploads:
         upload = await self._database.read_file(lambda registry: own(registry, authenticate(registry, credential), uid))
         checkpoint = Checkpoint(upload.uid)
         if upload.state == OPEN:
-            async with self._claims.claimed(upload, writes=False) as claim:
+            async with self.claims.claimed(upload, writes=False) as claim:
                 checkpoint = claim.checkpoint
                 await self._database.write(lambda registry: self._remove(registry, credential, uid))
-            await self._claims.run(lambda: self._store.discard(checkpoint))
+            await self.claims.run(lambda: self.store.discard(checkpoint))
         else:
             await self._database.write(lambda registry: self._remove(registry, credential, uid))
 
@@ -217,10 +217,10 @@ class ResumableUploads:
         return session_of(upload)
 
     async def _write(self, claim: Claim, piece: Piece, length: int | None, permit: Permit) -> Upload:
-        writer = await self._finisher.resumed(claim)
+        writer = await self.finisher.resumed(claim)
         try:
             with self._writers.writing(claim.upload.id, claim.upload.generation) as turn:
-                seconds, locked = self.bounds.seconds, self._store.locks
+                seconds, locked = self.bounds.seconds, self.store.locks
                 recording = Recording(self._database, claim.upload, length, seconds, locked=locked)
                 append = Append(
                     writer,
@@ -229,16 +229,16 @@ class ResumableUploads:
                     length,
                     permit.hold,
                     recording.record,
-                    self._store.save_seconds,
+                    self.store.save_seconds,
                     turn,
                 )
                 sha256 = await append.run()
             if sha256 is not None:
                 whole = Whole(claim.upload, recording.checkpoint, sha256)
-                await self._finisher.finish(whole, writer, permit.located.request)
+                await self.finisher.finish(whole, writer, permit.located.request)
             return claim.upload
         finally:
-            await asyncio.shield(self._claims.run(writer.close))
+            await asyncio.shield(self.claims.run(writer.close))
 
     async def _settled(self, request: FileRequest, upload: Upload) -> Session:
         """The upload once it is a file, where all of its bytes are there. Raises Locked where that takes long."""
@@ -261,9 +261,9 @@ class ResumableUploads:
 
     async def _settle(self, request: FileRequest, upload: Upload) -> Upload:
         departures.begin(None)  # others wait for it as well
-        async with self._claims.claimed(upload) as claim:
+        async with self.claims.claimed(upload) as claim:
             if claim.upload.state == OPEN:
-                await self._finisher.finish_again(claim, request)
+                await self.finisher.finish_again(claim, request)
             return claim.upload
 
     def _remove(self, registry: Registry, credential: str, uid: str) -> None:

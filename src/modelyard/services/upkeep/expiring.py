@@ -86,7 +86,7 @@ def _expired_after(registry: Registry, *, after: int) -> list[Upload]:
 
 def _is_there(database: Database, store: ResumableBlobStore, upload: Upload) -> bool:
     parts = database.read_now(lambda registry: registry.resumable.parts(upload.id))
-    if parts and not upload.place:  # blobs of their own
+    if parts and (store.locks or not upload.place):  # blobs of their own
         return all(store.stat(sha256) is not None for _number, _size, sha256 in parts)
     return store.has(checkpoint_of(upload))
 
