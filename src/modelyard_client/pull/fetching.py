@@ -6,6 +6,8 @@ import functools
 import hashlib
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +16,12 @@ from modelyard_client.errors import ClientError, Mismatch
 from modelyard_client.local.files import local_errors
 from modelyard_client.progress import Progress
 from modelyard_client.pull.following import Follower
-from modelyard_client.pull.partials import Partial, missing
+from modelyard_client.pull.partials import NOTED_BYTES, Partial, Piece, missing
 from modelyard_client.pull.ranges import Ranges
+from modelyard_client.pull.streaming import LEAST_BYTES, Stream
 from modelyard_client.results import Moved, RemoteFile
 
 SMALL_BYTES = 4 << 20  # which are held in memory
-NOTED_BYTES = 1 << 20  # which a kill may cost each connection
 LEAST_RANGE, MOST_RANGE = 8 << 20, 64 << 20
 
 
@@ -40,16 +42,26 @@ class Fetch:
         self._partial: Partial | None = None
         self._follower: Follower | None = None
 
-    def plan(self, jobs: int) -> list[Work]:
-        """What is missing, in ranges no larger than lets all connections work. Raises ClientError."""
-        stop = self._ranges.transport.stop
-        self._partial = partial = Partial(self._folder, self.file.path, self.file.sha256, self.file.size)
-        there = partial.pieces(stop)
-        spared = sum(end - begin for begin, end in there)
-        if spared:
-            self._progress.spared(spared)
-            self._progress.noted(f"{self.file.path}: going on with {spared} of {self.file.size} bytes")
-        self._follower = Follower(partial, self.file.size, stop)
+    def plan(self, jobs: int) -> Moved | list[Work] | None:
+        """Bring the file in its order where the line is fast, else say what is missing. Raises ClientError."""
+        with self._at_work():
+            stop = self._ranges.transport.stop
+            self._partial = partial = Partial(self._folder, self.file.path, self.file.sha256, self.file.size)
+            there = partial.pieces(stop)
+            if there or self.file.size < LEAST_BYTES:
+                self._going_on(sum(end - begin for begin, end in there))
+                return self._split(partial, there, jobs)
+            stream = Stream(self._ranges, partial, self.file, self._progress)
+            self._going_on(stream.resume())
+            if stream.try_line() or jobs == 1:
+                return self._published(partial, stream.rest(), stream.received)
+            self._received = stream.received
+            return self._split(partial, stream.noted(), jobs)
+        return None
+
+    def _split(self, partial: Partial, there: list[Piece], jobs: int) -> list[Work]:
+        """What is missing, in ranges no larger than lets all connections work."""
+        self._follower = Follower(partial, self.file.size, self._ranges.transport.stop)
         for piece in there:
             self._follower.add(piece)
         step = min(MOST_RANGE, max(LEAST_RANGE, -(-self.file.size // (2 * jobs))))
@@ -63,33 +75,44 @@ class Fetch:
 
         Raises ClientError, once for a file.
         """
-        with self._lock:
+        with self._at_work():
             if self._failed:
                 return None
-            self._active += 1
-        try:
             if begin < end:
                 self._bring(begin, end)
             with self._lock:
                 self._left -= 1
                 last = not self._left
             return self._finished() if last else None
-        except BaseException:
-            with self._lock:
-                first, self._failed = not self._failed, True
-            if first:
-                raise
-            return None
-        finally:
-            with self._lock:
-                self._active -= 1
-            self._close_if_over()
+        return None
 
     def leave(self) -> None:
         """Begin nothing more of it, and let others go on with what is there."""
         with self._lock:
             self._failed = True
         self._close_if_over()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """A block in which the file stays open. What one raises is raised, what others do after it is not."""
+        with self._lock:
+            self._active += 1
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                first, self._failed = not self._failed, True
+            if first:
+                raise
+        finally:
+            with self._lock:
+                self._active -= 1
+            self._close_if_over()
+
+    def _going_on(self, spared: int) -> None:
+        if spared:
+            self._progress.spared(spared)
+            self._progress.noted(f"{self.file.path}: going on with {spared} of {self.file.size} bytes")
 
     def _close_if_over(self) -> None:
         with self._lock:
@@ -125,12 +148,14 @@ class Fetch:
     def _finished(self) -> Moved:
         partial, follower = self._opened()
         follower.end()
-        sha256 = follower.hexdigest()
+        return self._published(partial, follower.hexdigest(), self._received)
+
+    def _published(self, partial: Partial, sha256: str, received: int) -> Moved:
         if sha256 != self.file.sha256:
             partial.clear()
             raise Mismatch(f"{self.file.path} came as {sha256}, and is {self.file.sha256}: nothing of it is kept")
         partial.publish(self._target, self._ranges.transport.stop)
-        return Moved(self.file.path, self.file.size, sha256, "received", self._received)
+        return Moved(self.file.path, self.file.size, sha256, "received", received)
 
     def _opened(self) -> tuple[Partial, Follower]:
         assert self._partial is not None and self._follower is not None  # noqa: PT018, S101 - ranges come of `plan`

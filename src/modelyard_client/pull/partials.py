@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from modelyard_client.errors import ClientError
 from modelyard_client.local.files import READ_BYTES, local_errors, preadv, pwrite
 from modelyard_client.local.locking import Lock
 from modelyard_client.pull.flushing import Flushing
@@ -21,6 +22,9 @@ from modelyard_client.stopping import Stop
 
 FOLDER = ".myd"
 FIELDS = ("begin", "end", "crc32")  # of a line in the log
+MARK_FIELDS = ("end", "sha256")  # of one that tells what comes from the beginning up to there
+NOTED_BYTES = 1 << 20  # which a kill may cost each connection
+SHA256_DIGITS = 64
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 UMASK = os.umask(0o022)  # which is told only by setting another, before there are threads
@@ -61,9 +65,36 @@ class Partial:
             if self._checksum(begin, end) == checksum:
                 good.append((begin, end, checksum))
         with local_errors(self._log_path):
+            marks = b"".join(f"{end} {digest}\n".encode() for end, digest in self.marks())
             os.ftruncate(self._log, 0)
-            os.write(self._log, b"".join(map(_line, good)))
+            os.write(self._log, marks + b"".join(map(_line, good)))
         return _joined([(begin, end) for begin, end, _ in good])
+
+    def marks(self) -> list[tuple[int, str]]:
+        """Up to where all was there once, in order, each with its SHA-256."""
+        with local_errors(self._log_path):
+            lines = self._log_path.read_bytes().split(b"\n")[:-1]  # what has no end was cut by a kill
+        fields = [line.split() for line in lines]
+        found = {int(each[0]): each[1].decode() for each in fields if len(each) == len(MARK_FIELDS) and _is_mark(*each)}
+        return sorted((end, digest) for end, digest in found.items() if end <= self._size)
+
+    def mark(self, end: int, sha256: str, begin: int = 0) -> None:
+        """All bytes up to one are there, those after `begin` since the last mark. Raises NoRoom and ClientError."""
+        with local_errors(self._log_path):
+            os.write(self._log, f"{end} {sha256}\n".encode())
+        self._flushing.begin(begin, end)
+
+    def read(self, begin: int, end: int, stop: Stop) -> Iterator[memoryview]:
+        """Bytes that are there, each piece until the next one is asked for. Raises ClientError."""
+        buffer = memoryview(bytearray(READ_BYTES))
+        while begin < end:
+            stop.check()
+            with local_errors(self.path):
+                count = preadv(self.descriptor, [buffer[: end - begin]], begin)
+            if not count:
+                raise ClientError(f"{self.path} is shorter than it was")
+            yield buffer[:count]
+            begin += count
 
     def write(self, content: bytes, begin: int) -> None:
         """Write bytes, which are there once they are noted. Raises NoRoom and ClientError."""
@@ -150,6 +181,10 @@ def missing(pieces: list[Piece], size: int) -> list[Piece]:
             gaps.append((at, begin))
         at = end
     return gaps
+
+
+def _is_mark(end: bytes, sha256: bytes) -> bool:
+    return end.isdigit() and len(sha256) == SHA256_DIGITS and sha256.isalnum()
 
 
 def _line(piece: tuple[int, int, int]) -> bytes:

@@ -40,6 +40,17 @@ def test_pieces_that_overlap_or_are_no_pieces_are_not_believed(partial: Partial)
     assert partial.pieces(Stop()) == [(0, 20), (50, 60)]
 
 
+def test_marks_are_kept_beside_pieces_and_what_is_none_is_not_believed(partial: Partial) -> None:
+    partial.mark(30, SHA256)
+    noted(partial, 50, 60)
+    partial.mark(10, SHA256)
+    with partial.path.with_suffix(".log").open("ab") as log:
+        log.write(f"x {SHA256}\n20 abc\n101 {SHA256}\n40 {SHA256}".encode())
+    for _ in range(2):
+        assert partial.marks() == [(10, SHA256), (30, SHA256)]
+        assert partial.pieces(Stop()) == [(50, 60)]
+
+
 def test_a_file_that_becomes_shorter_while_it_is_hashed_is_told(partial: Partial) -> None:
     follower = Follower(partial, len(CONTENT), Stop())
     os.ftruncate(partial.descriptor, 10)

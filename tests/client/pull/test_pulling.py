@@ -49,8 +49,11 @@ class Outcome(NamedTuple):
     requests: list[Request]
 
 
+Pull = Callable[..., Outcome]
+
+
 @pytest.fixture
-def pull(server: LiveServer, account: Account, filled: str, tmp_path: Path) -> Callable[..., Outcome]:
+def pull(server: LiveServer, account: Account, filled: str, tmp_path: Path) -> Pull:
     def run(hook: Hook = lambda _request: None, jobs: int = 4, limit: int | None = None) -> Outcome:
         with meddling(server.port, hook) as line, Registry(line.url, account.token) as registry:
             try:
