@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.crash.contents import KIB, MIB, Contents
-from tests.crash.driver import CrashFailure, Plan, run
+from tests.crash.driver import UPLOADERS, CrashFailure, Plan, run
 from tests.crash.ledger import Ledger, deleted, uploaded
 from tests.crash.uploader import Body
 from tests.databases import ON_POSTGRESQL
 from tests.e2e.processes import ServerProcess
+from tests.waiting import eventually
 
 SEED = 20
 
@@ -42,7 +45,12 @@ def test_a_file_that_is_lost_breaks_the_run_and_its_seed_is_told(
 
     kill = ServerProcess.kill
 
+    def uploaded(server: ServerProcess) -> int:
+        lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{") and line.endswith("}")]
+        return [(line.get("method"), line.get("status")) for line in lines].count(("PUT", HTTPStatus.CREATED))
+
     def kill_and_lose(server: ServerProcess) -> None:
+        eventually(lambda: uploaded(server) >= UPLOADERS)  # on a busy machine none is within half a second
         kill(server)
         for blob in (server.folder / "data" / "blobs").glob("sha256/*/*/*"):
             blob.unlink()
