@@ -6,12 +6,12 @@ import copy
 import json
 import os
 import re
-import urllib.request
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
@@ -198,8 +198,8 @@ def _manager(url: str, connections: int) -> urllib3.PoolManager:
     parts = urlsplit(url)
     bundle = next((os.environ[name] for name in BUNDLES if os.environ.get(name)), None)
     options: dict[str, Any] = {"maxsize": connections, "ca_certs": bundle, "blocksize": 1 << 18}
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+    proxy = _proxy(parts)
+    if proxy is None:
         return urllib3.PoolManager(**options)
     address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     headers = {}
@@ -208,6 +208,16 @@ def _manager(url: str, connections: int) -> urllib3.PoolManager:
         headers = urllib3.make_headers(proxy_basic_auth=secret)
     place = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
     return urllib3.ProxyManager(place, proxy_headers=headers, **options)
+
+
+def _proxy(parts: SplitResult) -> str | None:
+    """The proxy to a host, by the variables, and elsewhere than on Linux by the system's settings as well."""
+    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    import urllib.request  # noqa: PLC0415 - it takes a while
+
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    return None if not proxy or urllib.request.proxy_bypass(parts.netloc) else proxy
 
 
 def _told(error: Exception) -> str:

@@ -68,9 +68,7 @@ class Push:
             raise UsageMistake("There is no file to send")
         try:
             place = self._place(target)
-            there = {file.path: file for file in self.catalog.files(place)} if place else {}
-            if place is not None:
-                self._require_fitting(place, files)
+            there = {file.path: file for file in self._there(place, files)} if place else {}
             self.progress.planned(len(files), sum(file.size for file in files))
             prune(self.keeping.uploads)
             largest_first = sorted(files, key=lambda file: -file.size)
@@ -101,20 +99,31 @@ class Push:
             made = "" if target.is_candidate else ": --create makes project, model and version"
             raise NotFound(f"{error.sentence}{made}") from error
 
-    def _require_fitting(self, place: Place, files: Sequence[LocalFile]) -> None:
-        """Raise UsageMistake for a file that is too large, and as the server does for whoever may not send any."""
-        largest = max(files, key=lambda file: file.size)
-        answer = self.transport.call("PUT", f"{place.file(largest.name)}/authorize").json()
+    def _there(self, place: Place, files: Sequence[LocalFile]) -> list[RemoteFile]:
+        """What may be there of these files: a single one is asked for by itself, as a list takes longer.
+
+        Raises UsageMistake for one that is too large, and as the server does for whoever may not send any.
+        """
+        largest = self._authorized(place, max(files, key=lambda file: file.size))
+        if len(files) == 1:
+            return [] if largest is None else [largest]
+        return self.catalog.files(place)
+
+    def _authorized(self, place: Place, file: LocalFile) -> RemoteFile | None:
+        """What the server has of that name, as it says where it would be asked to take it. Raises UsageMistake."""
+        answer = self.transport.call("PUT", f"{place.file(file.name)}/authorize").json()
         most = answer.get("MaximumSize") or 0
-        if most and largest.size > most:
-            raise UsageMistake(f"{largest.path} has {largest.size} bytes, and a file has {most} at most here")
+        if most and file.size > most:
+            raise UsageMistake(f"{file.path} has {file.size} bytes, and a file has {most} at most here")
+        exists = answer.get("Exists")
+        return RemoteFile(file.name, exists["Size"], exists["SHA256"]) if exists else None
 
     def _sent(self, place: Place | None, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
         assert place is not None  # noqa: S101 - it is made where something is to be done
         known = None
         if (other := there.get(file.name)) is not None and other.size == file.size:
             known = self._digests.of(file, self._stop)
-            if self._is_there(place, file, known):
+            if self._authorized(place, file) == RemoteFile(file.name, file.size, known):  # and whole
                 self.progress.spared(file.size)
                 return Moved(file.name, file.size, known, "present", 0)
         if file.size <= SMALL_BYTES:
@@ -135,8 +144,3 @@ class Push:
         if other is not None and other.size == file.size and other.sha256 == self._digests.of(file, self._stop):
             return Moved(file.name, file.size, other.sha256, "present", 0)
         return Moved(file.name, file.size, None, "planned", 0)
-
-    def _is_there(self, place: Place, file: LocalFile, sha256: str) -> bool:
-        """Whether the server has the same, and has it whole, as it says where it would be asked to take it."""
-        exists = self.transport.call("PUT", f"{place.file(file.name)}/authorize").json().get("Exists")
-        return bool(exists) and (exists["SHA256"], exists["Size"]) == (sha256, file.size)

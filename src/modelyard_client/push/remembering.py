@@ -43,7 +43,7 @@ class Memory:
         if self.path is not None:
             kept = {"uid": uid, "path": str(self.file.path), "fingerprint": self.file.fingerprint.as_list()}
             with suppress(OSError):
-                write_private(self.path, json.dumps(kept).encode())
+                write_private(self.path, json.dumps(kept).encode(), durable=False)
 
     def forget(self) -> None:
         """The upload has ended."""
