@@ -88,7 +88,7 @@ class Shown(Telling, ABC):
         with self._lock:
             there, now = self._moved + self._spared, time.monotonic()
             self._recent.append((now, self._moved))
-            while self._recent[0][0] < now - WINDOW_SECONDS:
+            while len(self._recent) > 2 and self._recent[1][0] <= now - WINDOW_SECONDS:  # noqa: PLR2004 - from one to now
                 self._recent.popleft()
             then, before = self._recent[0]
             rate = (self._moved - before) / (now - then) if now > then else 0.0

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError, ProtocolError, SSLError
 
 from modelyard_client.credentials import Login
 from modelyard_client.errors import ClientError, Refused, Unreachable
@@ -222,4 +222,5 @@ def _proxy(parts: SplitResult) -> str | None:
 
 def _told(error: Exception) -> str:
     """What urllib3 says of a failure, without the objects that it happened to."""
-    return OBJECT.sub("", str(error))
+    cause = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
+    return OBJECT.sub("", str(cause))

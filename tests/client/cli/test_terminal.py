@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import threading
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -102,6 +103,17 @@ def test_it_is_shown_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
     progress.planned(1, 1)
     assert shown_once.wait(10)
     progress.ended()
+
+
+def test_a_line_from_time_to_time_tells_the_rate_since_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    progress = Lines()
+    progress._size = 10**9
+    for count, rate in ((30_000_000, "1.0 MB/s"), (90_000_000, "3.0 MB/s"), (0, "0 B/s")):
+        clock[0] += terminal.LINE_SECONDS
+        progress.moved(count)
+        assert f"  {rate}" in progress.line()
 
 
 def test_what_was_long_ago_is_no_part_of_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:

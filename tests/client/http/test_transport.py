@@ -84,6 +84,12 @@ def test_a_host_that_is_not_there_is_unreachable_after_all_tries() -> None:
         Transport(Login("http://127.0.0.1:1", None), Stop()).call("GET", "/user")
 
 
+def test_a_connection_that_is_closed_without_an_answer_is_told_in_words(server: LiveServer) -> None:
+    with meddling(server.port, lambda _request: Meddling(loses=True)) as line, pytest.raises(Unreachable) as caught:
+        Registry(line.url, "token").user()
+    assert caught.value.sentence == f"{line.url}: Remote end closed connection without response"
+
+
 def test_a_file_without_a_digest_is_of_no_modelyard(server: LiveServer, account: Account, target: str) -> None:
     bare = answer("200 OK", Content_Length="5")
     with (
