@@ -33,7 +33,7 @@ def iso(moment: Milliseconds | None) -> str | None:
     if moment is None:
         return None
     seconds, millis = divmod(moment, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]}.{millis:03d}Z"
 
 
 def iso_date(moment: Milliseconds | None) -> str | None:

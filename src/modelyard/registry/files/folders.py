@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Select, SQLColumnExpression, Text, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    SQLColumnExpression,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from modelyard.clock import Milliseconds
@@ -12,6 +25,7 @@ from modelyard.registry.base import Repository, contains
 from modelyard.registry.dialects import ilike, position
 from modelyard.registry.files.locations import StoredFile
 from modelyard.registry.files.packages import inside, tree
+from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Blob, Package, PackageFile
 
 _NEWER = aliased(PackageFile)
@@ -56,7 +70,8 @@ class FolderRepository(Repository):
         prefix = f"{folder}/" if folder else ""
         name, was_folder = after or ("", True)
         folders, whole = self._folders(package_id, prefix, name, limit) if was_folder else ([], None)
-        if len(folders) < limit:
+        beneath = sum(folder.content.files for folder in folders)
+        if len(folders) < limit and (whole is None or beneath < whole.files):  # else there is nothing but folders
             beyond = "" if was_folder else name
             folders += self._files(package_id, prefix, beyond, limit - len(folders))
         return Inside(folders, whole)
@@ -65,26 +80,17 @@ class FolderRepository(Repository):
         """The folders directly in a folder; and where they are its first ones, how much lies in it, from the same look
         at all files in it.
         """
-        rest, slash = _below(prefix)
-        child = func.substr(rest, 1, slash)  # with the slash; empty for a file
-        name, files, size = func.rtrim(child, "/"), func.count(), func.sum(PackageFile.size)
-        whole = func.sum(files).over(), func.sum(size).over()
-        there = _newest_inside(package_id, prefix).with_only_columns(
-            *(name.label("child"), files, size, func.max(PackageFile.created_at), *whole)
-        )
-        if after:
-            there = there.where(slash > 0, name > after, PackageFile.name > prefix + after)
-        rows = self.tuples(there.group_by(child).order_by(name).limit(limit + 1))
+        asked = _within(package_id, prefix) | {"after": after, "beyond": prefix + after, "limit": limit + 1}
+        rows = self.tuples(_folders(below=bool(prefix), later=bool(after)), asked)
         content = None if after else Content(int(rows[0][4]), int(rows[0][5])) if rows else Content()
         nodes = [Node(name, True, Content(files, int(size)), at) for name, files, size, at, *_whole in rows if name]
         return nodes[:limit], content
 
     def _files(self, package_id: int, prefix: str, after: str, limit: int) -> list[Node]:
         """The files directly in a folder; the index on names has them in order, and is read no further than they go."""
-        _rest, slash = _below(prefix)
-        there = _newest_inside(package_id, prefix).where(slash == 0, PackageFile.name > prefix + after)
-        rows = self.session.scalars(there.order_by(PackageFile.name).limit(limit))
-        return [replace(_file(row), name=row.name[len(prefix) :]) for row in rows]
+        asked = _within(package_id, prefix) | {"beyond": prefix + after, "limit": limit}
+        rows = self.tuples(_files(below=bool(prefix)), asked)
+        return [Node(name[len(prefix) :], False, Content(1, size), *more) for name, size, *more in rows]
 
     def below(self, package_id: int, folder: str, limit: int) -> list[StoredFile]:
         """The files in a folder (empty: the top) at any depth, in no order; at most `limit`."""
@@ -137,11 +143,46 @@ def _newest_inside(package_id: int, prefix: str) -> Select[PackageFile]:
     return select(PackageFile).where(inside(package_id, prefix), ~HIDDEN)
 
 
-def _below(prefix: str) -> tuple[SQLColumnExpression[str], SQLColumnExpression[int]]:
+# Built once: building a statement takes a good part of the time that a page of files takes.
+
+
+def _within(package_id: int, prefix: str) -> dict[str, object]:
+    """The values of `_mine` and `_parts`."""
+    end = prefix[:-1] + chr(ord("/") + 1) if prefix else ""
+    return {"package": package_id, "prefix": prefix, "end": end, "begin": len(prefix) + 1}
+
+
+def _mine(*, below: bool) -> ColumnElement[bool]:
+    """The newest files of a package; `below`: of a folder in it."""
+    mine = and_(PackageFile.package_id == bindparam("package"), ~HIDDEN)
+    return and_(mine, PackageFile.name > bindparam("prefix"), PackageFile.name < bindparam("end")) if below else mine
+
+
+def _parts(*, below: bool) -> tuple[SQLColumnExpression[str], SQLColumnExpression[int]]:
     """A file's name within a folder, and where in it a slash is; 0 where none is."""
     name: SQLColumnExpression[str] = PackageFile.name
-    rest = func.substr(name, len(prefix) + 1, type_=Text()) if prefix else name
+    rest = func.substr(name, bindparam("begin", type_=Integer), type_=Text()) if below else name
     return rest, position(rest, "/")
+
+
+@built_once
+def _folders(*, below: bool, later: bool) -> Select[*tuple[Any, ...]]:
+    rest, slash = _parts(below=below)
+    child = func.substr(rest, 1, slash)  # with the slash; empty for a file
+    name, files, size = func.rtrim(child, "/"), func.count(), func.sum(PackageFile.size)
+    whole = func.sum(files).over(), func.sum(size).over()
+    there = select(name.label("child"), files, size, func.max(PackageFile.created_at), *whole).where(_mine(below=below))
+    if later:
+        there = there.where(slash > 0, name > bindparam("after"), PackageFile.name > bindparam("beyond"))
+    return there.group_by(child).order_by(name).limit(bindparam("limit"))
+
+
+@built_once
+def _files(*, below: bool) -> Select[*tuple[Any, ...]]:
+    _rest, slash = _parts(below=below)
+    columns = (PackageFile.name, PackageFile.size, PackageFile.created_at, PackageFile.sha256, PackageFile.id)
+    there = select(*columns).where(_mine(below=below), slash == 0, PackageFile.name > bindparam("beyond"))
+    return there.order_by(PackageFile.name).limit(bindparam("limit"))
 
 
 def _file(row: PackageFile) -> Node:

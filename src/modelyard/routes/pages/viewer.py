@@ -33,7 +33,7 @@ class Viewer:
     def written(self, moment: Milliseconds) -> str:
         """`2026-11-29 05:58` in the viewer's zone."""
         zone = zone_of(self.zone) or UTC
-        return f"{datetime.fromtimestamp(moment / 1000, zone):%Y-%m-%d %H:%M}"
+        return datetime.fromtimestamp(moment / 1000, zone).isoformat(" ", "minutes")[:16]
 
 
 @lru_cache(64)
