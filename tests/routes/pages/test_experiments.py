@@ -554,6 +554,17 @@ def test_long_curves_are_right_wherever_their_steps_and_times_lie(
     assert all(low <= x <= high for x, _ in zoomed["points"])
 
 
+def test_curves_of_many_runs_come_in_their_order_and_each_once(world: World, visitor: httpx2.Client) -> None:
+    runs = [world.run(metrics={"m": [n, n + 1]})["iid"] for n in range(8)]
+    asked = [runs[5], runs[0], runs[7], runs[0], 10**9, runs[2], runs[6], runs[1]]
+    ask: dict[str, Any] = {"metric": "m", "run": asked}
+    expected = [5, 0, 7, 2, 6, 1]
+    for points in ({}, {"points": "all"}):
+        found = curves_of(visitor.get(f"{world.pages}/curves", params=ask | points))
+        assert [each["run"] for each in found] == [runs[n] for n in expected]
+        assert [each["points"] for each in found] == [[(0, n), (1, n + 1)] for n in expected]
+
+
 def test_too_many_points_at_once_are_refused(
     world: World, visitor: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Float,
-    Integer,
     Select,
     SQLColumnExpression,
     and_,
@@ -129,7 +128,7 @@ class CurveRepository(Repository):
         mine &= (CandidateMetric.step <= end) & (look if look.axis is Axis.TIME else Look(look.name)).condition
         if finite:
             mine &= _FINITE
-        figures: list[Any] = [func.count(), *_ends_of_values(), func.sum(cast(CandidateMetric.is_nan, Integer))]
+        figures: list[Any] = [func.count(), *_ends_of_values(), func.count().filter(CandidateMetric.is_nan)]
         ends: list[Select[Any]] = []
         if look.axis is Axis.TIME:
             figures += [func.min(CandidateMetric.timestamp), func.max(CandidateMetric.timestamp)]
