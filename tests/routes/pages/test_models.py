@@ -94,6 +94,29 @@ def test_a_model_leads_to_its_runs(yard: Yard) -> None:
     assert yard.browser.get(yard.url("/-/ml/models/999?tab=runs")).status_code == 404
 
 
+def test_runs_of_other_experiments_that_became_versions_are_among_a_model_s_runs(yard: Yard) -> None:
+    metric = {"key": "auc", "value": 0.75, "timestamp": 1, "step": 0}
+    model, run = yard.model(), yard.run(metrics=[metric], params=[{"key": "depth", "value": "seven"}])
+    led = yard.browser.get(yard.url(f"/-/ml/models/{model}?tab=runs")).headers["location"]
+    assert "Versions from runs of other experiments" not in yard.browser.get(led).text
+    of_run = yard.url(f"/-/ml/candidates/{yard.iid(run)}")
+    assert yard.browser.post(f"{of_run}/promote", data={"model": "iris", "version": "3.0.0"}).status_code == 303
+    assert "No runs of its own yet" in yard.browser.get(led).text
+    copied = yard.version(run_id=yard.run(), source="s3://bucket/model")
+    yard.register("other")
+    yard.version("other", run_id=yard.run(), source="s3://bucket/model")
+    page = yard.browser.get(led).text
+    found = rows(page.partition('id="elsewhere"')[2].partition("</section>")[0])[1:]
+    assert [row[1] for row in found] == ["Default", "Default"]
+    assert found[1][2:4] + found[1][5:] == ["3.0.0", "▶ running", "0.75", "seven"]
+    assert found[0][2] == "3.0.1"
+    assert f'href="{yard.shown(model, copied)}">3.0.1</a>' in page
+    assert f'href="{of_run}">' in page
+    assert "other experiments" not in yard.browser.get(f"{led}?filter=metrics.auc+>+0").text
+    versions = yard.browser.get(yard.url(f"/-/ml/models/{model}?tab=versions")).text
+    assert versions.count(f'href="{of_run}">') == 1
+
+
 def test_an_alias_that_names_another_version_moves_and_says_so(yard: Yard) -> None:
     model = yard.model()
     old, new = yard.version(), yard.version()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ScalarSelect, Select, bindparam, func, select
+from sqlalchemy import ScalarSelect, Select, and_, bindparam, func, or_, select
 
 from modelyard.registry.base import Repository
 from modelyard.registry.files.folders import HIDDEN, Content
@@ -95,6 +95,18 @@ class OverviewRepository(Repository):
         mine = select(ModelVersion).where(ModelVersion.run_id == run_id, ModelVersion.project_id == project_id)
         others = mine.where(ModelVersion.id != but)
         return list(self.session.scalars(others.order_by(ModelVersion.id.desc()).limit(limit)))
+
+    def runs_elsewhere(self, model: Model, limit: int) -> list[tuple[Candidate, Experiment, ModelVersion]]:
+        """Runs of other experiments than the model's own whose versions are a model's: that were promoted, or that a
+        version names. The newest versions come first.
+        """
+        named = and_(Candidate.eid == ModelVersion.run_id, Candidate.project_id == ModelVersion.project_id)
+        theirs = or_(Candidate.model_version_id == ModelVersion.id, named)
+        joined = select(Candidate, Experiment, ModelVersion).join(ModelVersion, theirs)
+        joined = joined.join(Experiment, Experiment.id == Candidate.experiment_id)
+        mine = joined.where(ModelVersion.model_id == model.id, Experiment.id != model.default_experiment_id)
+        rows = self.session.execute(mine.order_by(ModelVersion.id.desc()).limit(limit))
+        return [(run, experiment, version) for run, experiment, version in rows]
 
     def counts(self, project_id: int) -> Counts:
         """How much there is in a project."""

@@ -31,8 +31,9 @@ from modelyard.routes.pages.run_query import (
 from modelyard.routes.pages.snippets import first_run
 from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
+from modelyard.services.models import overviews
 from modelyard.services.people.authentication import open_project
-from modelyard.services.tracking import experiments, run_tables
+from modelyard.services.tracking import experiments, run_comparison, run_tables
 from modelyard.services.tracking.curves import MAX_CURVES, OUTLINE
 from modelyard.services.tracking.run_details import LIVE
 from modelyard.services.tracking.run_tables import Column, Kind, Table
@@ -68,19 +69,23 @@ async def shown(visit: Visit, failed: ApiError | None = None, typed: Form | None
         saved = {key.removeprefix(SAVED): value for key, value in one.tags.items() if key.startswith(SAVED)}
         named = visit.query.get("view", "")
         wanted = saved_wanted(saved[named], asked.after) if named in saved else asked
+        model = registry.experiments.model_of(one.experiment.id)
+        first = wanted.after is None and wanted.parent is None and not wanted.filter
         values: dict[str, object] = {
             "experiment": one.experiment,
             "note": one.tags.get(NOTE, ""),
             "tags": {key: value for key, value in one.tags.items() if key != NOTE and not key.startswith(SAVED)},
             "saved": sorted(saved),
             "named": named if named in saved else "",
-            "model": registry.experiments.model_of(one.experiment.id),
+            "model": model,
+            "elsewhere": overviews.runs_elsewhere(registry, model) if model and tab == "runs" and first else None,
             "tab": tab,
             "wanted": wanted,
             "error": sentence(failed) if failed else "",
             "fault": "",
             "fault_at": None,
             "most": run_tables.MOST_COUNTED,
+            "most_compared": run_comparison.MAX_RUNS,
             "path": path,
             "view_name": VIEW_NAMES[wanted.view],
             "pairs": pairs_of(wanted),

@@ -13,9 +13,12 @@ from modelyard.services.models.measured import measured
 from modelyard.services.models.registered import ModelView, search_models
 from modelyard.services.models.versions import VersionView, search_versions, version_views
 from modelyard.services.tracking.experiments import Search
+from modelyard.services.tracking.run_tables import Cell, Column, read_cells, usual_columns
 
 NO_CONTENT = Content()
 MAX_SIBLINGS = 10
+MAX_ELSEWHERE = 20
+MAX_COLUMNS = 6  # of runs from elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,12 @@ class ModelRow:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A version in a list, with the last values of its metrics."""
+    """A version in a list, with the last values of its metrics, and the run that they were logged to."""
 
     view: VersionView
     content: Content
     metrics: Mapping[str, float | None]  # None: NaN
+    run: Candidate | None  # None: it is none of this project
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,15 @@ class Lineage:
     experiment: Experiment | None = None  # the run's
     datasets: Sequence[CandidateDataset] = ()  # that the run took in
     siblings: Sequence[VersionView] = ()  # other versions of the same run
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Runs of other experiments that are versions of a model, with some of what was logged to them."""
+
+    columns: Sequence[Column]
+    rows: Sequence[tuple[Candidate, Experiment, ModelVersion, Sequence[Cell]]]
+    more: bool
 
 
 def model_by_id(registry: Registry, project_id: int, model_id: int) -> Model:
@@ -102,8 +115,8 @@ def version_rows(
     contents, logged = registry.overview.contents(ids), measured(registry, project_id, [view.version for view in views])
 
     def row(view: VersionView) -> VersionRow:
-        content, values = contents.get(view.version.id, NO_CONTENT), logged[view.version.id].metrics
-        return VersionRow(view, content, {name: value for name, value, _at, _step in values})
+        content, told = contents.get(view.version.id, NO_CONTENT), logged[view.version.id]
+        return VersionRow(view, content, {name: value for name, value, _at, _step in told.metrics}, told.run)
 
     return [row(view) for view in views], following
 
@@ -139,3 +152,16 @@ def lineage(registry: Registry, version: ModelVersion, candidate: Candidate) -> 
     siblings = registry.overview.of_run(version.project_id, run.eid, version.id, MAX_SIBLINGS)
     views = version_views(registry, siblings) if siblings else []
     return Lineage(run, registry.experiments.of(run), datasets, views)
+
+
+def runs_elsewhere(registry: Registry, model: Model) -> Elsewhere | None:
+    """The runs of the newest versions of a model that are not of its own experiment; None where there are none."""
+    found = registry.overview.runs_elsewhere(model, MAX_ELSEWHERE + 1)
+    if not found:
+        return None
+    shown = found[:MAX_ELSEWHERE]
+    ids = list(dict.fromkeys(run.id for run, _experiment, _version in shown))
+    columns = usual_columns(registry, ids)[:MAX_COLUMNS]
+    cells = read_cells(registry, ids, columns)
+    rows = [(run, experiment, version, cells[run.id]) for run, experiment, version in shown]
+    return Elsewhere(columns, rows, len(found) > len(shown))

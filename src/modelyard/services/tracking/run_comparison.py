@@ -37,6 +37,7 @@ class Comparison:
     runs: Sequence[Candidate]
     fields: Sequence[Field]
     hidden: int
+    cut: bool  # whether the runs have more metrics or parameters than are compared
 
 
 def compare(
@@ -48,11 +49,11 @@ def compare(
         raise DoesNotExist("None of these runs exists")
     runs.sort(key=lambda run: run.iid != baseline)  # the others stay in their order
     ids = [run.id for run in runs]
-    metrics = registry.run_tables.usual_keys(ids, Entity.METRIC, MAX_COMPARED)
-    params = registry.run_tables.usual_keys(ids, Entity.PARAM, MAX_COMPARED)
+    metrics = registry.run_tables.usual_keys(ids, Entity.METRIC, MAX_COMPARED + 1)
+    params = registry.run_tables.usual_keys(ids, Entity.PARAM, MAX_COMPARED + 1)
     columns = [
-        *(Column(Kind.METRIC, name) for name in sorted(metrics)),
-        *(Column(Kind.PARAM, p) for p in sorted(params)),
+        *(Column(Kind.METRIC, name) for name in sorted(metrics[:MAX_COMPARED])),
+        *(Column(Kind.PARAM, p) for p in sorted(params[:MAX_COMPARED])),
     ]
     cells = read_cells(registry, ids, columns)
     fields = []
@@ -61,7 +62,8 @@ def compare(
         changes = [_change(row[0], cell) for cell in row] if runs[0].iid == baseline else [None] * len(row)
         fields.append(Field(column, row, changes))
     shown = fields if everything or len(runs) == 1 else [each for each in fields if each.differs]
-    return Comparison(runs, shown, len(fields) - len(shown))
+    cut = max(len(metrics), len(params)) > MAX_COMPARED
+    return Comparison(runs, shown, len(fields) - len(shown), cut)
 
 
 def _change(before: Cell, now: Cell) -> float | None:
