@@ -45,10 +45,16 @@ def token_of(page: Page) -> str:
 
 
 def drop(page: Page, folder: Path) -> None:
-    """Upload a folder with all that is in it, and wait until it is there."""
+    """Drag a folder from the desktop onto the page, with all that is in it, and wait until it is there."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     page.get_by_role("link", name="Upload files").click()
-    page.get_by_label("Folder to upload").set_input_files(folder)
+    box = page.locator("upload-zone .drop").bounding_box()
+    assert box is not None
+    dragged = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+    for step in ("dragEnter", "dragOver", "drop"):
+        event = {"type": step, "x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "data": dragged}
+        devtools.send("Input.dispatchDragEvent", event)
     page.get_by_text(f"{len(files)} uploaded").wait_for(timeout=120_000)
     page.get_by_role("link", name="Show the files").click()
 
