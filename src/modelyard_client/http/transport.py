@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Transport:
         self.base = login.url + API
         self.login = login
         self.stop = stop
+        self.quickest = float("inf")  # seconds, from a request to its answer's head
         self._tell = Telling(progress)
         self._own = {"User-Agent": "myd", "Accept": "*/*"}
         self._identity = {"Authorization": f"Bearer {login.token}"} if login.token else {}
@@ -143,8 +145,9 @@ class Transport:
         self.stop.check()
         sent = {**self._own, **({} if foreign else self._identity), **headers}
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds or STALL_SECONDS)
+        begun = time.monotonic()
         try:
-            return self._manager.urlopen(
+            response = self._manager.urlopen(
                 method,
                 url,
                 body=body,
@@ -159,6 +162,8 @@ class Transport:
         except HTTPError as error:
             self.stop.check()
             raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}")) from error
+        self.quickest = min(self.quickest, time.monotonic() - begun)
+        return response
 
     def download(self, path: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """The answer to a GET of a file; where it leads to a bucket, the bucket's, which gets no token."""

@@ -53,7 +53,7 @@ class Fetch:
                 return self._split(partial, there, jobs)
             stream = Stream(self._ranges, partial, self.file, self._progress)
             self._going_on(stream.resume())
-            if stream.try_line() or jobs == 1:
+            if jobs == 1 or stream.try_line():
                 return self._published(partial, stream.rest(), stream.received)
             self._received = stream.received
             return self._split(partial, stream.noted(), jobs)

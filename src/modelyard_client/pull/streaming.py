@@ -22,6 +22,7 @@ from modelyard_client.results import RemoteFile
 LEAST_BYTES = 64 << 20  # of a file that is worth it
 TRIED_BYTES = 8 << 20  # that tell how fast the line is
 FAST = 256 << 20  # bytes a second
+NEAR_SECONDS = 0.02  # a round trip; where it takes longer, more than one connection is faster
 AHEAD = 32  # pieces that wait to be hashed
 
 
@@ -56,7 +57,9 @@ class Stream:
         return self.at - self.received
 
     def try_line(self) -> bool:
-        """Bring the next bytes; the answer is whether they came fast, from the first one on."""
+        """Whether it is fast: the server answered soon before, and the next bytes come so, from the first one on."""
+        if self._ranges.transport.quickest > NEAR_SECONDS:
+            return False
         self._taken.clear()
         self._bring(min(self.at + TRIED_BYTES, self._file.size))
         if not self._taken:
@@ -71,7 +74,7 @@ class Stream:
             for content in self._partial.read(begin, end, self._ranges.transport.stop):
                 checksum = zlib.crc32(content, checksum)
             self._partial.note(begin, end, checksum)
-        return [(0, self.at)]
+        return [(0, self.at)] if self.at else []
 
     def rest(self) -> str:
         """Bring all that is missing; the answer is the SHA-256. Raises ClientError."""

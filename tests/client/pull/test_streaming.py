@@ -25,6 +25,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Smaller files come so, and every line is fast."""
     monkeypatch.setattr(fetching, "LEAST_BYTES", SIZE)
     monkeypatch.setattr(streaming, "FAST", 0)
+    monkeypatch.setattr(streaming, "NEAR_SECONDS", 1000.0)
 
 
 def ranges(done: Outcome) -> list[str]:
@@ -60,9 +61,19 @@ def test_on_another_line_the_rest_comes_in_ranges(
     assert (tmp_path / "out" / "large.bin").read_bytes() == content
 
 
+def test_a_server_that_is_far_is_asked_for_ranges_at_once(
+    pull: Run, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "NEAR_SECONDS", 0.0)
+    assert len(ranges(pull())) == 5
+    assert (tmp_path / "out" / "large.bin").read_bytes() == content
+
+
 def test_who_wants_one_connection_has_one(pull: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "FAST", 1 << 60)
-    assert len(ranges(pull(jobs=1))) == 2
+    monkeypatch.setattr(streaming, "NEAR_SECONDS", 0.0)
+    done = pull(jobs=1)
+    assert done.error is None
+    assert [request.headers.get("range") for request in done.requests if of_file(request)] == [None]
 
 
 def left_off(pull: Run) -> Outcome:
