@@ -7,10 +7,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from tests.databases import database_url
 from tests.e2e.environments import client_python
-from tests.e2e.processes import MIB, new_version, serving
+from tests.e2e.processes import MIB, new_version, replicas, serving
 from tests.waiting import eventually
 
 LOG = """
@@ -55,3 +57,28 @@ def test_the_client_sends_600_mb_in_parts_without_any_variable(tmp_path: Path) -
         incoming = tmp_path / "data" / "blobs" / "incoming"
         assert list(incoming.iterdir()) == []
         eventually(lambda: sum(path.is_file() for path in (tmp_path / "data/blobs/sha256").rglob("*")) == 1)
+
+
+def test_another_replica_ends_who_joins_ahead_and_completes_the_upload(tmp_path: Path) -> None:
+    parts = [os.urandom(MIB) * 20 for _ in range(5)]  # more than is joined at the end alone
+    root = "/projects/1/ml/mlflow/api/2.0/mlflow-artifacts/mpu"
+    with (
+        replicas(tmp_path, 2, MODELYARD_DATABASE_URL=database_url(tmp_path)) as (one, two),
+        one.client as first,
+        two.client as second,
+    ):
+        new_version(first)
+        upload = first.post(f"{root}/create/1", json={"path": "/w.bin", "num_parts": 5}).json()
+        told = []
+        for credential, content in zip(upload["credentials"], parts, strict=True):
+            etag = httpx2.put(credential["url"], content=content, timeout=60).headers["ETag"]
+            told.append({"part_number": credential["part_number"], "etag": etag})
+        incoming = tmp_path / "data" / "blobs" / "incoming"
+        eventually(lambda: any(path.suffix == ".upload" for path in incoming.iterdir()))  # in the first one's hands
+        body = {"path": "/w.bin", "upload_id": upload["upload_id"], "parts": told}
+        assert second.post(f"{root}/complete/1", json=body).status_code == 200
+        assert first.post(f"{root}/complete/1", json=body).status_code == 200
+        answer = first.get("/projects/1/packages/ml_models/1/files/w.bin")
+        assert hashlib.sha256(answer.content).digest() == hashlib.sha256(b"".join(parts)).digest()
+        eventually(lambda: list(incoming.iterdir()) == [])
+        assert "not joined ahead" not in one.log() + two.log()

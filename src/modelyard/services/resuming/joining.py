@@ -27,7 +27,7 @@ from modelyard.services.files.ingest import Hold as Limit
 from modelyard.services.resuming.appending import Append
 from modelyard.services.resuming.claims import Claim, Claims
 from modelyard.services.resuming.joined import Joined, Part
-from modelyard.services.resuming.sessions import Piece
+from modelyard.services.resuming.sessions import Piece, Superseded
 
 log = structlog.get_logger()
 
@@ -152,7 +152,7 @@ class Joining:
                     await asyncio.shield(self._claims.run(hold.release))
         except _Over:
             await self.discard(upload)
-        except _Paused:
+        except (_Paused, Superseded):
             pass
         except (BlobError, ApiError) as error:
             log.warning("parts are not joined ahead", upload=upload.uid, error=str(error))
