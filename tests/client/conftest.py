@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modelyard_client.cli.main import main
+from modelyard_client.cli.main import run as run_command
 from modelyard_client.http import trying
 from modelyard_client.registry import Registry
 from tests.conftest import Account
@@ -93,7 +93,7 @@ def myd(monkeypatch: pytest.MonkeyPatch) -> Myd:
             monkeypatch.setattr(sys, name, stream)
         status = 0
         try:
-            main()
+            run_command()
         except SystemExit as end:
             status = int(end.code or 0)
         for stream in streams:

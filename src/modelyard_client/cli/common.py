@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import json
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -42,6 +43,9 @@ class Output:
 
     def registry(self, progress: Progress | None = None) -> Registry:
         """The registry that is meant. Raises ClientError."""
+        if not gc.isenabled():  # see `main.main`
+            gc.freeze()
+            gc.enable()
         return Registry(self.host, progress=progress or self._telling())
 
     def progress(self) -> Progress:

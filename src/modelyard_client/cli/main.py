@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import UserDict
@@ -90,7 +91,16 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The console script: a mistake is one line on standard error, and an exit status that says its kind."""
+    """The console script. Garbage is looked for as long as a command works: all that is imported before is none."""
+    gc.disable()
+    try:
+        run()
+    finally:
+        gc.freeze()
+
+
+def run() -> None:
+    """The command: a mistake is one line on standard error, and an exit status that says its kind."""
     try:
         cli(prog_name="myd", standalone_mode=False, windows_expand_args=False)
     except click.exceptions.NoArgsIsHelpError as error:

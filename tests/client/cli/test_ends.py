@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 import modelyard_client
 from modelyard_client.cli import main as entry
+from modelyard_client.cli.common import Output
 from modelyard_client.registry import Registry
 from tests.client.conftest import Myd
 from tests.conftest import Account
@@ -33,7 +35,7 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["myd", *arguments])
     monkeypatch.setattr(sys, "stdin", Terminal())
     try:
-        entry.main()
+        entry.run()
     except SystemExit as end:
         return int(end.code or 0)
     return 0
@@ -50,6 +52,23 @@ def test_what_was_not_installed_as_a_package_has_no_version(myd: Myd, monkeypatc
 
     monkeypatch.setattr(metadata, "version", unknown)
     assert (myd("--version").status, myd("--version").out) == (0, "")
+
+
+def test_garbage_is_looked_for_once_a_command_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def working() -> None:
+        seen.append(gc.isenabled())
+        Output(as_json=False, quiet=True, host="http://127.0.0.1:1").registry()
+        seen.append(gc.isenabled())
+
+    monkeypatch.setattr(entry, "run", working)
+    try:
+        entry.main()
+    finally:
+        gc.unfreeze()
+        gc.enable()
+    assert seen == [False, True]
 
 
 @pytest.mark.parametrize("arguments", [[], ["cache"]])
