@@ -120,8 +120,7 @@ def take(folder: Path, live: LiveServer) -> list[Path]:
                 page.goto(place)
                 page.wait_for_load_state("networkidle")  # charts come later
                 if "charts" in place:
-                    page.mouse.wheel(0, 330)  # to the first chart
-                    page.wait_for_function("scrollY > 200")
+                    page.locator(".chart-box").first.evaluate("box => box.scrollIntoView({ behavior: 'instant' })")
                 page.screenshot(path=folder / f"{name}.png", animations="disabled")
                 made.append(folder / f"{name}.png")
     return made

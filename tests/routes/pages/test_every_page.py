@@ -381,6 +381,9 @@ def test_pages_cost_as_many_statements_however_much_they_show(yard: Yard, server
             with statements(server) as ran:
                 assert yard.browser.get(yard.url(place)).status_code == 200
             counts[-1].append(len(ran))
+        with statements(server) as ran:
+            assert "Latest versions" in yard.browser.get("/").text
+        counts[-1].append(len(ran))
     assert counts[0] == counts[1]
     assert max(counts[0]) <= STATEMENTS
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 
 from modelyard.registry.files import overview
 from modelyard.services.files import folders
-from tests.conftest import MLFLOW
+from tests.conftest import MLFLOW, Account
+from tests.routes.pages.conftest import SignIn
 from tests.routes.pages.yard import Yard, rows
 
 CARD = """---
@@ -92,6 +95,32 @@ def test_a_model_leads_to_its_runs(yard: Yard) -> None:
     assert yard.browser.get(f"{page}?tab=runs").headers["location"] == led
     assert "The runs of the model" in yard.browser.get(led).text
     assert yard.browser.get(yard.url("/-/ml/models/999?tab=runs")).status_code == 404
+
+
+def test_a_project_and_the_first_page_tell_what_was_made_last(
+    yard: Yard, sign_in: SignIn, make_user: Callable[..., Account], make_project: Callable[..., dict[str, Any]]
+) -> None:
+    other = make_project(yard.owner)["path_with_namespace"]
+    assert "Latest runs" not in yard.browser.get(yard.url()).text
+    model, version = yard.model(), yard.version()
+    runs = [yard.iid(yard.run()) for _ in range(12)]
+    gone = yard.url(f"/-/ml/candidates/{runs[-1]}")
+    yard.browser.post(f"{gone}/delete")
+    shown = yard.browser.get(yard.url()).text.partition("Latest runs")[2]
+    assert re.findall(r"/-/ml/candidates/(\d+)", shown) == [str(iid) for iid in reversed(runs[1:-1])]
+    assert ">Default</a>" in shown
+    for place in ("/", "/dashboard/projects"):
+        first = yard.browser.get(place).text
+        assert f'href="{yard.shown(model, version)}">1.0.0</a>' in first
+        assert re.findall(rf'href="/{yard.path}/-/ml/candidates/(\d+)"', first) == [
+            str(iid) for iid in reversed(runs[6:-1])
+        ]
+        assert (f'href="/{other}"' in first, first.count(f'<a href="{yard.url()}">{yard.path}</a></td>')) == (True, 6)
+    for place in ("/explore/projects", f"/?search={yard.path.rpartition('/')[2]}"):
+        assert "Latest" not in yard.browser.get(place).text
+    yard.api.put(f"/projects/{yard.id}", json={"visibility": "public"})
+    stranger = sign_in(make_user().token)
+    assert f"/{yard.path}/-/ml" not in stranger.get("/").text
 
 
 def test_runs_of_other_experiments_that_became_versions_are_among_a_model_s_runs(yard: Yard) -> None:

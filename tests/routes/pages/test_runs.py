@@ -492,6 +492,8 @@ def test_a_hundred_scripts_in_every_text_of_runs_are_shown_as_texts(world: World
         for kind in ("metric", "param", "tag", "min", "course"):
             places.append((f"experiments/{place}", {"c": [f"{kind}.{text}" for text in part]}))
         places.append((f"experiments/{place}", {"tab": "charts", "metric": part[:20]}))
+    for place in (f"/{world.path}", "/"):
+        assert acting(admin.get(place).text) == [], place
     for path, query in places:
         answer = admin.get(f"{world.pages}/{path}", params=query)
         assert answer.status_code in (200, 400), (path, query)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ScalarSelect, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ScalarSelect, Select, and_, bindparam, func, or_, select, union_all
 
 from modelyard.registry.base import Repository
 from modelyard.registry.files.folders import HIDDEN, Content
 from modelyard.registry.tables import Candidate, Experiment, Model, ModelVersion, Package, PackageFile
 
+MOST_PASSED = 200  # rows
 MOST_COUNTED = 10_000  # rows of a kind; beyond, there are more than so many
 
 
@@ -78,10 +79,43 @@ class OverviewRepository(Repository):
             return {}
         return {version.model_id: version for version in self.session.scalars(_HIGHEST, {"ids": model_ids})}
 
-    def newest_versions(self, project_id: int, limit: int) -> list[ModelVersion]:
-        """The versions of a project that were made last."""
-        mine = select(ModelVersion).where(ModelVersion.project_id == project_id)
+    def newest_versions(self, project_ids: Sequence[int], limit: int) -> list[ModelVersion]:
+        """The versions of some projects that were made last."""
+        lately = [
+            select(ModelVersion.id)
+            .where(ModelVersion.project_id == project_id)
+            .order_by(ModelVersion.id.desc())
+            .limit(limit)
+            .subquery()
+            for project_id in project_ids
+        ]
+        if not lately:
+            return []
+        mine = select(ModelVersion).where(ModelVersion.id.in_(union_all(*(select(each.c.id) for each in lately))))
         return list(self.session.scalars(mine.order_by(ModelVersion.id.desc()).limit(limit)))
+
+    def newest_runs(self, project_ids: Sequence[int], limit: int) -> list[tuple[Candidate, Experiment]]:
+        """The runs that were made last in each of some projects, with their experiments; those that are versions, and
+        deleted ones, are not among them. However many of those there are, no more than MOST_PASSED are passed over.
+        """
+        lately = [
+            select(Candidate.id, Candidate.model_version_id, Candidate.deleted_at)
+            .where(Candidate.project_id == project_id)
+            .order_by(Candidate.iid.desc())
+            .limit(MOST_PASSED)
+            .subquery()
+            for project_id in project_ids
+        ]
+        if not lately:
+            return []
+        alive = (
+            select(each.c.id).where(each.c.model_version_id.is_(None), each.c.deleted_at.is_(None)) for each in lately
+        )
+        joined = select(Candidate, Experiment).join(Experiment, Experiment.id == Candidate.experiment_id)
+        rows = self.session.execute(
+            joined.where(Candidate.id.in_(union_all(*alive))).order_by(Candidate.id.desc()).limit(limit)
+        )
+        return [(run, experiment) for run, experiment in rows]
 
     def neighbours(self, version: ModelVersion) -> tuple[ModelVersion | None, ModelVersion | None]:
         """The versions of the same model that were made before and after one."""

@@ -22,7 +22,7 @@ from modelyard.services.people import projects
 
 subject = Subject()
 
-NEWEST = 10  # versions
+NEWEST = 10  # versions, and runs
 
 
 @subject.get("/{project:project}/edit")
@@ -90,7 +90,8 @@ async def show(request: Request) -> Response:
             "counts": registry.overview.counts(found.id),
             "used": registry.storage.used(found.id) if told else None,
             "limit": limit_of(project.storage_limit, quota),
-            "newest": overviews.newest_versions(registry, found.id, NEWEST),
+            "newest": overviews.newest_versions(registry, [found.id], NEWEST),
+            "runs": registry.overview.newest_runs([found.id], NEWEST),
             "begin": snippets.begin(visit.links, found),
             "uri": snippets.tracking_uri(visit.links, found),
         }

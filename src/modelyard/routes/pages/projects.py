@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from modelyard.routes.pages.forms import Form
 from modelyard.routes.pages.frame import View
 from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
+from modelyard.services.models import overviews
 from modelyard.services.people import projects
 from modelyard.terms.paging import PageRequest
 from modelyard.terms.paths import NOBODY, parse_id
@@ -23,6 +25,8 @@ from modelyard.terms.paths import NOBODY, parse_id
 subject = Subject()
 
 ROWS = 30  # on a page, as in GitLab
+NEWEST = 5  # versions, and runs
+Listed = dict[str, Any]
 NEW = "/projects/new"
 VISIBILITIES = (
     (Visibility.PRIVATE, "Members of the project see it."),
@@ -39,7 +43,7 @@ async def home(request: Request) -> Response:
     def view(registry: Registry, caller: Identity) -> View:
         mine = _listed(registry, caller, visit.query, membership=True) if not caller.anonymous else None
         if mine is not None and (mine["projects"] or visit.query):
-            return View(["Your projects"], mine | {"section": "dashboard"})
+            return View(["Your projects"], mine | _lately(registry, mine) | {"section": "dashboard"})
         return View(["Projects"], _listed(registry, caller, visit.query) | {"section": "explore"})
 
     return await visit.show("projects/list.html", view)
@@ -53,7 +57,7 @@ async def list_own(request: Request) -> Response:
 
     def view(registry: Registry, caller: Identity) -> View:
         found = _listed(registry, caller, visit.query, membership=True)
-        return View(["Your projects"], found | {"section": "dashboard"})
+        return View(["Your projects"], found | _lately(registry, found) | {"section": "dashboard"})
 
     return await visit.show("projects/list.html", view)
 
@@ -106,9 +110,16 @@ async def _new(visit: Visit, form: Form, error: str = "", status: int = 200) -> 
     return await visit.show("projects/new.html", view, status=status)
 
 
-def _listed(
-    registry: Registry, caller: Identity, query: Mapping[str, str], *, membership: bool = False
-) -> dict[str, object]:
+def _lately(registry: Registry, listed: Listed) -> dict[str, object]:
+    """What was made last in the projects of a page, unless somebody looks for one of them."""
+    if listed["search"] or not listed["first"]:
+        return {}
+    places = {shown.project.id: shown.project.full_path for shown in listed["projects"]}
+    newest = overviews.newest_versions(registry, list(places), NEWEST)
+    return {"places": places, "newest": newest, "runs": registry.overview.newest_runs(list(places), NEWEST)}
+
+
+def _listed(registry: Registry, caller: Identity, query: Mapping[str, str], *, membership: bool = False) -> Listed:
     """A page of projects, the newest first; the next begins before the last one's id."""
     search, before = query.get("search", "").strip(), parse_id(query.get("before", ""))
     narrowed = ProjectFilter(search=search or None, membership=membership, order_by="id")
@@ -116,4 +127,5 @@ def _listed(
         narrowed = replace(narrowed, ids=(None, before - 1))
     page = projects.page(registry, caller, narrowed, PageRequest(per_page=ROWS, keyset="before"))
     last = page.items[-1].project.id if page.items and page.more else None
-    return {"projects": page.items, "search": search, "following": last, "first": before == NOBODY}
+    told = {"projects": page.items, "search": search, "following": last, "first": before == NOBODY}
+    return told | {"places": {}, "newest": [], "runs": []}

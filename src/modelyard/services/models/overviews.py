@@ -121,9 +121,9 @@ def version_rows(
     return [row(view) for view in views], following
 
 
-def newest_versions(registry: Registry, project_id: int, limit: int) -> list[VersionView]:
-    """The versions of a project that were made last."""
-    return version_views(registry, registry.overview.newest_versions(project_id, limit))
+def newest_versions(registry: Registry, project_ids: Sequence[int], limit: int) -> list[VersionView]:
+    """The versions of some projects that were made last."""
+    return version_views(registry, registry.overview.newest_versions(project_ids, limit))
 
 
 def version_details(
