@@ -14,6 +14,7 @@ import httpcore2
 import httpx2
 import pytest
 import structlog
+from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 from sqlalchemy import update
 from xdist.workermanage import NodeManager
 
@@ -34,6 +35,7 @@ _serial = itertools.count(1)
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
 
+CLIENT_SECONDS = 60
 LEFT_OUT_ON_POSTGRESQL = {"sqlite": "it is about SQLite itself", "once": "it ran on SQLite, and is the same here"}
 BROWSER = "chromium"  # the fixture of tests that see what a browser makes of a page, whatever database it came from
 
@@ -43,7 +45,8 @@ def pytest_configure() -> None:
 
     By itself structlog prints, and Python 3.11 crashes when pytest puts another sys.stdout in place while a server's
     thread prints; where Rich is installed it also draws each traceback with all local variables, which takes seconds.
-    Each of httpx2's clients loads the certificates anew, which takes 30 ms, and no test uses them.
+    Each of httpx2's clients loads the certificates anew, which takes 30 ms, and no test uses them. One that is told no
+    other gives up after 5 seconds, within which a busy machine may not answer.
 
     xdist kills a worker that takes more than 10 seconds to end; on a busy machine one takes longer to write down what
     it has covered, all of which was lost without a word.
@@ -53,6 +56,8 @@ def pytest_configure() -> None:
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure([*before, plain], logger_factory=structlog.WriteLoggerFactory(sys.__stdout__))
     pytest.MonkeyPatch().setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
+    for waits_for in ("connect", "read", "write", "pool"):
+        setattr(DEFAULT_TIMEOUT_CONFIG, waits_for, CLIENT_SECONDS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
