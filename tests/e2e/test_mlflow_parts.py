@@ -1,4 +1,4 @@
-"""MLflow's own client sends large artifacts in parts by itself, as server-info tells it to."""
+"""MLflow's own client sends large artifacts in parts by itself, as server-info tells it to, and gets them back."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ LOG = """
 import mlflow, sys
 with mlflow.start_run() as run:
     mlflow.log_artifact(sys.argv[1], "a dir")
+print(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="a dir/my model.bin", dst_path="back"))
 print(run.info.artifact_uri)
 """
 SIZE = 600 * MIB  # more than 500 MiB, from which on the client does so
@@ -26,7 +27,7 @@ SIZE = 600 * MIB  # more than 500 MiB, from which on the client does so
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_client_sends_600_mb_in_parts_without_any_variable(tmp_path: Path) -> None:
+def test_the_client_sends_600_mb_in_parts_without_any_variable_and_gets_them_back(tmp_path: Path) -> None:
     local = tmp_path / "my model.bin"
     with local.open("wb") as file:
         file.write(os.urandom(MIB))
@@ -45,15 +46,18 @@ def test_the_client_sends_600_mb_in_parts_without_any_variable(tmp_path: Path) -
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert server.log().count("/parts/") >= 60
-        candidate = done.stdout.strip().splitlines()[-1].rpartition("/")[2]
+        back, uri = done.stdout.strip().splitlines()[-2:]
+        candidate = uri.rpartition("/")[2]
         digest = hashlib.sha256()
         url = f"/projects/1/packages/ml_models/{candidate}/files/a%20dir/my%20model.bin"
         with client.stream("GET", url) as answer:
             assert answer.status_code == 200
             for block in answer.iter_bytes():
                 digest.update(block)
-        with local.open("rb") as file:
-            assert digest.hexdigest() == hashlib.file_digest(file, "sha256").hexdigest()
+        assert tmp_path / back != local
+        for path in (local, tmp_path / back):
+            with path.open("rb") as file:
+                assert digest.hexdigest() == hashlib.file_digest(file, "sha256").hexdigest()
         incoming = tmp_path / "data" / "blobs" / "incoming"
         assert list(incoming.iterdir()) == []
         eventually(lambda: sum(path.is_file() for path in (tmp_path / "data/blobs/sha256").rglob("*")) == 1)

@@ -10,10 +10,9 @@ import mlflow
 import numpy
 from mlflow import MlflowClient
 
-from harness import Yard, owner_of, run, sha256
+from harness import Yard, owner_of, run
 
 MANY = 2000
-BIG = 600 * 1024 * 1024
 
 
 def flow_artifacts_go_up_and_come_back(yard: Yard) -> None:
@@ -101,22 +100,6 @@ def flow_two_thousand_small_files(yard: Yard) -> None:
     local = Path(mlflow.artifacts.download_artifacts(run_id=active.info.run_id, artifact_path="many"))
     for i in range(MANY):
         assert (local / f"f{i:04}").read_bytes() == f"content of {i}".encode()
-
-
-def flow_one_big_file(yard: Yard) -> None:
-    mlflow.set_experiment("e")
-    with tempfile.TemporaryDirectory() as folder, mlflow.start_run() as active:
-        path = Path(folder) / "big.bin"
-        block = os.urandom(1024 * 1024)
-        with path.open("wb") as file:
-            for i in range(BIG // len(block)):
-                file.write(i.to_bytes(8, "big") + block[8:])
-        mlflow.log_artifact(str(path))
-        expected = sha256(path.read_bytes())
-        path.unlink()
-        local = mlflow.artifacts.download_artifacts(run_id=active.info.run_id, artifact_path="big.bin", dst_path=folder)
-        assert Path(local).stat().st_size == BIG
-        assert sha256(Path(local).read_bytes()) == expected
 
 
 def flow_artifacts_are_deleted(yard: Yard) -> None:
