@@ -10,11 +10,12 @@ export PYTHONDONTWRITEBYTECODE :=
 but = $(filter-out $(patsubst %,$1/test_%.py,$2),$(wildcard $1/test_*.py))
 # Tests that ask no database anything that the other kind may answer otherwise: they are about HTTP, files and buckets,
 # texts, processes and clients, meet no database, or name all of theirs. They run once, on SQLite; all others on both.
-ONCE := $(call but,tests/e2e,backup hub_between hub_replicas mlflow_parts races resumable_uploads workers) \
-	$(addprefix tests/,access blobs client connection crash/test_stop.py disk process remote routes/front \
+ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_uploads workers) \
+	$(addprefix tests/,access blobs client connection disk process remote routes/front \
 	terms wire $(addprefix cli/test_,commands.py copy_database.py health.py sign_in_link.py) \
 	$(addprefix routes/oauth/test_,forgeries.py github_jobs.py gitlab_jobs.py keys.py pods.py) \
-	$(addprefix faults/test_,counting.py damage.py disk.py odd_storage.py) \
+	$(addprefix crash/test_,kill_uploads.py stop.py) \
+	$(addprefix faults/test_,counting.py damage.py disk.py file_systems.py odd_storage.py) \
 	$(addprefix hostile/test_,encoded_forms.py forms.py http_framing.py large_requests.py order_of_work.py rfc_models.py) \
 	$(addprefix routes/gitlab/test_,bad_uploads.py named_authorize.py) \
 	$(addprefix routes/http/test_,announced.py bodies.py challenges.py) \
@@ -28,10 +29,10 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas mlflow_parts races 
 		shared_counts.py))
 # Tests through processes, clients of others and requests by the thousand, that reach hardly a line but what the others
 # reach: to measure them as well takes half as long again.
-UNMEASURED := $(call but,tests/e2e,mlflow_parts nginx resumable_uploads stopping) \
+UNMEASURED := $(call but,tests/e2e,nginx resumable_uploads stopping) \
 	$(addprefix tests/,client/test_wheel.py remote/test_transfers.py routes/pages/test_wheel.py \
-	$(addprefix crash/test_,cuts.py kill.py session_steps.py steps.py) \
-	$(addprefix faults/test_,counting.py odd_storage.py) \
+	$(addprefix crash/test_,cuts.py kill.py kill_uploads.py session_steps.py steps.py) \
+	$(addprefix faults/test_,counting.py file_systems.py odd_storage.py) \
 	$(addprefix hostile/test_,forms.py large_requests.py odd_values.py openapi.py order_of_work.py rfc_models.py) \
 	$(addprefix test_,chart.py deployment.py named_paths.py readme.py root_s_files.py))
 # What is measured on PostgreSQL: it reaches all code that is PostgreSQL's alone. To measure takes as long again as the

@@ -91,6 +91,7 @@ def received(client: httpx2.Client) -> int:
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if 'method="PATCH"' in line)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["plain", "with-creation", "uppy", "draft"])
 def test_tus_js_client_and_uppy_upload_unmodified(server: ServerProcess, content: bytes, kind: str) -> None:
     with server.client as client:
@@ -100,6 +101,7 @@ def test_tus_js_client_and_uppy_upload_unmodified(server: ServerProcess, content
         assert client.get(f"{files}/dir/w.bin").content == content
 
 
+@pytest.mark.once
 def test_tus_js_client_stops_and_a_new_page_goes_on(server: ServerProcess, content: bytes) -> None:
     with server.client as client:
         files = new_version(client)
@@ -112,6 +114,7 @@ def test_tus_js_client_stops_and_a_new_page_goes_on(server: ServerProcess, conte
         assert received(client) <= len(content) - 3 * CHUNK  # by the server that was started last
 
 
+@pytest.mark.once
 def test_tus_js_client_goes_on_by_itself_when_the_server_is_killed(server: ServerProcess, content: bytes) -> None:
     with server.client as client:
         files = new_version(client)
@@ -124,6 +127,7 @@ def test_tus_js_client_goes_on_by_itself_when_the_server_is_killed(server: Serve
         assert client.get(f"{files}/dir/w.bin").content == content
 
 
+@pytest.mark.once
 def test_tuspy_stops_and_goes_on_after_a_restart(server: ServerProcess, content: bytes) -> None:
     with server.client as client:
         files = new_version(client)
@@ -133,6 +137,7 @@ def test_tuspy_stops_and_goes_on_after_a_restart(server: ServerProcess, content:
         assert client.get(f"{files}/dir/w.bin").content == content
 
 
+@pytest.mark.once
 def test_a_server_that_is_killed_in_the_middle_tells_an_offset_that_is_durable(
     server: ServerProcess, content: bytes
 ) -> None:
@@ -236,6 +241,7 @@ def cut(client: httpx2.Client, path: str, offset: int, content: bytes, told: int
         patch(client, path, offset, content)
 
 
+@pytest.mark.once
 def test_what_is_told_survives_and_what_is_cancelled_does_not(server: ServerProcess) -> None:
     with server.client as client:
         files = new_version(client)
