@@ -16,6 +16,7 @@ from bench.contenders.mlflow import Mlflow
 from bench.contenders.modelyard import Modelyard
 from bench.contenders.nginx import Nginx
 from bench.contenders.postgresql import Postgresql
+from bench.contenders.s3 import S3
 from bench.load.payload import forget, payload, small_payload
 from bench.load.wrk import Wrk
 from bench.machine import CLIENT_CORES, SERVER_CORES, Cores
@@ -88,6 +89,16 @@ class Stage:
         self._stack.callback(postgresql.stop)
         settings = {"MODELYARD_DATABASE_URL": postgresql.url}
         started = Modelyard(self.program, self.folder("on-postgresql"), settings=settings)
+        self._stack.callback(started.server.stop)
+        started.wait()
+        started.server.settle()
+        return started
+
+    def on_bucket(self) -> Modelyard:
+        """A running modelyard whose blobs are in a bucket, which has the other core."""
+        bucket = S3(self.folder("bucket"), CLIENT_CORES)
+        self._stack.callback(bucket.server.stop)
+        started = Modelyard(self.program, self.folder("on-bucket"), settings=bucket.settings)
         self._stack.callback(started.server.stop)
         started.wait()
         started.server.settle()

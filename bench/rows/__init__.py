@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.rows import (
+    buckets,
     client,
     databases,
     downloads,
@@ -51,6 +52,8 @@ ROWS = (
     Row("put-machine", "PUT files of {put_mib} MiB with nothing pinned, hashed and synced", uploads.whole_machine),
     Row("put-form", "PUT a file of {put_mib} MiB as a form, hashed and synced", uploads.form),
     Row("put-tus", "A file of {put_mib} MiB by tus, in PATCHes of 64 MiB, beside one PUT", uploads.resumable),
+    Row("get-bucket", "GET a file of {put_mib} MiB that is in a bucket, and one in a folder", buckets.downloads),
+    Row("put-bucket", "PUT a file of {put_mib} MiB into a bucket, and into a folder", buckets.uploads, rounds=3),
     Row("get-small", "GET 1 KiB with a token, {connections} connections", small_reads.get_small),
     Row("resolve", "GET 1 KiB as Hugging Face's clients do, {connections} connections", small_reads.resolve),
     Row("put-small", "PUT 1 KiB, durable, {connections} connections", small_writes.put_small),

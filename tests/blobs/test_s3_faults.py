@@ -36,7 +36,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.code = "Any"
         self.cuts = 0
         self.first_cut = OPENING_BYTES
-        self.streams = 0
+        self.streams = self.connections = 0
 
     def store(self) -> S3BlobStore:
         return S3BlobStore(self.bucket())
@@ -48,6 +48,10 @@ class FaultyServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FaultyServer
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -94,6 +98,32 @@ def test_a_stream_that_breaks_is_taken_up_again(faulty: FaultyServer, cuts: int)
     with faulty.store().open(DIGEST) as reader:
         assert reader.read(0, len(CONTENT)) == CONTENT
     assert faulty.streams == 2 + cuts
+
+
+@pytest.mark.parametrize("cuts", [0, 1, 2])
+def test_a_stream_that_breaks_as_it_is_sent_is_taken_up_again(faulty: FaultyServer, cuts: int) -> None:
+    faulty.cuts, sent, received = cuts, 0, bytearray()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, faulty.store().open(DIGEST) as reader:
+        while sent < len(CONTENT):
+            sent += reader.send(ours.fileno(), sent, 64 * 1024)
+            while len(received) < sent:
+                received += theirs.recv(sent)
+    assert received == CONTENT
+    assert (faulty.cuts, faulty.connections) == (0, 1 + cuts)  # one is used until it breaks
+
+
+def test_a_stream_that_breaks_each_time_it_is_sent_is_given_up(faulty: FaultyServer) -> None:
+    faulty.cuts = 1000
+    ours, theirs = socket.socketpair()
+
+    def send(position: int) -> None:
+        while position < len(CONTENT):  # of which each stream gives half of what is missing, but never the last byte
+            position += reader.send(ours.fileno(), position, 64 * 1024)
+            theirs.recv(64 * 1024)
+
+    with ours, theirs, faulty.store().open(DIGEST) as reader, pytest.raises(StoreUnavailable):
+        send(OPENING_BYTES)
 
 
 def test_a_stream_that_breaks_each_time_is_given_up(faulty: FaultyServer) -> None:

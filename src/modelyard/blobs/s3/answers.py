@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from typing import Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -24,6 +25,8 @@ _NOT_FOUND = 404
 _RANGE_NOT_SATISFIABLE = 416
 _PARTIAL = 206
 _AS_THEY_ARE = frozenset({None, "", "identity", "aws-chunked"})  # the last is said of uploads, and by some kept
+
+END_BYTES = 4096  # of an answer, by whose reading urllib3 sees that it is over, and keeps the connection
 
 _CONTENT_RANGE = re.compile(r"bytes[ =]+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
@@ -63,6 +66,25 @@ class Stream:
             data = self._body.read(min(length, self.stop - self.position))
         self.position += len(data)
         return data
+
+    def read_into(self, room: memoryview) -> int:
+        """As `read`, but into memory that is there: how many bytes. Raises StoreUnavailable.
+
+        http.client's own answer is asked where it can be: urllib3 makes a new object of each block, whose memory the
+        processor's cache never has.
+        """
+        left = self.stop - self.position
+        answer: Any = getattr(self._body, "_raw_stream", None)
+        plain = getattr(answer, "_fp", None)
+        if left <= END_BYTES or not isinstance(plain, HTTPResponse) or plain.length != left:
+            data = self.read(len(room))
+            room[: len(data)] = data
+            return len(data)
+        with s3_errors():
+            size = plain.readinto(room[: left - END_BYTES])
+            answer.length_remaining = plain.length
+        self.position += size
+        return size
 
     def skip_to(self, position: int, step: int) -> None:
         """Drop the bytes before a position, so many at a time. Raises StoreUnavailable."""

@@ -7,7 +7,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from functools import partial
+from mmap import mmap
 from typing import Self, TypeVar
 
 from modelyard.blobs.s3.answers import KeyMissing, RangeMissing, Stream
@@ -18,7 +20,7 @@ T = TypeVar("T")
 
 OPENING_BYTES = 128 * 1024
 FIRST_WINDOW_BYTES = 8 << 20
-LAST_WINDOW_BYTES = 64 << 20
+LAST_WINDOW_BYTES = 256 << 20
 SENT_BYTES = 1 << 20
 REPEATS = 2
 SCAN_BYTES = 8 << 20
@@ -32,7 +34,7 @@ class RangesIgnored(StoreUnavailable):
 class S3BlobReader:
     """The data of one blob, with its first 128 KiB at hand: a small file takes a single GET.
 
-    Whoever reads on where the last read ended reads from one GET, whose window doubles from 8 to 64 MiB; the
+    Whoever reads on where the last read ended reads from one GET, whose window doubles from 8 to 256 MiB; the
     connection's own buffers are the read-ahead. Any other read asks for exactly its range, so nothing is left unread
     and the connection serves the next one. Beyond the first bytes, nothing is kept that was not asked for.
 
@@ -48,6 +50,7 @@ class S3BlobReader:
         self._stream: Stream | None = None
         self._window = 0
         self._unsent = 0, memoryview(b"")  # from which byte on, and the bytes
+        self._block: mmap | None = None  # that they lie in, if it is not the opening
         self._opening, self.size = self._open(size)
         self._next = len(self._opening)
 
@@ -69,11 +72,23 @@ class S3BlobReader:
         """See `SendingReader.send`; what the socket has no room for is kept for the next call."""
         begin, data = self._unsent
         if begin != offset or not data:
-            data = memoryview(self.read(offset, min(length, SENT_BYTES)))
+            data = self._next_block(offset, min(length, SENT_BYTES))
             self._unsent = offset, data
         went = os.write(socket, data[:length]) if data else 0
         self._unsent = offset + went, data[went:]
         return went
+
+    def _next_block(self, offset: int, length: int) -> memoryview:
+        """Some of the bytes from `offset` on, in memory that is used again; at least one, none where the blob ends."""
+        if offset < len(self._opening):
+            return memoryview(self._opening)[offset : offset + length]
+        with self._lock:
+            if self._closed:
+                raise ValueError("the reader is closed")
+            if self._block is None:
+                self._block = mmap(-1, SENT_BYTES)
+            block = memoryview(self._block)[: min(length, self.size - offset)]
+            return block[: patiently(partial(self._fill, offset, block))] if block else block
 
     def close(self) -> None:
         """See `BlobReader.close`."""
@@ -100,15 +115,33 @@ class S3BlobReader:
 
     def _read_on(self, start: int, stop: int) -> bytes:
         """Some of the bytes from `start` up to `stop`, at least one."""
+        with self._at(start, stop) as stream:
+            data = stream.read(stop - start)
+            self._went_on(stream, start, len(data))
+        return data
+
+    def _fill(self, start: int, room: memoryview) -> int:
+        """Fill some of the room with the bytes from `start` on: how much, at least one byte."""
+        with self._at(start, start + len(room)) as stream:
+            size = stream.read_into(room)
+            self._went_on(stream, start, size)
+        return size
+
+    @contextmanager
+    def _at(self, start: int, stop: int) -> Iterator[Stream]:
+        """A stream whose next byte is at `start`; it is given up if anything fails."""
         stream = self._stream_from(start, stop)
         try:
             stream.skip_to(start, FIRST_WINDOW_BYTES)
-            data = _some(stream, stop - start)
+            yield stream
         except BaseException:
             self._drop_stream()
             raise
-        self._next = start + len(data)
-        return data
+
+    def _went_on(self, stream: Stream, start: int, size: int) -> None:
+        if not size:
+            raise StoreUnavailable(f"a stream of {stream.total} bytes ended early")
+        self._next = start + size
 
     def _stream_from(self, start: int, stop: int) -> Stream:
         if self._stream is not None and self._leads_to(self._stream, start):
@@ -201,10 +234,3 @@ def patiently(work: Callable[[], T]) -> T:
         except StoreUnavailable:
             continue
     return work()
-
-
-def _some(stream: Stream, length: int) -> bytes:
-    data = stream.read(length)
-    if not data:
-        raise StoreUnavailable(f"a stream of {stream.total} bytes ended early")
-    return data

@@ -1,0 +1,57 @@
+"""Large files through a server whose blobs are in a bucket, beside one that has them in a folder.
+
+The bucket is moto's, in memory, on the clients' core: what is worth comparing is the server's CPU, not the speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+from bench.contenders.modelyard import Modelyard
+from bench.load import curl
+from bench.load.payload import stamp
+from bench.load.transfers import all_at_once, download
+from bench.machine import CLIENT_CORES, pinned
+from bench.metrics import SPEED, Metrics
+from bench.stage import Contender, Stage
+
+
+def downloads(stage: Stage) -> list[Contender]:
+    """One file, by a client that does nothing but receive it."""
+    path = stage.payload(stage.scale.put_mib)
+
+    def downloading(name: str, server: Modelyard) -> Contender:
+        target, size = server.file(path.name), path.stat().st_size
+        curl.put(target, path)
+
+        def receive() -> Metrics:
+            with pinned(CLIENT_CORES):
+                return {SPEED: all_at_once([download(target)])[0]}
+
+        return Contender(name, lambda: server.server.watched(receive, size=size))
+
+    return [downloading(*each) for each in _servers(stage)]
+
+
+def uploads(stage: Stage) -> list[Contender]:
+    """One file as the body, each with new content."""
+    path, serials = stage.payload(stage.scale.put_mib), count()
+
+    def uploading(name: str, server: Modelyard) -> Contender:
+        size = path.stat().st_size
+
+        def run() -> Metrics:
+            stamp(path)
+            stage.forget_uploads()
+            target = server.file(f"uploaded-{next(serials)}")
+            return server.server.watched(lambda: curl.put(target, path), size=size)
+
+        return Contender(name, run)
+
+    return [uploading(*each) for each in _servers(stage)]
+
+
+def _servers(stage: Stage) -> Iterator[tuple[str, Modelyard]]:
+    yield "in a bucket", stage.on_bucket()
+    yield "in a folder", stage.modelyard()

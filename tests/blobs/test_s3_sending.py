@@ -1,0 +1,151 @@
+"""Bytes of a bucket on their way to a client's socket: by one piece of memory, and that they are the right ones."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from modelyard.blobs.s3.answers import END_BYTES, Stream
+from modelyard.blobs.s3.reader import FIRST_WINDOW_BYTES, OPENING_BYTES, S3BlobReader
+from modelyard.blobs.s3.store import S3BlobStore
+from tests.e2e.between import between, certificate_in
+from tests.s3 import S3Server, noted_requests
+
+from .tools import put
+
+MIB = 1 << 20
+CONTENT = secrets.token_bytes(FIRST_WINDOW_BYTES + 5 * MIB + 7)
+
+
+@pytest.fixture(scope="module", params=["moto", "swift", "s3rver"])
+def stored(request: pytest.FixtureRequest) -> tuple[S3BlobStore, str]:
+    server: S3Server = request.getfixturevalue(request.param)
+    store = server.store(f"sending/{secrets.token_hex(8)}")
+    return store, put(store, CONTENT)
+
+
+@pytest.fixture
+def reader(stored: tuple[S3BlobStore, str]) -> Iterator[S3BlobReader]:
+    store, digest = stored
+    with store.open(digest) as opened:
+        yield opened
+
+
+@dataclass
+class Client:
+    """Both ends of a connection; what has been received."""
+
+    ours: socket.socket
+    theirs: socket.socket
+    received: bytearray = field(default_factory=bytearray)
+
+    def get(self, reader: S3BlobReader, offset: int, length: int) -> None:
+        """Have a reader send, and receive it."""
+        until = len(self.received) + length
+        while len(self.received) < until:
+            try:
+                wanted = until - len(self.received)
+                sent = reader.send(self.ours.fileno(), offset, wanted)
+                assert 0 < sent <= wanted
+                offset += sent
+            except BlockingIOError:
+                pass
+            self.receive()
+
+    def fill(self, reader: S3BlobReader, offset: int) -> int:
+        """Have a reader send until nothing more has room; where it stopped."""
+        with suppress(BlockingIOError):
+            while True:
+                offset += reader.send(self.ours.fileno(), offset, MIB)
+        return offset
+
+    def receive(self) -> None:
+        """Take what has come."""
+        try:
+            while True:
+                self.received += self.theirs.recv(MIB)
+        except BlockingIOError:
+            return
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    ours, theirs = socket.socketpair()  # what is written on one is there on the other
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        yield Client(ours, theirs)
+
+
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes were read of streams into new memory, each time."""
+    read, sizes = Stream.read, list[int]()
+
+    def counting(stream: Stream, length: int) -> bytes:
+        data = read(stream, length)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(Stream, "read", counting)
+    return sizes
+
+
+def test_only_the_ends_of_an_answer_are_copied(
+    stored: tuple[S3BlobStore, str], client: Client, copied: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, digest = stored
+    asked = noted_requests(monkeypatch)
+    with store.open(digest) as reader:
+        client.get(reader, 0, len(CONTENT))
+    assert client.received == CONTENT
+    assert sum(copied) <= OPENING_BYTES + END_BYTES * asked.count(("GET", "data"))
+
+
+def test_what_comes_by_tls_is_sent_in_the_same_way(
+    moto: S3Server, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: list[int]
+) -> None:
+    certificate = certificate_in(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    with between(moto.endpoint, certificate) as proxy:
+        store = replace(moto, endpoint=proxy.url).store("sending")
+        with store.open(put(store, CONTENT)) as reader:
+            client.get(reader, 0, len(CONTENT))
+    assert client.received == CONTENT
+    assert sum(copied) < MIB
+
+
+def test_what_is_read_and_what_is_sent_go_on_from_each_other(reader: S3BlobReader, client: Client) -> None:
+    position = OPENING_BYTES
+    for sent, read in ((MIB, 300), (20_000, 50_001), (3 * MIB, MIB), (7 * MIB, 10)):
+        client.received.clear()
+        client.get(reader, position, sent)
+        assert client.received == CONTENT[position : position + sent]
+        position += sent
+        assert reader.read(position, read) == CONTENT[position : position + read]
+        position += read
+
+
+def test_what_the_client_had_no_room_for_is_there_to_read_and_to_send(reader: S3BlobReader, client: Client) -> None:
+    position = client.fill(reader, OPENING_BYTES)
+    client.receive()
+    assert reader.read(position, MIB) == CONTENT[position : position + MIB]
+    client.get(reader, position, 2 * MIB)
+    assert client.received == CONTENT[OPENING_BYTES : position + 2 * MIB]
+    client.received.clear()
+    client.get(reader, position - 5, MIB)
+    assert client.received == CONTENT[position - 5 : position - 5 + MIB]
+
+
+def test_a_reader_that_is_closed_sends_nothing(stored: tuple[S3BlobStore, str], client: Client) -> None:
+    store, digest = stored
+    with store.open(digest) as reader:
+        client.get(reader, 0, MIB)
+    with pytest.raises(ValueError, match="closed"):
+        reader.send(client.ours.fileno(), MIB, MIB)
