@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from html import unescape
@@ -129,6 +130,21 @@ def test_a_project_s_token_is_shown_once_and_works_until_it_is_revoked(yard: Yar
         assert "myd_" not in answer.text
     assert yard.browser.post(f"{page}/999999/rotate").status_code == 404
     assert yard.browser.post(f"{page}/999999/revoke").status_code == 404
+
+
+def test_the_last_use_of_a_token_is_listed(yard: Yard, server: LiveServer) -> None:
+    page = yard.url("/-/settings/access_tokens")
+    made = yard.browser.post(page, data={"name": "bot", "scopes": "api", "access_level": "30"})
+
+    def last_used() -> str:
+        header, row = rows(yard.browser.get(page).text)
+        return dict(zip(header, row, strict=True))["Last used"]
+
+    assert last_used() == "never"
+    with server.client(SECRET.findall(made.text)[0]) as bot:
+        assert bot.get(f"/projects/{yard.id}").status_code == 200
+    asyncio.run(server.app.state.usage.write(0))
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d", last_used())
 
 
 def test_people_s_tokens_are_made_by_administrators_and_rotated_by_themselves(

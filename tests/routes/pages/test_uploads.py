@@ -327,6 +327,24 @@ def test_an_upload_can_be_cancelled_and_leaving_meanwhile_warns(
     assert owner.client.get(f"{files}/slow.bin").content == b"1" * 99
 
 
+def test_what_has_been_sent_is_shown_and_how_fast(
+    browse: Open, sign_in: SignIn, owner: Account, page_of: tuple[str, str]
+) -> None:
+    root, _files = page_of
+    session = sign_in(owner.token).cookies["modelyard_session"]
+    with browse() as watched:
+        watched.context.add_cookies([{"name": "modelyard_session", "value": session, "url": watched.origin}])
+        page = watched.page()
+        page.goto(f"{root}/upload")
+        slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+        watched.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+        big = {"name": "big.bin", "mimeType": "", "buffer": b"1" * 2_000_000}
+        page.get_by_label("File", exact=True).set_input_files(big)
+        page.locator(".uploads li").get_by_text(re.compile(r"^[\d.]+ .?i?B · [\d.]+ .?i?B/s$")).wait_for()
+        page.get_by_role("button", name="Cancel big.bin").click()
+        page.locator(".uploads li").get_by_text("cancelled").wait_for()
+
+
 def test_the_form_works_in_a_browser_without_scripts(
     browse: Open, sign_in: SignIn, owner: Account, page_of: tuple[str, str]
 ) -> None:
