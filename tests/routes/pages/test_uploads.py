@@ -338,7 +338,7 @@ def test_what_has_been_sent_is_shown_and_how_fast(
         page.goto(f"{root}/upload")
         slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
         watched.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
-        big = {"name": "big.bin", "mimeType": "", "buffer": b"1" * 2_000_000}
+        big: FilePayload = {"name": "big.bin", "mimeType": "", "buffer": b"1" * 2_000_000}
         page.get_by_label("File", exact=True).set_input_files(big)
         page.locator(".uploads li").get_by_text(re.compile(r"^[\d.]+ .?i?B · [\d.]+ .?i?B/s$")).wait_for()
         page.get_by_role("button", name="Cancel big.bin").click()
