@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from modelyard.errors import BadRequest
-from modelyard.registry.base import POSTPONED, Question, Repository
+from modelyard.registry.asking import POSTPONED
+from modelyard.registry.base import Question, Repository
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import ExperimentTag, User
+from modelyard.registry.tables import ExperimentTag, PackageFile, Project, User
 from tests import postgres
 from tests.databases import ON_POSTGRESQL
 
@@ -83,6 +87,83 @@ def test_questions_that_need_no_answer_of_each_other_are_one_trip(database: Data
     assert [[row[1] for row in rows] for rows in found[-1]] == [["one"], ["one"], []]
 
 
+def test_rows_whose_ids_were_drawn_with_a_question_are_no_trips_of_their_own(
+    database: Database, tmp_path: Path
+) -> None:
+    made: list[int] = []
+
+    def work(registry: Registry) -> None:
+        registry.projects.reserve(Project)
+        registry.users.any()
+        row = Project(
+            path=f"p{len(made)}", path_key=f"p/p{len(made)}", namespace_path="p", name="p", visibility="private"
+        )
+        registry.projects.insert(row)
+        made.append(row.id)
+        registry.blobs.ensure("0" * 64, 1)
+
+    # What was read before has ended; BEGIN, the id and the question; the rows and COMMIT.
+    assert trips(database, tmp_path, lambda: database.write_now(work)) == 3
+    found = database.read_now(lambda registry: list(registry.session.scalars(select(Project.id))))
+    assert found == made == sorted(made)
+
+
+def test_an_id_that_has_not_come_is_drawn_by_the_insert_itself(database: Database) -> None:
+    def work(registry: Registry) -> list[int]:
+        rows = [
+            User(username=name, username_key=name, name=name, email=name, state="active")
+            for name in ("first", "second")
+        ]
+        for row in rows:
+            registry.users.reserve(User)
+            registry.users.insert(row)
+            registry.users.any()
+        return [row.id for row in rows]
+
+    first, second = database.write_now(work)
+    assert first < second
+    assert database.read_now(lambda registry: list(registry.session.scalars(select(User.id)))) == [first, second]
+
+
+def test_the_id_of_a_file_is_drawn_when_its_name_is_held(database: Database) -> None:
+    """Of two who add files of one name, who was first has the lower id: the highest is the newest."""
+    drawn, order = Event(), list[tuple[str, int]]()
+
+    def first(registry: Registry) -> None:
+        registry.locks.project(1, "file")
+        registry.packages.reserve_file()
+        registry.users.any()
+        drawn.set()
+        sleep(0.2)  # the other waits for the lock meanwhile
+        order.append(("first", registry.packages.asked_ahead(PackageFile)))
+
+    def second(registry: Registry) -> None:
+        drawn.wait(20)
+        registry.locks.project(1, "file")
+        registry.packages.reserve_file()
+        registry.users.any()
+        order.append(("second", registry.packages.asked_ahead(PackageFile)))
+
+    with ThreadPoolExecutor(2) as executor:
+        for each in [executor.submit(database.write_now, work) for work in (first, second)]:
+            each.result()
+    assert [name for name, _ in order] == ["first", "second"]
+    assert order[0][1] < order[1][1]
+
+
+def test_what_is_asked_ahead_is_as_it_is_when_the_next_statement_runs(database: Database) -> None:
+    def work(registry: Registry) -> tuple[Any, Any, Any]:
+        repository, key = Repository(registry.session), "users"
+        registry.users.add("before")
+        repository.ask_ahead([key], select(func.count()).select_from(User), {}, lambda rows: rows[0])
+        early = repository.asked_ahead(key)
+        repository.ask_ahead([key], select(func.count()).select_from(User), {}, lambda rows: rows[0])
+        registry.users.any()
+        return early, repository.asked_ahead(key), repository.asked_ahead(key)
+
+    assert database.write_now(work) == (None, 1, None)
+
+
 def test_a_lock_is_there_before_the_statement_behind_it_looks(database: Database) -> None:
     def work(registry: Registry) -> tuple[int, int]:
         registry.locks.project(7)
@@ -118,6 +199,26 @@ def test_nothing_of_a_refused_transaction_is_kept_nor_sent_later(database: Datab
         database.write_now(refuse)
     database.write_now(lambda registry: registry.users.any())
     assert database.read_now(lambda registry: registry.blobs.is_damaged("0" * 64)) is None
+
+
+def test_what_failed_is_told_and_not_that_something_had() -> None:
+    from psycopg import errors  # noqa: PLC0415 - of an extra
+
+    from modelyard.registry.backends.postgresql_trips import reason_of  # noqa: PLC0415 - needs the driver
+
+    def hidden(first: Exception) -> Any:
+        try:
+            try:
+                raise first
+            finally:
+                raise errors.PipelineAborted
+        except errors.PipelineAborted as error:
+            return error
+
+    first = errors.UniqueViolation()
+    assert reason_of(hidden(first)) is first
+    aborted = hidden(ValueError())
+    assert reason_of(aborted) is aborted
 
 
 def test_a_row_that_cannot_be_kept_fails_the_commit_and_takes_the_rest_with_it(database: Database) -> None:

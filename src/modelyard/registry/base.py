@@ -23,9 +23,10 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm import make_transient_to_detached
 
 from modelyard.errors import ParameterError
+from modelyard.registry.asking import POSTPONED, Asking, Row
 from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Base
 from modelyard.terms.paging import Page, PageRequest
@@ -36,28 +37,15 @@ Entity = TypeVar("Entity", bound=Base)
 MAX_INT64 = 2**63 - 1
 MAX_NEEDLE = 4096  # characters; as a pattern they have 32 768 bytes at most, of which SQLite takes 50 000
 
-# Of a statement whose answer nobody looks at, nor does SQLAlchemy for a key (`inline`): PostgreSQL is sent it together
-# with the next one, or with COMMIT.
-POSTPONED = {"postponed": True}
-
 MAX_SHAPES = 64  # of statements for many rows, which are kept built
 
-Row: TypeAlias = tuple[Any, ...]
 Question: TypeAlias = tuple[Select[*tuple[Any, ...]], Mapping[str, object]]  # a statement with its parameters
 
 Ends = tuple[int | None, int | None]  # the least and the greatest of some numbers that are meant; None: no such end
 
 
-class Repository:
+class Repository(Asking):
     """All statements on one subject, within the transaction of a session."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    @property
-    def dialect(self) -> str:
-        """The name of the database's dialect: `sqlite` or `postgresql`."""
-        return self.session.get_bind().dialect.name
 
     def page(self, statement: Select[T], request: PageRequest) -> Page[T]:
         """One page of the rows of an ordered statement, and how many rows there are in all.
@@ -116,7 +104,12 @@ class Repository:
         """
         mapper, values = inspect(type(row)), inspect(row).dict
         given = {name: value for name, value in values.items() if name in mapper.columns}
-        result = self.session.connection().execute(_insert_statement(type(row)), given)
+        reserved: int | None = self.asked_ahead(type(row))
+        if reserved is not None:
+            given["id"] = values["id"] = reserved
+        statement = _insert_statement(type(row), reserved is not None)
+        options = {} if reserved is None else POSTPONED
+        result = self.session.connection().execute(statement, given, execution_options=options)
         made: Any = result.last_inserted_params()
         values.update({name: made.get(name) for name in mapper.columns.keys()})  # noqa: SIM118 - it iterates columns
         if result.inserted_primary_key is not None:
@@ -149,8 +142,9 @@ class Repository:
 
 
 @built_once
-def _insert_statement(table: type[Base]) -> Insert:
-    return insert(table.__table__)  # type: ignore[arg-type]
+def _insert_statement(table: type[Base], inline: bool) -> Insert:
+    statement = insert(table.__table__)  # type: ignore[arg-type]
+    return statement.inline() if inline else statement
 
 
 @lru_cache(MAX_SHAPES)

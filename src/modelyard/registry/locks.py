@@ -14,7 +14,8 @@ from contextlib import suppress
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from modelyard.registry.base import POSTPONED, Repository
+from modelyard.registry.asking import POSTPONED
+from modelyard.registry.base import Repository
 
 _REMOVAL = "removal of blobs"
 

@@ -3,6 +3,7 @@
 A trip costs more than most of our statements: the thread gives up the interpreter, waits for the server, and waits for
 the interpreter again. So BEGIN, locks and rows that are only inserted are sent with whatever comes after them, COMMIT
 with what came before it, and several questions that need no answer of each other together, in libpq's pipeline mode.
+So do ids: they are drawn with a question before, so that rows need no answer, and the locks are held by then.
 The server runs them in their order, each with a snapshot of its own where the transaction has not one for all: a lock
 is there before the statement behind it looks. Where one fails, those behind it are not run, and who asked the next
 question is told, or who commits.
@@ -14,13 +15,14 @@ prepared, and the server would parse and plan every statement of every read anew
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias, cast
 
 from psycopg import Connection, Cursor, OperationalError, Pipeline
 from psycopg import Error as PostgreSQLError
+from psycopg.errors import PipelineAborted
 from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import Connection as Connected
 from sqlalchemy import Engine, event
@@ -32,6 +34,7 @@ READING = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 Row: TypeAlias = tuple[Any, ...]
 Question: TypeAlias = tuple[str, Parameters]
+Told: TypeAlias = Callable[[list[Row]], None]  # is given the rows of a statement
 
 
 class LeanConnection(Connection[Row]):
@@ -40,7 +43,7 @@ class LeanConnection(Connection[Row]):
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - the driver's own
         super().__init__(*arguments, **options)
         self._begun = b""  # how the transaction begins, until that is sent
-        self._unsent: list[Question] = []
+        self._unsent: list[tuple[str, Parameters, Told | None]] = []
         self._reading = False
         self._ending = False  # a transaction whose end was not waited for
 
@@ -49,9 +52,9 @@ class LeanConnection(Connection[Row]):
         self.settle()
         self._begun, self._reading = statement, statement is READING
 
-    def postpone(self, statement: str, parameters: Parameters) -> None:
-        """Send a statement with the next one that is answered. Only within a transaction."""
-        self._unsent.append((statement, parameters))
+    def postpone(self, statement: str, parameters: Parameters, told: Told | None = None) -> None:
+        """Send a statement with the next one that is answered, and tell its rows then. Only within a transaction."""
+        self._unsent.append((statement, parameters, told))
 
     def run(self, cursor: Cursor[Row], statement: str, parameters: Parameters) -> None:
         """Execute a statement, behind whatever is to be sent before it."""
@@ -136,12 +139,16 @@ class LeanConnection(Connection[Row]):
             with self.pipeline() as pipeline:
                 if begun:
                     self._queue(pipeline, begun)
-                for statement, parameters in unsent:
-                    self.execute(statement.encode(), parameters)
+                sent = [self.execute(statement.encode(), parameters) for statement, parameters, _ in unsent]
                 yield pipeline
-        except PostgreSQLError:
+            for cursor, (_statement, _parameters, told) in zip(sent, unsent, strict=True):
+                if told is not None:
+                    told(cursor.fetchall())
+        except PostgreSQLError as error:
             if self.pgconn.transaction_status not in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 self.close()  # it is lost, or did not even begin: then what psycopg takes for prepared need not be so
+            if (reason := reason_of(error)) is not error:
+                raise reason from error
             raise
 
     def _queue(self, pipeline: Pipeline, command: bytes) -> None:
@@ -150,12 +157,22 @@ class LeanConnection(Connection[Row]):
         pipeline.result_queue.append(None)
 
 
+def reason_of(error: PostgreSQLError) -> PostgreSQLError:
+    """What has failed, where psycopg says only that something before had.
+
+    It does where it takes in the answers in two turns: what the second one raises hides the first.
+    """
+    while isinstance(error, PipelineAborted) and isinstance(error.__context__, PostgreSQLError):
+        error = error.__context__
+    return error
+
+
 def make_lean(engine: Engine) -> None:
     """Have the connections of an engine be lean ones. Its transactions begin as the execution option `begin` says, by
     default as writing ones, and not at all where it is empty or the option `isolation_level` is AUTOCOMMIT.
 
-    A statement with the option `postponed` is sent with the next one; one with the option `gathered`, a list, is
-    added to that, and not run.
+    A statement with the option `postponed` is sent with the next one, and what is its option `told` is given its rows
+    then; one with the option `gathered`, a list, is added to that, and not run.
     """
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "checkout", _settle)
@@ -185,7 +202,7 @@ def _execute(cursor: Cursor[Row], statement: str, parameters: Parameters, contex
     if (gathered := options.get("gathered")) is not None:
         gathered.append((statement, parameters))
     elif options.get("postponed"):
-        connection.postpone(statement, parameters)
+        connection.postpone(statement, parameters, options.get("told"))
     else:
         connection.run(cursor, statement, parameters)
     return True

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import ColumnElement, Insert, bindparam, delete, exists, func, select, update
 
 from modelyard.clock import now
-from modelyard.registry.base import POSTPONED, Repository
+from modelyard.registry.asking import POSTPONED
+from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
 from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Blob, PackageFile

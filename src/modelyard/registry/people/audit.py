@@ -19,7 +19,8 @@ from modelyard.access.identity import ANONYMOUS, Identity
 from modelyard.access.policy import ProjectFacts
 from modelyard.access.tokens import TokenKind
 from modelyard.clock import Milliseconds, now
-from modelyard.registry.base import POSTPONED, Ends, Repository, between, storable
+from modelyard.registry.asking import POSTPONED
+from modelyard.registry.base import Ends, Repository, between, storable
 from modelyard.registry.tables import (
     AuditEvent,
     Base,

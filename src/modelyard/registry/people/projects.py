@@ -11,7 +11,7 @@ from modelyard.access.identity import Identity
 from modelyard.access.policy import ProjectFacts, Role, Visibility
 from modelyard.registry.base import Ends, Repository, between, contains, storable
 from modelyard.registry.people.members import in_time
-from modelyard.registry.tables import Candidate, Experiment, LoggedModel, Member, Model, Package, Project
+from modelyard.registry.tables import Base, Candidate, Experiment, LoggedModel, Member, Model, Package, Project
 from modelyard.terms.paging import Page, PageRequest
 from modelyard.terms.paths import ProjectRef
 
@@ -116,7 +116,14 @@ class ProjectRepository(Repository):
 
     def next_candidate_iid(self, project_id: int) -> int:
         """Count on: the next free candidate iid of a project, 1 at first."""
-        return self._count_on(_NEXT_CANDIDATE, project_id)
+        return self.asked_ahead(_NEXT_CANDIDATE) or self._count_on(_NEXT_CANDIDATE, project_id)
+
+    def expect_candidate(self, project_id: int, *others: type[Base]) -> None:
+        """Have the next candidate iid with the next statement, and ids for the candidate and a row of each other table;
+        for whoever makes them then.
+        """
+        self.ask_ahead([_NEXT_CANDIDATE], _NEXT_CANDIDATE, {"project_id": project_id}, lambda rows: rows[0])
+        self.reserve(Candidate, *others)
 
     def keep_default_experiment(self, project_id: int, experiment_id: int) -> None:
         """Say which experiment is the default one of a project."""

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from sqlalchemy import ColumnElement, Insert, bindparam, case, func, insert, select, tuple_
 
 from modelyard.clock import Milliseconds
-from modelyard.registry.base import Question, Repository, Row
+from modelyard.registry.asking import Row
+from modelyard.registry.base import Question, Repository
 from modelyard.registry.dialects import upsert
 from modelyard.registry.search.pages import Cursor, Section, SortKey, read_page
 from modelyard.registry.search.runs import RUN_ATTACHED
@@ -107,6 +108,11 @@ class MetricRepository(Repository):
             found[model_id].append((Point(name, number, timestamp, step, model_id, dataset, digest), run_id))
         return found
 
+    def expect_points(self, project_id: int, eid: str, names: Sequence[str]) -> None:
+        """Ask, together with the next statement, what `add_points` has to know of a run's metrics of these names."""
+        asked = {"project_id": project_id, "eid": eid, "names": list(set(names))}
+        self.ask_ahead([_LATEST_OF_EID], _LATEST_OF_EID, asked, lambda rows: [rows])
+
     def add_points(self, candidate: Candidate, points: Sequence[Point]) -> None:
         """Add points to a run's metrics, unless they are there already, and keep the latest of each at hand.
 
@@ -135,8 +141,10 @@ class MetricRepository(Repository):
 
     def _marks(self, candidate: Candidate, points: Sequence[Point]) -> set[object]:
         """The marks of those of the points that the run has already. None is looked for that is later than all."""
-        names = list({point.name for point in points})
-        rows = self.tuples(_LATEST_OF, {"candidate_id": candidate.id, "names": names})
+        rows = self.asked_ahead(_LATEST_OF_EID)
+        if rows is None:
+            names = list({point.name for point in points})
+            rows = self.tuples(_LATEST_OF, {"candidate_id": candidate.id, "names": names})
         latest = {name: (step, timestamp) for name, step, timestamp in rows}
         older = [p for p in points if p.name in latest and (p.step, p.timestamp) <= latest[p.name]]
         if not older:
@@ -188,8 +196,15 @@ _VALUES = select(
     CandidateMetric.timestamp,
     CandidateMetric.step,
 )
-_LATEST_OF = select(LatestMetric.name, LatestMetric.step, LatestMetric.timestamp).where(
-    LatestMetric.candidate_id == bindparam("candidate_id"), LatestMetric.name.in_(bindparam("names", expanding=True))
+_LATEST = select(LatestMetric.name, LatestMetric.step, LatestMetric.timestamp).where(
+    LatestMetric.name.in_(bindparam("names", expanding=True))
+)
+_LATEST_OF = _LATEST.where(LatestMetric.candidate_id == bindparam("candidate_id"))
+_LATEST_OF_EID = _LATEST.where(
+    LatestMetric.candidate_id
+    == select(Candidate.id)
+    .where(Candidate.project_id == bindparam("project_id"), Candidate.eid == bindparam("eid"))
+    .scalar_subquery()
 )
 _MEASURED = (CandidateMetric.logged_model_id, CandidateMetric.dataset_name, CandidateMetric.dataset_digest)
 # More than is asked for, so that an index answers: names and steps are often those of a grid, and times close together.

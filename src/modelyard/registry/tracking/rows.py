@@ -10,7 +10,8 @@ from random import random
 
 from sqlalchemy import Insert, bindparam, func, literal, select
 
-from modelyard.registry.base import POSTPONED, Repository
+from modelyard.registry.asking import POSTPONED
+from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
 from modelyard.registry.statements import built_once
 from modelyard.registry.tables import ProjectRows

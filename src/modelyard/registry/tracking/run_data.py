@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Insert, bindparam, delete, insert, select
 
-from modelyard.registry.base import Question, Repository, Row, asked_values, values_by_owner
+from modelyard.registry.asking import Row
+from modelyard.registry.base import Question, Repository, asked_values, values_by_owner
 from modelyard.registry.dialects import upsert
 from modelyard.registry.search.runs import RUN_ATTACHED
 from modelyard.registry.search.weights import hold_one

@@ -9,7 +9,7 @@ from modelyard.access.identity import Identity
 from modelyard.errors import InvalidValue
 from modelyard.registry.files.following import Followed
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Candidate, Model, ModelVersion
+from modelyard.registry.tables import Candidate, Model, ModelVersion, Package
 from modelyard.services.files import following, packages
 from modelyard.services.files.quota import limit_of, within
 from modelyard.services.models import sources
@@ -153,6 +153,7 @@ def _promote(
     registry: Registry, caller: Identity, model: Model, new: NewVersion, source: sources.Source, run: Candidate
 ) -> ModelVersion:
     """A version that is the run, and has its files."""
+    registry.versions.reserve(ModelVersion)
     version = _add_version(registry, caller, model, new, source, run.eid, Followed())
     run.model_version_id = version.id
     packages.promote(registry, run, version.id, caller)
@@ -166,6 +167,7 @@ def _add_version_from(
     than was asked.
     """
     eid, owner = new_run_id(), source.owner
+    registry.projects.expect_candidate(model.project_id, ModelVersion, Package)
     run_id = new.run_id or (owner.run_id if owner else "") or eid
     followed = following.choose(registry, owner, source.directory) if owner else Followed()
     version = _add_version(registry, caller, model, new, source, run_id, followed)

@@ -67,6 +67,8 @@ def log_batch(registry: Registry, project_id: int, run_id: str, batch: Batch) ->
     check_tags(batch.tags)
     for metric in batch.metrics:
         check_key("Metric", metric.key)
+    if batch.metrics:
+        registry.metrics.expect_points(project_id, run_id, [metric.key for metric in batch.metrics])
     candidate = active_run(registry, project_id, run_id)
     _add_params(registry, candidate, params)
     set_tags(registry, candidate, batch.tags)

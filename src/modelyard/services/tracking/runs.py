@@ -78,6 +78,7 @@ def create_run(registry: Registry, caller: Identity, project_id: int, new: NewRu
     _check_name(name)
     check_length("user_id", new.user or "", MAX_USER)
     check_tags(tags)
+    registry.projects.expect_candidate(project_id)
     experiment = active_experiment(registry, project_id, new.experiment_id)
     candidate = Candidate(
         project_id=project_id,

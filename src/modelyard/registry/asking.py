@@ -1,0 +1,72 @@
+"""Statements that are sent to PostgreSQL together with the next one, and what their answers are for.
+
+A trip there and back costs more than most of our statements (see `backends.postgresql_trips`). SQLite has no trips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import Executable, Select, func, select
+from sqlalchemy.orm import Session
+
+from modelyard.registry.statements import built_once
+from modelyard.registry.tables import Base
+
+# Of a statement whose answer nobody looks at, nor does SQLAlchemy for a key (`inline`): PostgreSQL is sent it together
+# with the next one, or with COMMIT.
+POSTPONED = {"postponed": True}
+
+_ASKED = "asked ahead"  # the key, in a session's `info`, of the answers that are on their way or have come
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Asking:
+    """Asks within the transaction of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @property
+    def dialect(self) -> str:
+        """The name of the database's dialect: `sqlite` or `postgresql`."""
+        return self.session.get_bind().dialect.name
+
+    def ask_ahead(
+        self,
+        keys: Sequence[Hashable],
+        statement: Executable,
+        parameters: Mapping[str, object],
+        read: Callable[[list[Row]], Sequence[object]],
+    ) -> None:
+        """Have the answer of a statement together with that of the next one: `read` tells from its rows what there is
+        for each of the keys, by which `asked_ahead` gives it. Where that saves no trip, nothing is done.
+        """
+        if self.dialect != "postgresql":
+            return
+        asked: dict[Hashable, object] = self.session.info.setdefault(_ASKED, {})
+        asked.update(dict.fromkeys(keys))
+
+        def told(rows: list[Row]) -> None:
+            asked.update({key: found for key, found in zip(keys, read(rows), strict=True) if key in asked})
+
+        self.session.connection().execute(statement, parameters, execution_options={**POSTPONED, "told": told})
+
+    def asked_ahead(self, key: Hashable) -> Any:  # noqa: ANN401 - whatever was asked for
+        """What was asked for by `ask_ahead`, once; None where it was not, or has not come."""
+        return self.session.info.get(_ASKED, {}).pop(key, None)
+
+    def reserve(self, *tables: type[Base]) -> None:
+        """Draw the ids of one new row of each table with the next statement: to insert it then takes no trip.
+
+        They come in the order of the locks that are held by then, as those do that are drawn by the inserts themselves.
+        """
+        self.ask_ahead(tables, _ids_statement(*tables), {}, lambda rows: rows[0])
+
+
+@built_once
+def _ids_statement(*tables: type[Base]) -> Select[*tuple[Any, ...]]:
+    names = [table.__tablename__ for table in tables]
+    return select(*(func.nextval(func.pg_get_serial_sequence(name, "id")) for name in names))
