@@ -38,9 +38,9 @@ class S3BlobReader:
     connection's own buffers are the read-ahead. Any other read asks for exactly its range, so nothing is left unread
     and the connection serves the next one. Beyond the first bytes, nothing is kept that was not asked for.
 
-    What goes to a socket passes through one piece of memory, which stays in the processor's cache: with each block of
-    urllib3's in new memory, a GiB from moto took 0.78 s of CPU instead of 0.62 on a busy machine.
-    Alone, 0.58 and 0.48 to 0.62 were within the noise.
+    What goes to a socket passes through one piece of memory, which stays in the processor's cache. With each block of
+    urllib3's in new memory, a GiB from moto took 0.78 s of CPU instead of 0.62 on a busy machine;
+    on a quiet one the difference is within the noise.
 
     A server that ignores ranges gives everything at each GET: that stream is read as long as it goes forwards.
     """
