@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,9 +50,13 @@ def pytest_configure() -> None:
     Each of httpx2's clients loads the certificates anew, which takes 30 ms, and no test uses them. One that is told no
     other gives up after 5 seconds, within which a busy machine may not answer.
 
+    A run in the background ignores Ctrl-C, and so would each process that it starts, which tests send it to.
+
     xdist kills a worker that takes more than 10 seconds to end; on a busy machine one takes longer to write down what
     it has covered, all of which was lost without a word.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     NodeManager.EXIT_TIMEOUT = 300
     *before, _last = structlog.get_config()["processors"]
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

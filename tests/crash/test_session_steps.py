@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -94,6 +95,7 @@ def ends_well(mortal: Mortal, parts: Parts, *missing: int) -> None:
             assert done.status_code == 200, done.text
         content = b"".join(CONTENT)
         assert client.get(f"{parts.files}/w.bin").content == content
+    with running(mortal.folder / "data") as live:  # as the first one has removed the parts by its end
         only_the_unreferenced_goes(live.settings.blob_root, {hashlib.sha256(content).hexdigest()}, upkeep_within(live))
 
 
@@ -117,6 +119,10 @@ def test_a_completion_whose_server_dies_is_asked_again(tmp_path: Path, step: str
         for number in (1, 2):
             assert parts.send(client, number).status_code == 200
         mortal.arm()
-        with pytest.raises(httpx2.TransportError):
-            parts.complete(client)
+        if step.endswith(dying.UNLINK):  # for which no answer waits
+            with suppress(httpx2.TransportError):
+                assert parts.complete(client).status_code == 200
+        else:
+            with pytest.raises(httpx2.TransportError):
+                parts.complete(client)
     ends_well(mortal, parts)

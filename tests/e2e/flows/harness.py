@@ -6,6 +6,7 @@ and the client that it is there for.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -62,6 +63,11 @@ class Yard:
 def owner_of(artifact_uri: str) -> str:
     """Whose files lie at an artifact URI, as the file API says it."""
     return artifact_uri.rstrip("/").rpartition("/")[2]
+
+
+def sha256(content: bytes) -> str:
+    """A digest to compare by."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def run(flows: Mapping[str, Any]) -> None:
