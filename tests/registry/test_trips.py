@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
-from time import sleep
 from typing import Any
 
 import pytest
@@ -18,7 +15,7 @@ from modelyard.registry.asking import POSTPONED
 from modelyard.registry.base import Question, Repository
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import ExperimentTag, PackageFile, Project, User
+from modelyard.registry.tables import ExperimentTag, Project, User
 from tests import postgres
 from tests.databases import ON_POSTGRESQL
 
@@ -123,32 +120,6 @@ def test_an_id_that_has_not_come_is_drawn_by_the_insert_itself(database: Databas
     first, second = database.write_now(work)
     assert first < second
     assert database.read_now(lambda registry: list(registry.session.scalars(select(User.id)))) == [first, second]
-
-
-def test_the_id_of_a_file_is_drawn_when_its_name_is_held(database: Database) -> None:
-    """Of two who add files of one name, who was first has the lower id: the highest is the newest."""
-    drawn, order = Event(), list[tuple[str, int]]()
-
-    def first(registry: Registry) -> None:
-        registry.locks.project(1, "file")
-        registry.packages.reserve_file()
-        registry.users.any()
-        drawn.set()
-        sleep(0.2)  # the other waits for the lock meanwhile
-        order.append(("first", registry.packages.asked_ahead(PackageFile)))
-
-    def second(registry: Registry) -> None:
-        drawn.wait(20)
-        registry.locks.project(1, "file")
-        registry.packages.reserve_file()
-        registry.users.any()
-        order.append(("second", registry.packages.asked_ahead(PackageFile)))
-
-    with ThreadPoolExecutor(2) as executor:
-        for each in [executor.submit(database.write_now, work) for work in (first, second)]:
-            each.result()
-    assert [name for name, _ in order] == ["first", "second"]
-    assert order[0][1] < order[1][1]
 
 
 def test_what_is_asked_ahead_is_as_it_is_when_the_next_statement_runs(database: Database) -> None:

@@ -61,7 +61,8 @@ class Asking:
     def reserve(self, *tables: type[Base]) -> None:
         """Draw the ids of one new row of each table with the next statement: to insert it then takes no trip.
 
-        They come in the order of the locks that are held by then, as those do that are drawn by the inserts themselves.
+        They come in the order of the locks that are held by then. That is not for files: of an own one and one that its
+        source gives, the newer has the higher id, and what orders these two is held only just before they are inserted.
         """
         self.ask_ahead(tables, _ids_statement(*tables), {}, lambda rows: rows[0])
 

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Request
 from sqlalchemy import insert, literal, select
 
+from modelyard.registry.engine import analyze
 from modelyard.registry.tables import Candidate, CandidateMetric, CandidateParam, CandidateTag, LatestMetric
 from tests.browsers import axe
 from tests.live import LiveServer
@@ -72,6 +73,7 @@ def seed(server: LiveServer, world: World, experiment: str, count: int) -> None:
             rows[CandidateTag].append(row | {"key": "team", "value": f"t{n % 10}", "head": f"t{n % 10}"})
         for table, added in rows.items():
             registry.session.execute(insert(table), added)
+    analyze(server.app.state.database.engine)  # which PostgreSQL does by itself where rows do not come all at once
 
 
 def nodes(text: str) -> int:

@@ -180,10 +180,6 @@ class PackageRepository(Repository):
         self.insert(file)
         return file
 
-    def reserve_file(self) -> None:
-        """Draw the id of a file with the next statement, for `add_file`. The file of its name must be held by then."""
-        self.reserve(PackageFile)
-
     def add_files(self, package_id: int, files: Sequence[tuple[str, str, int]], creator_id: int | None) -> None:
         """Insert files by name, digest and bytes; their blobs must be known."""
         common = {"package_id": package_id, "creator_id": creator_id, "created_at": now()}

@@ -85,11 +85,9 @@ def find_to_change(registry: Registry, request: FileRequest, seen: Location | No
     there a moment ago for a caller who may change it: as that is mostly so still, it is held before it is looked for.
     """
     held = seen is not None and _hold(registry, request, seen)
-    registry.packages.reserve_file()
     located = find(registry, request, to_change=True)
     if (held and _is_same(located.location, seen)) or not _hold(registry, request, located.location):
         return located
-    registry.packages.reserve_file()
     return find(registry, request, to_change=True)
 
 
