@@ -29,10 +29,10 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_upl
 		shared_counts.py))
 # Tests through processes, clients of others and requests by the thousand, that reach hardly a line but what the others
 # reach: to measure them as well takes half as long again.
-UNMEASURED := $(call but,tests/e2e,nginx resumable_uploads stopping) \
+UNMEASURED := $(call but,tests/e2e,mlflow_parts nginx resumable_uploads stopping) \
 	$(addprefix tests/,client/test_wheel.py remote/test_transfers.py routes/pages/test_wheel.py \
 	$(addprefix crash/test_,cuts.py kill.py kill_uploads.py session_steps.py steps.py) \
-	$(addprefix faults/test_,counting.py file_systems.py odd_storage.py) \
+	$(addprefix faults/test_,counting.py odd_storage.py) \
 	$(addprefix hostile/test_,forms.py large_requests.py odd_values.py openapi.py order_of_work.py rfc_models.py) \
 	$(addprefix test_,chart.py deployment.py named_paths.py readme.py root_s_files.py))
 # What is measured on PostgreSQL: it reaches all code that is PostgreSQL's alone. To measure takes as long again as the

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
+from starlette.convertors import CONVERTOR_TYPES
 
 from modelyard.routes.pages.figures import amount, count, number
 from modelyard.routes.pages.forms import told
 from modelyard.routes.pages.markdown import card
+from modelyard.routes.pages.run_exports import written_cell
 from tests.routes.pages.yard import Yard
 
 
@@ -70,3 +73,15 @@ def test_tags_of_a_model_are_set_and_removed_and_cards_of_versions_previewed(yar
         shown = yard.browser.post(place, data={"name": "x", "description": "# Looked at", "preview": "1"})
         assert (shown.status_code, ">Looked at</h2>" in shown.text) == (200, True)
     assert yard.browser.get(yard.shown(model, version)).text.count("Looked at") == 0
+
+
+def test_an_address_is_made_again_of_what_was_read_of_it() -> None:
+    for kind, text in (("project", "a/b"), ("number", "17"), ("part", "a-b.c"), ("long_id", "a__b/c")):
+        convertor = CONVERTOR_TYPES[kind]
+        assert re.fullmatch(convertor.regex, text)
+        assert convertor.to_string(convertor.convert(text)) == text
+
+
+def test_a_cell_of_a_csv_has_all_digits_and_is_no_formula() -> None:
+    written = [written_cell(cell) for cell in (None, "=1+1", "v1", 0.1 + 0.2, 3, math.nan, -math.inf)]
+    assert written == ["", "'=1+1", "v1", "0.30000000000000004", "3", "NaN", "-Infinity"]
