@@ -78,7 +78,7 @@ crash: $(DEV) ## Kill a working server 200 times and check what is left; SEED=n 
 fuzz: $(DEV) ## Ask the server at random what its OpenAPI document allows, and send it broken forms; EXAMPLES=20 of each
 	MODELYARD_FUZZ=$(or $(EXAMPLES),20) $(BIN)/python -m pytest --hypothesis-profile=default tests/hostile $(ARGS)
 
-bench: $(BENCH) ## Measure beside nginx and MLflow; ROWS="name ..." for some rows
+bench: $(DEV) $(BENCH) ## Measure beside nginx and MLflow; ROWS="name ..." for some rows
 	$(BIN)/python -m bench $(if $(ROWS),--rows "$(ROWS)") $(ARGS)
 
 check: $(DEV) ## Check format, lint, types and layers
