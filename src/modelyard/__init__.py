@@ -1,3 +1,3 @@
-"""modelyard: a self-hosted model registry that speaks GitLab's model registry API."""
+"""modelyard: a self-hosted model registry that speaks the APIs of GitLab, MLflow and Hugging Face."""
 
 __version__ = "0.1.0"

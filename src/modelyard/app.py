@@ -187,7 +187,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
         counted,
         title="modelyard",
         version=__version__,
-        description="A self-hosted model registry that speaks GitLab's model registry API.",
+        description="A self-hosted model registry that speaks the APIs of GitLab, MLflow and Hugging Face.",
         openapi_url=None,  # `documents` has it
         redirect_slashes=False,
         lifespan=_lifespan,

@@ -43,7 +43,7 @@ COMMANDS = {
 @click.group(commands=_Lazily(COMMANDS))
 @click.version_option(__version__, prog_name="modelyard")
 def cli() -> None:
-    """A self-hosted model registry that speaks GitLab's model registry API."""
+    """A self-hosted model registry that speaks the APIs of GitLab, MLflow and Hugging Face."""
 
 
 def main() -> None:
