@@ -37,6 +37,11 @@ def test_large_files_pass_through_little_memory(tmp_path: Path) -> None:
             with subprocess.Popen([*curl, f"{url}/{name}"], stdout=subprocess.PIPE) as download:
                 assert download.stdout is not None
                 assert hashlib.file_digest(download.stdout, "sha256").digest() == digest.digest()  # type: ignore[arg-type]
+        archive = f"http://127.0.0.1:{server.port}/root/p/-/ml/models/1/versions/1/archive.zip"
+        with subprocess.Popen([*curl, archive], stdout=subprocess.PIPE) as download:
+            assert download.stdout is not None
+            sent = sum(len(block) for block in iter(lambda: download.stdout.read(MIB), b""))  # type: ignore[union-attr]
+        assert 2 * size < sent < 2 * size + MIB
         assert server.peak_memory() < 150 * MIB
 
 
