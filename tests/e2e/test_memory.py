@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.processes import MIB, new_version, serving, slowly, together
 from tests.routes.hub.sending import Cas, chunk, commit, lfs_file, offered, sha256, shard
 
+ADMINISTRATOR = "root"  # whose namespace it is
 PIECE = b"\x07" * 32
 # Begun by itself: a fork of the tests' preloaded process has all that any command imports.
 BY_ITSELF = {"PYTHONUNBUFFERED": "as no other process has it"}
@@ -37,7 +38,7 @@ def test_large_files_pass_through_little_memory(tmp_path: Path) -> None:
             with subprocess.Popen([*curl, f"{url}/{name}"], stdout=subprocess.PIPE) as download:
                 assert download.stdout is not None
                 assert hashlib.file_digest(download.stdout, "sha256").digest() == digest.digest()  # type: ignore[arg-type]
-        archive = f"http://127.0.0.1:{server.port}/root/p/-/ml/models/1/versions/1/archive.zip"
+        archive = f"http://127.0.0.1:{server.port}/{ADMINISTRATOR}/p/-/ml/models/1/versions/1/archive.zip"
         with subprocess.Popen([*curl, archive], stdout=subprocess.PIPE) as download:
             assert download.stdout is not None
             sent = 0
