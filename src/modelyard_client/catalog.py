@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from modelyard_client.errors import ClientError, NotFound, Refused, UsageMistake
@@ -20,8 +19,7 @@ VERSIONS_AT_ONCE = 200
 LISTINGS = 5  # at most, of a list from which rows go all the time
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Whose files are meant: `owner` is a version's id or `candidate:<number>`; `package` as packages are named."""
 
     target: Target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelyard_client.errors import ClientError, Interrupted, NoRoom, NotIdentified, Unreachable
 from modelyard_client.progress import Progress
@@ -14,8 +14,7 @@ from modelyard_client.workers import each
 FOR_ALL = (NotIdentified, NoRoom, Unreachable, Interrupted)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """A file, or a part of one. `do` gives what became of the file, None where other parts are to come, or those."""
 
     path: str

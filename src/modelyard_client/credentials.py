@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import netrc
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from modelyard_client.errors import ClientError, NotIdentified, UsageMistake
@@ -21,12 +20,14 @@ URL, TOKEN, TOKEN_FILE = "MODELYARD_URL", "MODELYARD_TOKEN", "MODELYARD_TOKEN_FI
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(NamedTuple):
     """A server's URL without a trailing slash, and a token for it; None: whoever asks is anonymous."""
 
     url: str
-    token: str | None = field(repr=False)
+    token: str | None
+
+    def __repr__(self) -> str:
+        return f"Login(url={self.url!r})"  # whoever shows it does not mean to show the token
 
 
 def server_url(text: str) -> str:

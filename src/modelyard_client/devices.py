@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from modelyard_client.credentials import Login, require_token
@@ -22,8 +21,7 @@ SLOWER_SECONDS = 5  # RFC 8628 section 3.5
 ANSWERS = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceCode:
+class DeviceCode(NamedTuple):
     """What the user types, and where; `complete` has the code in it already. Seconds."""
 
     device_code: str

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(NamedTuple):
     """Whose token it is, and where."""
 
     host: str
@@ -17,8 +15,7 @@ class User:
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
+class RemoteFile(NamedTuple):
     """A file of a version or candidate; `sha256` in hex, `size` in bytes."""
 
     path: str
@@ -26,16 +23,14 @@ class RemoteFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """A version of a model: its semantic version, and the id by which the server's API knows it."""
 
     version: str
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A file that did not arrive, or is not what it should be, and why; `code` as in `errors`."""
 
     path: str
@@ -43,8 +38,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """What became of one file.
 
     `sent`, `received`: it crossed the wire, `bytes` of it now, the others before; `present`: it was there already;
@@ -58,8 +52,7 @@ class Moved:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """A failure that may pass: the `attempt`th of `attempts` follows in so many seconds."""
 
     message: str
@@ -68,8 +61,7 @@ class Retry:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """What became of a push or a pull. `bytes` crossed the wire, in `seconds`."""
 
     target: str
@@ -79,8 +71,7 @@ class Transfer:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(NamedTuple):
     """How files here compare with those of a version: `extra` are here alone, and no fault."""
 
     target: str
@@ -88,3 +79,12 @@ class Verification:
     missing: Sequence[str]
     different: Sequence[str]
     extra: Sequence[str]
+
+
+def as_json(value: Any) -> Any:  # noqa: ANN401 - whatever a call gives back
+    """A result as `--json` prints it: an object of its fields, also where one is within another."""
+    if isinstance(value, dict):
+        return {name: as_json(field) for name, field in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: as_json(field) for name, field in value._asdict().items()}
+    return [as_json(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelyard_client.errors import UsageMistake
 
@@ -10,8 +10,7 @@ CANDIDATE = "candidate:"
 PROJECT = ("group", "project")  # a project's path has two segments at least
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """`version`: a semantic version, an id, an alias or `candidate:<number>`; None: the newest."""
 
     project: str

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import gc
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
 from modelyard_client.cli.terminal import Telling, shown
 from modelyard_client.progress import Progress
 from modelyard_client.registry import Registry
+from modelyard_client.results import as_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """How a command prints: data alone to standard output, all else to standard error."""
 
     as_json: bool
     quiet: bool
     host: str | None
 
-    def data(self, value: Any, lines: list[str]) -> None:  # noqa: ANN401 - a dataclass, or what JSON has
+    def data(self, value: Any, lines: list[str]) -> None:  # noqa: ANN401 - a result, or what JSON has
         """Print what was asked for, for a program or for people."""
         if self.as_json:
-            known = dataclasses.is_dataclass(value) and not isinstance(value, type)
-            fields = dataclasses.asdict(value) if known else value
-            click.echo(json.dumps(fields, ensure_ascii=False))
+            click.echo(json.dumps(as_json(value), ensure_ascii=False))
             return
         for line in lines:
             click.echo(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -24,12 +23,12 @@ def ls(target: str, versions: bool, output: Output) -> None:
     with output.registry() as registry:
         if versions:
             found = registry.versions(target)
-            output.data({"target": target, "versions": list(map(asdict, found))}, [each.version for each in found])
+            output.data({"target": target, "versions": found}, [each.version for each in found])
             return
         files = registry.files(target)
     width = max((len(str(file.size)) for file in files), default=0)
     lines = [f"{file.sha256}  {file.size:{width}}  {file.path}" for file in files]
-    output.data({"target": target, "files": list(map(asdict, files))}, lines)
+    output.data({"target": target, "files": files}, lines)
 
 
 @click.command()

@@ -10,13 +10,12 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import asdict
 
 import click
 
 from modelyard_client.cli.amounts import shown_bytes, shown_seconds
 from modelyard_client.progress import Progress
-from modelyard_client.results import Failure, Moved, Retry
+from modelyard_client.results import Failure, Moved, Retry, as_json
 
 LOOK_SECONDS = 0.2
 LINE_SECONDS = 30.0
@@ -36,7 +35,7 @@ class Telling(Progress):
     def retries(self, retry: Retry) -> None:
         """See `Progress.retries`."""
         told = f"{retry.message}; trying again in {retry.seconds:.1f} s ({retry.attempt} of {retry.attempts})"
-        self.noted(json.dumps({"retry": asdict(retry)}) if self._as_json else told)
+        self.noted(json.dumps({"retry": as_json(retry)}) if self._as_json else told)
 
 
 class Shown(Telling, ABC):

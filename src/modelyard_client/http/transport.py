@@ -10,8 +10,7 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
 
 import urllib3
@@ -37,8 +36,7 @@ NO_HEADERS: Mapping[str, str] = {}
 Body = bytes | Iterable[bytes | memoryview]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer."""
 
     status: int

@@ -14,13 +14,12 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from modelyard_client.errors import NotFound
 from modelyard_client.local.files import READ_BYTES, local_errors
 from modelyard_client.local.private import write_private
-from modelyard_client.results import RemoteFile
+from modelyard_client.results import RemoteFile, as_json
 from modelyard_client.stopping import Stop
 
 
@@ -78,7 +77,7 @@ class Blobs:
     def remember(self, named: str, files: Sequence[RemoteFile]) -> None:
         """Keep the list of a target's files; `named`: server and target."""
         with suppress(OSError):
-            write_private(self._list(named), json.dumps([asdict(file) for file in files]).encode())
+            write_private(self._list(named), json.dumps(as_json(files)).encode())
 
     def files(self, named: str) -> list[RemoteFile]:
         """The list as it was last. Raises NotFound."""

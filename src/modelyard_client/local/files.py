@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from modelyard_client.errors import ClientError, FileChanged, NoRoom, NotFound
 from modelyard_client.stopping import Stop
@@ -23,8 +22,7 @@ FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EF
 COARSE_SECONDS = 2.0  # FAT's, which tells no parts of a second
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """What is another one after a change. Whoever sets the time of change back cannot do so with `ctime_ns`."""
 
     size: int
@@ -47,11 +45,10 @@ class Fingerprint:
 
     def as_list(self) -> list[int]:
         """For a file of state."""
-        return list(astuple(self))
+        return list(self)
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFile:
+class LocalFile(NamedTuple):
     """A file that is to be sent, and the name that it gets; as it was when it was found."""
 
     name: str

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 IGNORE_FILE = ".modelyardignore"
 
 
-@dataclass(frozen=True)
 class Rule:
     """A pattern, and whether what fits it is meant.
 
@@ -18,8 +16,9 @@ class Rule:
     any other of a segment wherever it is; what fits a folder fits all that is below.
     """
 
-    pattern: str
-    takes: bool
+    def __init__(self, pattern: str, takes: bool) -> None:
+        self.pattern = pattern
+        self.takes = takes
 
     def fits(self, name: str) -> bool:
         """Whether a file's name, or a folder that it is in, is one of the pattern's."""

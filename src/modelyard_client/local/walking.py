@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelyard_client.errors import UsageMistake
 from modelyard_client.local.files import Fingerprint, LocalFile, local_errors
@@ -19,11 +19,10 @@ from modelyard_client.local.patterns import IGNORE_FILE, Selection, ignoring
 from modelyard_client.names import require_sendable
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """How folders are walked."""
 
-    selection: Selection = Selection()  # noqa: RUF009 - it never changes
+    selection: Selection = Selection()
     hidden: bool = False
     links: bool = True  # else what is a link within a folder is left out
     prefix: str = ""  # of every name, with a slash at its end

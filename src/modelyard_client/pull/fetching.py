@@ -8,7 +8,6 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard_client.collecting import Work
@@ -162,12 +161,12 @@ class Fetch:
         return self._partial, self._follower
 
 
-@dataclass(frozen=True, slots=True)
 class SmallFetch:
     """Brings files that fit in memory."""
 
-    ranges: Ranges
-    progress: Progress
+    def __init__(self, ranges: Ranges, progress: Progress) -> None:
+        self.ranges = ranges
+        self.progress = progress
 
     def fetch(self, file: RemoteFile, target: Path) -> Moved:
         """Bring a file. Raises ClientError."""

@@ -6,9 +6,9 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from modelyard_client.catalog import Catalog, Place
 from modelyard_client.collecting import Work, collected
@@ -28,15 +28,14 @@ from modelyard_client.results import Moved, RemoteFile, Transfer
 from modelyard_client.targets import Target
 
 
-@dataclass(frozen=True, slots=True)
-class PullOptions:
+class PullOptions(NamedTuple):
     """Which files are brought, and how; `limit`: bytes a second.
 
     `cached`: what comes is kept, and taken from what was kept; `offline`: without a request, from what was kept alone.
     """
 
     names: Sequence[str] = ()
-    selection: Selection = Selection()  # noqa: RUF009 - it never changes
+    selection: Selection = Selection()
     dry_run: bool = False
     jobs: int = 8
     limit: int | None = None
@@ -44,19 +43,16 @@ class PullOptions:
     offline: bool = False
 
 
-@dataclass
 class Pull:
     """Brings files of one target into a folder."""
 
-    transport: Transport
-    progress: Progress
-    options: PullOptions
-    cache: Path
-    _blobs: Blobs = field(init=False)
-    _fetches: list[Fetch] = field(default_factory=list, init=False)
-
-    def __post_init__(self) -> None:
-        self._blobs = Blobs(self.cache)
+    def __init__(self, transport: Transport, progress: Progress, options: PullOptions, cache: Path) -> None:
+        self.transport = transport
+        self.progress = progress
+        self.options = options
+        self.cache = cache
+        self._blobs = Blobs(cache)
+        self._fetches: list[Fetch] = []
 
     def run(self, target: Target, folder: Path) -> Transfer:
         """Bring files. Raises Partly, and ClientError where none arrived or all have to end."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import urllib3
@@ -19,13 +18,13 @@ from modelyard_client.results import RemoteFile
 READ_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
 class Ranges:
     """Asks for ranges of a version's files."""
 
-    transport: Transport
-    pace: Pace
-    place: Place
+    def __init__(self, transport: Transport, pace: Pace, place: Place) -> None:
+        self.transport = transport
+        self.pace = pace
+        self.place = place
 
     def read(self, file: RemoteFile, begin: int, end: int) -> Iterator[bytes]:
         """The bytes, as they come; after each one that comes, an earlier failure does not count any more.

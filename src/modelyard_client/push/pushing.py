@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from modelyard_client.catalog import Catalog, Place
 from modelyard_client.collecting import Work, collected
@@ -25,8 +25,7 @@ from modelyard_client.targets import Target
 SMALL_BYTES = 4 << 20  # which is sent in one request, from memory
 
 
-@dataclass(frozen=True, slots=True)
-class PushOptions:
+class PushOptions(NamedTuple):
     """How files are sent; `limit`: bytes a second."""
 
     create: bool = False
@@ -35,31 +34,27 @@ class PushOptions:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Keeping:
+class Keeping(NamedTuple):
     """Where things are remembered on this machine."""
 
     uploads: Path
     cache: Path
 
 
-@dataclass
 class Push:
     """Sends files to one target."""
 
-    transport: Transport
-    progress: Progress
-    options: PushOptions
-    keeping: Keeping
-    catalog: Catalog = field(init=False)
-
-    def __post_init__(self) -> None:
-        stop, pace = self.transport.stop, Pace(self.transport.stop, self.options.limit)
-        self.catalog = Catalog(self.transport)
-        self._stop = stop
-        self._small = SmallUploads(self.transport, pace, self.progress)
-        self._large = LargeUploads(self.transport, pace, self.progress, self.keeping.uploads)
-        self._digests = Digests(self.keeping.cache)
+    def __init__(self, transport: Transport, progress: Progress, options: PushOptions, keeping: Keeping) -> None:
+        pace = Pace(transport.stop, options.limit)
+        self.transport = transport
+        self.progress = progress
+        self.options = options
+        self.keeping = keeping
+        self.catalog = Catalog(transport)
+        self._stop = transport.stop
+        self._small = SmallUploads(transport, pace, progress)
+        self._large = LargeUploads(transport, pace, progress, keeping.uploads)
+        self._digests = Digests(keeping.cache)
 
     def run(self, files: Sequence[LocalFile], target: Target) -> Transfer:
         """Send files. Raises Partly, and ClientError where none arrived or all have to end."""

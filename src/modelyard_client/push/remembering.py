@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard_client.local.files import LocalFile
@@ -19,12 +18,12 @@ KEPT_SECONDS = 30 * 86_400  # servers keep an upload that nobody goes on with fo
 UID = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
 class Memory:
     """What is remembered of one file on its way to one place; nothing where another process is at the same."""
 
-    path: Path | None
-    file: LocalFile
+    def __init__(self, path: Path | None, file: LocalFile) -> None:
+        self.path = path
+        self.file = file
 
     def uid(self) -> str | None:
         """The upload that was begun with the file as it is now."""

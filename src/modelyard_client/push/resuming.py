@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from modelyard_client.catalog import Catalog, Place
 from modelyard_client.errors import ClientError, FileChanged, Mismatch, NotFound, Unreachable
@@ -30,8 +30,7 @@ GONE = frozenset({404, 410})
 END_SECONDS = 120.0  # that a server may need to verify what it has, after the last byte
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """Where an upload is; `sha256` of the file that it has become."""
 
     uid: str
