@@ -21,7 +21,7 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_upl
 	$(addprefix routes/http/test_,announced.py bodies.py challenges.py) \
 	$(addprefix routes/mlflow/test_,general.py json_mapping.py) \
 	$(addprefix routes/pages/test_,api_documents.py frame.py hub_links.py in_a_browser.py in_place.py passwords.py \
-		previews.py resumed_uploads.py texts.py wheel.py) \
+		previews.py resumed_uploads.py texts.py tus_in_a_page.py wheel.py) \
 	$(addprefix services/,files/test_ingest.py files/test_offers.py identity previews \
 		$(addprefix traffic/test_,body_budget.py searching.py throttling.py) \
 		upkeep/test_pace.py) \
