@@ -55,12 +55,15 @@ class Credentials:
 
     def find(self, host: str | None = None) -> Login:
         """The server that is meant, and the token for it. Raises UsageMistake, NotIdentified and ClientError."""
+        token, named = _token_of_environment(), host or os.environ.get(URL)
+        if token and named:  # the file, which may be another user's in a container, is not asked
+            return Login(server_url(named), token)
         kept = self._read()
-        chosen = host or os.environ.get(URL) or kept["default"]
+        chosen = named or kept["default"]
         if not chosen:
             raise UsageMistake(f"No server is known: `myd login HOST`, --host or {URL}")
         url = server_url(chosen)
-        return Login(url, _token_of_environment() or _kept(kept, url) or _token_of_netrc(url))
+        return Login(url, token or _kept(kept, url) or _token_of_netrc(url))
 
     def keep(self, login: Login, username: str) -> None:
         """Remember a token, and its server as the one that is meant. Raises ClientError."""
@@ -82,13 +85,14 @@ class Credentials:
     def _read(self) -> dict[str, Any]:
         try:
             kept = json.loads(self.path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {"default": None, "hosts": {}}
         except (OSError, ValueError) as error:
             raise ClientError(f"{self.path} cannot be read: {error}") from error
         if not isinstance(kept, dict) or not isinstance(kept.get("hosts"), dict):
             raise ClientError(f"{self.path} is not a file of tokens")
-        return {"default": kept.get("default"), "hosts": kept["hosts"]}
+        default = kept.get("default")
+        return {"default": default if isinstance(default, str) else None, "hosts": kept["hosts"]}
 
     def _write(self, kept: dict[str, Any]) -> None:
         try:
@@ -124,9 +128,9 @@ def _kept(kept: dict[str, Any], url: str) -> str | None:
 
 def _token_of_netrc(url: str) -> str | None:
     """The password of the host in `~/.netrc`, or where NETRC says; its `default` is for nobody in particular."""
-    path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
+        path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
         found = netrc.netrc(path).hosts.get(urlsplit(url).hostname or "")
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError, RuntimeError):  # the last: nobody knows of a home
         return None
     return found[2] if found and found[2] else None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from modelyard_client.credentials import Credentials, Login, require_token, server_url
 from modelyard_client.errors import ClientError, NotIdentified, UsageMistake
+from modelyard_client.local.places import cache_folder, state_folder
+from modelyard_client.local.private import write_private
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,40 @@ def test_the_environment_comes_before_the_file_and_that_before_netrc(
     assert Credentials().find("http://a").token == "of-environment"
 
 
+def test_who_has_all_by_the_environment_needs_no_file_that_can_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = Credentials().path
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    monkeypatch.setenv("MODELYARD_TOKEN", "of-environment")
+    assert Credentials().find("http://a") == Login("http://a", "of-environment")
+    with pytest.raises(ClientError, match=r"credentials\.json"):
+        Credentials().find()  # the server may be in it
+
+
+def test_a_user_of_whom_no_home_is_known_has_the_environment_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(_uid: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    before = os.listdir()
+    assert Credentials().find("http://a") == Login("http://a", None)
+    with pytest.raises(ClientError, match="cannot be written"):
+        Credentials().keep(Login("http://a", "1"), "ada")
+    with pytest.raises(NotADirectoryError):
+        write_private(state_folder() / "x", b"")
+    with pytest.raises(NotADirectoryError):
+        write_private(cache_folder() / "x", b"")
+    assert os.listdir() == before  # and no folder named ~
+
+
 def test_a_kept_token_goes_to_its_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     Credentials().keep(Login("http://a", "secret"), "ada")
     assert Credentials().find("http://b").token is None
@@ -65,8 +102,9 @@ def test_a_kept_token_goes_to_its_server_alone(monkeypatch: pytest.MonkeyPatch) 
     assert Credentials().find() == Login("http://b", None)
 
 
-def test_a_broken_netrc_is_none(home: Path) -> None:
-    (home / ".netrc").write_text("machine\n")
+@pytest.mark.parametrize("content", [b"machine\n", b"machine a login x password \xff\x00\n"])
+def test_a_broken_netrc_is_none(home: Path, content: bytes) -> None:
+    (home / ".netrc").write_bytes(content)
     assert Credentials().find("http://a").token is None
 
 
@@ -88,6 +126,14 @@ def test_a_file_of_tokens_that_cannot_be_read_is_told(content: bytes) -> None:
     credentials.path.parent.mkdir(parents=True)
     credentials.path.write_bytes(content)
     with pytest.raises(ClientError, match=r"credentials\.json"):
+        credentials.find()
+
+
+def test_a_file_of_tokens_without_a_server_that_is_meant_has_none() -> None:
+    credentials = Credentials()
+    credentials.path.parent.mkdir(parents=True)
+    credentials.path.write_text('{"default": 5, "hosts": {}}')
+    with pytest.raises(UsageMistake, match="myd login"):
         credentials.find()
 
 

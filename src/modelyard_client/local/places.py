@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 APPLICATION = "modelyard"
+NOWHERE = Path(os.devnull) / APPLICATION  # where nothing is, and nothing can be made
 
 
 def credentials_path() -> Path:
     """Where tokens are kept."""
     from platformdirs import user_config_path  # noqa: PLC0415 - not needed for `--help`
 
-    return user_config_path(APPLICATION, appauthor=False) / "credentials.json"
+    return _own(user_config_path) / "credentials.json"
 
 
 def state_folder() -> Path:
     """Where uploads are remembered that go on."""
     from platformdirs import user_state_path  # noqa: PLC0415 - as above
 
-    return user_state_path(APPLICATION, appauthor=False) / "uploads"
+    return _own(user_state_path) / "uploads"
 
 
 def cache_folder() -> Path:
@@ -27,4 +29,13 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path  # noqa: PLC0415 - as above
 
     named = os.environ.get("MODELYARD_CACHE_DIR")
-    return Path(named) if named else user_cache_path(APPLICATION, appauthor=False)
+    return Path(named) if named else _own(user_cache_path)
+
+
+def _own(find: Callable[..., Path]) -> Path:
+    """A folder of the user's; of whom no home is known, as of a container's, has none."""
+    try:
+        path = find(APPLICATION, appauthor=False)
+    except RuntimeError:
+        return NOWHERE
+    return path if path.is_absolute() else NOWHERE  # else it would be one named `~` wherever the command runs
