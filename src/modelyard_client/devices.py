@@ -13,6 +13,7 @@ from modelyard_client.credentials import Login, require_token
 from modelyard_client.errors import ClientError, Forbidden, NotFound, NotIdentified
 from modelyard_client.http.transport import Answer, Transport
 from modelyard_client.http.trying import TryAgain
+from modelyard_client.progress import Progress
 from modelyard_client.stopping import Stop
 
 CLIENT = "myd"
@@ -32,9 +33,13 @@ class DeviceCode(NamedTuple):
     interval: float
 
 
-def sign_in(url: str, show: Callable[[DeviceCode], None], stop: Stop | None = None) -> str:
+def sign_in(
+    url: str,
+    show: Callable[[DeviceCode], None],
+    progress: Progress = Progress(),  # noqa: B008 - it has no state
+) -> str:
     """A token of whoever confirms the code that is shown. Raises ClientError, Forbidden where he denies it."""
-    transport = Transport(Login(url, None), stop or Stop())
+    transport = Transport(Login(url, None), Stop(), progress=progress)
     try:
         code = _begin(transport)
         show(code)
@@ -44,7 +49,7 @@ def sign_in(url: str, show: Callable[[DeviceCode], None], stop: Stop | None = No
 
 
 def _begin(transport: Transport) -> DeviceCode:
-    answer = _post(transport, "authorize_device", {"client_id": CLIENT})
+    answer = transport.until(lambda: _post(transport, "authorize_device", {"client_id": CLIENT}))
     if answer.status == HTTPStatus.NOT_FOUND:
         raise NotFound("The server has no page on which a code is confirmed: give `myd login` a token")
     told = _told(answer)
@@ -87,13 +92,8 @@ def _slower(told: Mapping[str, Any]) -> int:
 
 
 def _post(transport: Transport, name: str, fields: Mapping[str, str]) -> Answer:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    response = transport.open(
-        "POST", f"{transport.login.url}/oauth/{name}", headers=headers, body=urlencode(fields).encode()
-    )
-    if response.status not in ANSWERS:
-        raise transport.refusal(response, f"POST /oauth/{name}")
-    return Answer(response.status, response.headers, response.data)
+    headers, body = {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(fields).encode()
+    return transport.once("POST", f"/oauth/{name}", headers=headers, body=body, ok=ANSWERS, below="")
 
 
 def _told(answer: Answer) -> Mapping[str, Any]:

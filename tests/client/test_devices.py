@@ -140,6 +140,27 @@ def test_a_server_that_gives_no_code_is_told(first: Meddling, raised: type[Clien
         sign_in(proxy.url, lambda _code: None)
 
 
+def test_a_server_that_does_not_answer_is_unreachable_and_that_is_told(myd: Myd) -> None:
+    done = myd("login", "--device", f"http://127.0.0.1:{DISCARD}")
+    assert (done.status, done.out) == (8, "")
+    assert done.err.count("trying again") == 5
+    assert done.err.splitlines()[-1].startswith(f"myd: http://127.0.0.1:{DISCARD}: Failed to")
+    done = myd("login", f"http://127.0.0.1:{DISCARD}", stdin="token")
+    assert (done.status, done.err.count("trying again")) == (8, 5)
+
+
+def test_an_answer_that_breaks_off_is_waited_for_again() -> None:
+    token = answer("200 OK", b'{"access_token": "myd_x"}')
+    broken = Meddling(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    codes, tokens = [broken, answer("200 OK", json.dumps(CODE).encode())], [broken, token]
+
+    def hook(request: Request) -> Meddling:
+        return (codes if request.path.endswith("authorize_device") else tokens).pop(0)
+
+    with meddling(DISCARD, hook) as proxy:
+        assert sign_in(proxy.url, lambda _code: None) == "myd_x"
+
+
 def test_a_code_has_its_time_whatever_the_server_says() -> None:
     told = CODE | {"expires_in": 0.01, "interval": 0.01}
 

@@ -43,13 +43,14 @@ class Output(NamedTuple):
         if not gc.isenabled():  # see `main.main`
             gc.freeze()
             gc.enable()
-        return Registry(self.host, progress=progress or self._telling())
+        return Registry(self.host, progress=progress or self.telling())
 
     def progress(self) -> Progress:
         """What shows how far it is, unless nobody wants to see it."""
         return Progress() if self.quiet else shown(as_json=self.as_json)
 
-    def _telling(self) -> Progress:
+    def telling(self) -> Progress:
+        """What tells of what is tried again, unless nobody wants to know."""
         return Progress() if self.quiet else Telling(as_json=self.as_json)
 
 

@@ -27,8 +27,8 @@ def login(address: str, device: bool, output: Output) -> None:
     url = server_url(address)
     token = "" if device else _typed()
     if not token:
-        token = sign_in(url, _show)
-    with Registry(url, token) as registry:
+        token = sign_in(url, _show, output.telling())
+    with Registry(url, token, progress=output.telling()) as registry:
         user = registry.user()
     credentials = Credentials()
     credentials.keep(Login(url, token), user.username)

@@ -93,10 +93,18 @@ def cli() -> None:
 def main() -> None:
     """The console script. Garbage is looked for as long as a command works: all that is imported before is none."""
     gc.disable()
+    _open_what_is_closed()
     try:
         run()
     finally:
         gc.freeze()
+
+
+def _open_what_is_closed() -> None:
+    """Let whoever has closed one of the standard streams give nothing, and see nothing, there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as it works
 
 
 def run() -> None:

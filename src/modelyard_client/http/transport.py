@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
@@ -29,6 +29,7 @@ STALL_SECONDS = 30.0  # without a byte of an answer
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # as other clients know them; OpenSSL itself knows SSL_CERT_FILE
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_OF_REFUSAL = 64 * 1024
+MOST_OF_ANSWER = 64 * 1024 * 1024  # a list of half a million files
 OK = frozenset({200})
 OBJECT = re.compile(r"^(<.*?>|\w+\(host=.*?\)): ")  # to which urllib3 says that something happened
 NO_HEADERS: Mapping[str, str] = {}
@@ -96,10 +97,14 @@ class Transport:
         if body is not None:
             headers, content = {"Content-Type": "application/json"}, json.dumps(body).encode()
         target = f"{path}?{urlencode(query)}" if query else path
+        return self.until(lambda: self.once(method, target, headers=headers, body=content, ok=ok))
+
+    def until(self, ask: Callable[[], Answer]) -> Answer:
+        """The first answer that there is. Raises ClientError where nothing else comes than what may pass."""
         tries = self.tries()
         while True:
             try:
-                return self.once(method, target, headers=headers, body=content, ok=ok)
+                return ask()
             except TryAgain as again:
                 tries.failed(again)
 
@@ -112,18 +117,23 @@ class Transport:
         body: Body | None = None,
         ok: Collection[int] = OK,
         seconds: float | None = None,
+        below: str = API,
     ) -> Answer:
-        """Ask once; `seconds`: how long the answer may take. Raises TryAgain for what may pass, else ClientError."""
-        response = self.open(method, self.base + path, headers=headers, body=body, seconds=seconds)
+        """Ask once; `seconds`: how long the answer may take; `below`: what the path goes on from.
+
+        Raises TryAgain for what may pass, else ClientError.
+        """
+        url = self.login.url + below + path
+        response = self.open(method, url, headers=headers, body=body, seconds=seconds)
         try:
-            content = response.read(MOST_OF_REFUSAL) if response.status not in ok else response.data
+            content = response.read(MOST_OF_ANSWER if response.status in ok else MOST_OF_REFUSAL)
         except HTTPError as error:
             raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}")) from error
         finally:
-            response.release_conn()
+            response.close()  # which leaves a connection to others whose answer was read to its end
         answer = Answer(response.status, response.headers, content)
         if response.status not in ok:
-            raise self._refusal(answer, f"{method} {self._shown(path)}")
+            raise self._refusal(answer, f"{method} {_shown(path)}")
         return answer
 
     def open(
@@ -193,9 +203,6 @@ class Transport:
             error = Refused(f"The server is at {answer.headers.get('Location')!r} now ({what})", answer.status)
         return TryAgain(error, retry_after(answer.headers)) if answer.status in PASSING else error
 
-    def _shown(self, path: str) -> str:
-        return unquote(path.partition("?")[0])
-
 
 def _manager(url: str, connections: int) -> urllib3.PoolManager:
     parts = urlsplit(url)
@@ -221,6 +228,10 @@ def _proxy(parts: SplitResult) -> str | None:
 
     proxy = urllib.request.getproxies().get(parts.scheme)
     return None if not proxy or urllib.request.proxy_bypass(parts.netloc) else proxy
+
+
+def _shown(path: str) -> str:
+    return unquote(path.partition("?")[0])
 
 
 def _told(error: Exception) -> str:

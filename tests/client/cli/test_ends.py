@@ -123,6 +123,42 @@ def test_whoever_reads_no_further_gets_no_complaint(server: LiveServer, account:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status"),
+    [
+        (("whoami",), 1, 0),
+        (("cat", "{target}", "a"), 1, 0),
+        (("login", "{server}"), 0, 3),
+        (("rm", "{target}", "a"), 0, 2),
+        (("push", "{file}", "{target}"), 2, 0),
+        (("whoami", "--json", "--host", "ftp://x"), 2, 2),
+    ],
+)
+def test_a_standard_stream_may_be_closed(
+    server: LiveServer,
+    account: Account,
+    target: str,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    closed: int,
+    status: int,
+) -> None:
+    (tmp_path / "a").write_text("a")
+    Registry(server.url, account.token).push([tmp_path / "a"], target)
+    environment = os.environ | {"MODELYARD_URL": server.url, "MODELYARD_TOKEN": account.token}
+    words = [word.format(target=target, server=server.url, file=tmp_path / "a") for word in arguments]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}>&-', "sh", COMMAND, *words],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert "Error" not in done.stderr
+
+
 def test_a_token_is_asked_for_on_a_terminal_and_not_shown(
     server: LiveServer, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from modelyard_client import Registry
 from modelyard_client.credentials import Login
-from modelyard_client.errors import ClientError, Refused, Unreachable
+from modelyard_client.errors import ClientError, Forbidden, Refused, Unreachable
+from modelyard_client.http import transport
 from modelyard_client.http.transport import Transport
 from modelyard_client.stopping import Stop
 from modelyard_client.targets import parse
@@ -106,6 +107,17 @@ def test_a_proxy_needs_no_name(server: LiveServer, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://"))
         assert Registry("http://registry.example", "token").user().username == "by-proxy"
         assert "proxy-authorization" not in proxy.requests[0].headers
+
+
+def test_no_answer_is_read_without_an_end(
+    server: LiveServer, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MOST_OF_ANSWER", 10)
+    with pytest.raises(Refused, match="JSON"):
+        Registry(server.url, account.token).user()
+    long = answer("403 No", b'{"message": "' + b"x" * (1 << 20))
+    with meddling(server.port, lambda _request: long) as line, pytest.raises(Forbidden, match="HTTP 403"):
+        Registry(line.url, account.token).user()
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(server: LiveServer, account: Account) -> None:
