@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
-import sys
+import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, ProtocolError, SSLError
+from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError, ProxyError, SSLError
 
 from modelyard_client.credentials import Login
-from modelyard_client.errors import ClientError, Refused, Unreachable
+from modelyard_client.errors import ClientError, Refused, Unreachable, UsageMistake
+from modelyard_client.http.connections import Connections
 from modelyard_client.http.refusals import error_of
 from modelyard_client.http.trying import PASSING, Telling, Tries, TryAgain, retry_after
 from modelyard_client.progress import Progress
@@ -26,7 +26,6 @@ from modelyard_client.stopping import Stop
 API = "/api/v4"
 CONNECT_SECONDS = 20.0  # to connect, and for each piece of a body to go out
 STALL_SECONDS = 30.0  # without a byte of an answer
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # as other clients know them; OpenSSL itself knows SSL_CERT_FILE
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_OF_REFUSAL = 64 * 1024
 MOST_OF_ANSWER = 64 * 1024 * 1024  # a list of half a million files
@@ -71,7 +70,7 @@ class Transport:
         self._tell = Telling(progress)
         self._own = {"User-Agent": "myd", "Accept": "*/*"}
         self._identity = {"Authorization": f"Bearer {login.token}"} if login.token else {}
-        self._manager = _manager(login.url, connections)
+        self._connections = Connections(connections)
 
     def stopped_by(self, stop: Stop) -> Transport:
         """The same, on the same connections, which another stop ends."""
@@ -155,7 +154,7 @@ class Transport:
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds or STALL_SECONDS)
         begun = time.monotonic()
         try:
-            response = self._manager.urlopen(
+            response = self._connections.to(url).urlopen(
                 method,
                 url,
                 body=body,
@@ -165,9 +164,11 @@ class Transport:
                 timeout=timeout,
                 preload_content=False,
             )
-        except SSLError as error:
-            raise ClientError(f"{self.login.url}: {_told(error)}") from error
+        except LocationParseError as error:
+            raise (Refused if foreign else UsageMistake)(f"{url!r} cannot be asked: {error}") from error
         except HTTPError as error:
+            if isinstance(error, SSLError) and not _may_pass(error):
+                raise ClientError(f"{self.login.url}: {_told(error)}") from error
             self.stop.check()
             raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}")) from error
         self.quickest = min(self.quickest, time.monotonic() - begun)
@@ -195,7 +196,7 @@ class Transport:
 
     def close(self) -> None:
         """Let go of all connections."""
-        self._manager.clear()
+        self._connections.clear()
 
     def _refusal(self, answer: Answer, what: str) -> Exception:
         error = error_of(answer.status, answer.body, what)
@@ -204,37 +205,20 @@ class Transport:
         return TryAgain(error, retry_after(answer.headers)) if answer.status in PASSING else error
 
 
-def _manager(url: str, connections: int) -> urllib3.PoolManager:
-    parts = urlsplit(url)
-    bundle = next((os.environ[name] for name in BUNDLES if os.environ.get(name)), None)
-    options: dict[str, Any] = {"maxsize": connections, "ca_certs": bundle, "blocksize": 1 << 18}
-    proxy = _proxy(parts)
-    if proxy is None:
-        return urllib3.PoolManager(**options)
-    address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    headers = {}
-    if address.username is not None:
-        secret = f"{unquote(address.username)}:{unquote(address.password or '')}"
-        headers = urllib3.make_headers(proxy_basic_auth=secret)
-    place = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
-    return urllib3.ProxyManager(place, proxy_headers=headers, **options)
-
-
-def _proxy(parts: SplitResult) -> str | None:
-    """The proxy to a host, by the variables, and elsewhere than on Linux by the system's settings as well."""
-    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    import urllib.request  # noqa: PLC0415 - it takes a while
-
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    return None if not proxy or urllib.request.proxy_bypass(parts.netloc) else proxy
-
-
 def _shown(path: str) -> str:
     return unquote(path.partition("?")[0])
 
 
 def _told(error: Exception) -> str:
     """What urllib3 says of a failure, without the objects that it happened to."""
+    if isinstance(error, ProxyError):
+        return f"{error.args[0]}: {_told(error.original_error)}"
     cause = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
     return OBJECT.sub("", str(cause))
+
+
+def _may_pass(error: SSLError) -> bool:
+    """Whether it was the line that broke: a certificate that is not valid is none the next time either."""
+    cause = error.args[0] if error.args else None
+    broken = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
+    return broken or "BAD_RECORD_MAC" in str(cause)

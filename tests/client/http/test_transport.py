@@ -51,7 +51,7 @@ def test_a_token_goes_to_no_other_host(server: LiveServer, account: Account, tar
         assert len(bucket.requests) == 1
 
 
-@pytest.mark.parametrize("location", ["ftp://x/y", "file:///etc/passwd"])
+@pytest.mark.parametrize("location", ["ftp://x/y", "file:///etc/passwd", "http://a..b/y"])
 def test_what_leads_to_no_http_is_refused(
     server: LiveServer, account: Account, target: str, tmp_path: Path, location: str
 ) -> None:
@@ -59,7 +59,7 @@ def test_what_leads_to_no_http_is_refused(
     Registry(server.url, account.token).push([tmp_path / "a"], target)
     leads = answer("302 Found", Location=location)
     leading = meddling(server.port, lambda request: leads if request.path.endswith("files/a") else None)
-    with leading as line, pytest.raises(Refused, match="leads to"):
+    with leading as line, pytest.raises(Refused, match=r"leads to|cannot be asked"):
         Registry(line.url, account.token).pull(target, tmp_path / "out")
 
 
