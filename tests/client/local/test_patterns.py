@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from modelyard_client.errors import UsageMistake
 from modelyard_client.local.patterns import Rule, Selection, ignoring
 
 
@@ -21,6 +22,14 @@ from modelyard_client.local.patterns import Rule, Selection, ignoring
         ("[!ab].x", ["c.x"], ["a.x"]),
         ("a+b(1).bin", ["a+b(1).bin"], ["aab1.bin"]),
         ("[", ["["], ["a"]),
+        ("[a-c].x", ["b.x"], ["d.x"]),
+        ("[[a].x", ["[.x", "a.x"], ["b.x"]),
+        ("[a&&b].x", ["&.x", "b.x"], ["c.x"]),
+        ("[!a/]x", ["bx"], ["a", "ax", "/x"]),
+        (r"\#a", ["#a"], [r"\#a"]),
+        (r"a\*", ["a*"], ["ab"]),
+        (r"\[a]", ["[a]"], ["a"]),
+        ("a\\", ["a\\"], ["a"]),
     ],
 )
 def test_a_pattern_fits_as_gitignore_s_do(pattern: str, fitting: list[str], others: list[str]) -> None:
@@ -44,3 +53,15 @@ def test_lines_of_an_ignore_file_leave_out_and_take_in_again() -> None:
     names = ["a.log", "keep.log", "tmp/x", "tmp", "# remark", "a"]
     assert [name for name in names if selection.takes(name)] == ["keep.log", "tmp", "# remark", "a"]
     assert ignoring(["!a"]).takes("b")
+
+
+def test_a_backslash_lets_a_line_begin_with_a_sign_and_end_with_a_blank() -> None:
+    selection = ignoring([r"\#a", r"\!b", "c\\ ", "d "])
+    names = ["#a", "!b", "c ", "d", "a", "b", "c", "d "]
+    assert [name for name in names if selection.takes(name)] == ["a", "b", "c", "d "]
+
+
+@pytest.mark.parametrize("pattern", ["[z-a]", "[a--b]"])
+def test_what_is_no_pattern_is_a_mistake_of_usage(pattern: str) -> None:
+    with pytest.raises(UsageMistake, match="no pattern"):
+        Rule(pattern, takes=True).fits("a")
