@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from modelyard_client.local.files import LocalFile
 from modelyard_client.local.locking import Lock
@@ -18,6 +19,13 @@ KEPT_SECONDS = 30 * 86_400  # servers keep an upload that nobody goes on with fo
 UID = re.compile(r"[0-9a-f]{32}")
 
 
+class Remembered(NamedTuple):
+    """An upload that was begun; `goes_on`: with the file as it is now."""
+
+    uid: str
+    goes_on: bool
+
+
 class Memory:
     """What is remembered of one file on its way to one place; nothing where another process is at the same."""
 
@@ -25,8 +33,8 @@ class Memory:
         self.path = path
         self.file = file
 
-    def uid(self) -> str | None:
-        """The upload that was begun with the file as it is now."""
+    def upload(self) -> Remembered | None:
+        """The upload that was begun."""
         if self.path is None:
             return None
         try:
@@ -35,7 +43,7 @@ class Memory:
             uid = str(kept["uid"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return uid if same and UID.fullmatch(uid) else None
+        return Remembered(uid, same) if UID.fullmatch(uid) else None
 
     def keep(self, uid: str) -> None:
         """Remember an upload. Where that cannot be, it begins anew after a kill."""

@@ -109,7 +109,8 @@ class LargeUploads:
                     reached = reached or self._begun(place, memory, sending)
                     sha256 = self._finished(reached, sending, descriptor)
                 except FileChanged:
-                    self._cancel(reached, memory)
+                    if reached is not None:
+                        self._cancel(reached.uid, memory)
                     raise
                 except TryAgain as again:
                     sending.tries.failed(again)
@@ -120,9 +121,14 @@ class LargeUploads:
                     return sending.sha256, sending.sent
 
     def _found(self, memory: Memory, sending: Sending) -> Reached | None:
-        """The upload that is remembered, where the server knows it."""
-        uid = memory.uid()
-        return None if uid is None else self._asked(Reached(uid, 0, None), memory, sending)
+        """The upload that is remembered, where the server knows it; one of the file as it was before is cancelled."""
+        upload = memory.upload()
+        if upload is None:
+            return None
+        if not upload.goes_on:  # it would count to the project's limit until it expires
+            self._cancel(upload.uid, memory)
+            return None
+        return self._asked(Reached(upload.uid, 0, None), memory, sending)
 
     def _begun(self, place: Place, memory: Memory, sending: Sending) -> Reached:
         name = base64.b64encode(sending.file.name.encode()).decode()
@@ -185,13 +191,12 @@ class LargeUploads:
             raise TryAgain(NotFound(f"{sending.file.name}: the upload is not known any more"), 0.0)
         return _reached(reached.uid, answer).sha256
 
-    def _cancel(self, reached: Reached | None, memory: Memory) -> None:
+    def _cancel(self, uid: str, memory: Memory) -> None:
         memory.forget()
-        if reached is not None:
-            try:
-                self._transport.once("DELETE", _path(reached.uid), headers=TUS, ok={204, *GONE})
-            except (TryAgain, ClientError):
-                return  # it expires
+        try:
+            self._transport.once("DELETE", _path(uid), headers=TUS, ok={204, *GONE})
+        except (TryAgain, ClientError):
+            return  # it expires
 
     def _require(self, sha256: str | None, sending: Sending, place: Place) -> None:
         """Raise Mismatch where the server has something else, which could only come of bytes that changed unseen."""

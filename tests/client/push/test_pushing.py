@@ -157,6 +157,31 @@ def test_an_upload_that_was_left_off_goes_on_and_one_of_a_changed_file_begins_an
             large.write_bytes(os.urandom(SIZE))
 
 
+def test_what_was_left_off_of_a_file_that_has_changed_gives_its_room_back(
+    server: LiveServer,
+    account: Account,
+    project: dict[str, Any],
+    root: httpx2.Client,
+    registry: Registry,
+    target: str,
+    large: Path,
+) -> None:
+    def cut(request: Request) -> Meddling | None:
+        if request.method == "PATCH":
+            return Meddling(up=7 * MIB)
+        return answer("403 No") if request.method == "HEAD" else None
+
+    with meddling(server.port, cut) as line, Registry(line.url, account.token) as bad:
+        with pytest.raises(Forbidden):
+            bad.push([large], target)
+        limit = {"storage_limit": SIZE + MIB}
+        assert root.put(f"/projects/{project['id']}", json=limit).status_code == 200
+        large.write_bytes(os.urandom(SIZE))
+        line.hook = lambda _request: None
+        assert bad.push([large], target).bytes == SIZE
+    assert stored(registry, target) == {"large.bin": sha256(large)}
+
+
 def test_a_file_that_changes_while_it_is_sent_is_refused_and_nothing_of_it_is_kept(
     server: LiveServer, account: Account, registry: Registry, target: str, large: Path
 ) -> None:
