@@ -32,7 +32,7 @@ def require_inside(name: str, *, windows: bool) -> None:
     if fault is None and windows:
         fault = next((found for found in map(_fault_in_windows, name.split("/")) if found), None)
     if fault is not None:
-        raise Mismatch(f"The file {name!r} is not written: {fault}")
+        raise Mismatch(f"The name {name!r} is refused: {fault}")
 
 
 def in_url(name: str) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelyard_client.errors import Mismatch
 from modelyard_client.local.files import Fingerprint, LocalFile, local_errors
+from modelyard_client.local.places import PARTIALS
+from modelyard_client.names import require_inside
 from modelyard_client.progress import Progress
-from modelyard_client.pull.partials import FOLDER
 from modelyard_client.pull.ranges import Ranges
 from modelyard_client.results import RemoteFile, Verification
 from modelyard_client.stopping import Stop
 
 
 def verified(target: str, files: Sequence[RemoteFile], folder: Path, stop: Stop, progress: Progress) -> Verification:
-    """Read all files anew, and compare. Raises Interrupted and ClientError."""
+    """Read all files anew, and compare. Raises ClientError, Mismatch for a name that leaves the folder."""
+    for file in files:
+        require_inside(file.path, windows=os.name == "nt")
     progress.planned(len(files), sum(file.size for file in files))
     ok: list[str] = []
     missing: list[str] = []
@@ -34,7 +38,7 @@ def verified(target: str, files: Sequence[RemoteFile], folder: Path, stop: Stop,
     known = {file.path for file in files}
     with local_errors(folder):
         here = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    extra = sorted(path.as_posix() for path in here if path.parts[0] != FOLDER and path.as_posix() not in known)
+    extra = sorted(path.as_posix() for path in here if path.parts[0] != PARTIALS and path.as_posix() not in known)
     return Verification(target, ok, missing, different, extra)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 APPLICATION = "modelyard"
+PARTIALS = ".myd"  # the folder of what is on its way into another one
 NOWHERE = Path(os.devnull) / APPLICATION  # where nothing is, and nothing can be made
 
 

@@ -2,7 +2,7 @@
 
 A file gets its own name, what is in a folder its path within it. Links are what they lead to, wherever that is; one
 that leads to nothing, or to a folder that it is in, is a mistake. Hidden files within folders are left out unless they
-are asked for, and so is what the folder's `.modelyardignore` names.
+are asked for; what the folder's `.modelyardignore` names is, and what a pull has left off in it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from modelyard_client.errors import UsageMistake
 from modelyard_client.local.files import Fingerprint, LocalFile, local_errors
 from modelyard_client.local.patterns import IGNORE_FILE, Selection, ignoring
+from modelyard_client.local.places import PARTIALS
 from modelyard_client.names import require_sendable
 
 
@@ -64,7 +65,7 @@ def _walked(
         if (entry.name.startswith(".") and not walk.hidden) or (entry.is_symlink() and not walk.links):
             continue
         path, name = Path(entry.path), prefix + entry.name
-        if name == IGNORE_FILE:
+        if name in {IGNORE_FILE, PARTIALS}:
             continue
         with local_errors(path):
             status = entry.stat()

@@ -17,10 +17,10 @@ from pathlib import Path
 from modelyard_client.errors import ClientError
 from modelyard_client.local.files import READ_BYTES, local_errors, preadv, pwrite
 from modelyard_client.local.locking import Lock
+from modelyard_client.local.places import PARTIALS
 from modelyard_client.pull.flushing import Flushing
 from modelyard_client.stopping import Stop
 
-FOLDER = ".myd"
 FIELDS = ("begin", "end", "crc32")  # of a line in the log
 MARK_FIELDS = ("end", "sha256")  # of one that tells what comes from the beginning up to there
 NOTED_BYTES = 1 << 20  # which a kill may cost each connection
@@ -37,7 +37,7 @@ class Partial:
     """The bytes of one file so far. Only one process goes on with what is there; others begin files of their own."""
 
     def __init__(self, folder: Path, name: str, sha256: str, size: int) -> None:
-        self._folder = folder / FOLDER
+        self._folder = folder / PARTIALS
         self._size = size
         key = hashlib.sha256(f"{name}\n{sha256}".encode()).hexdigest()[:32]
         with local_errors(self._folder):
@@ -49,13 +49,21 @@ class Partial:
                 self._lock.take()
         self._key = key
         self.path, self._log_path = self._folder / f"{key}.part", self._folder / f"{key}.log"
+        self.descriptor = self._log = -1
+        try:
+            self._open()
+        except ClientError:
+            self.close()
+            raise
+        self._flushing = Flushing(self.descriptor, size)
+
+    def _open(self) -> None:
         with local_errors(self.path):
             self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | BINARY, 0o600)
             self._log = os.open(self._log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY, 0o600)
-            if os.fstat(self.descriptor).st_size != size:
+            if os.fstat(self.descriptor).st_size != self._size:
                 os.ftruncate(self._log, 0)
-                os.ftruncate(self.descriptor, size)
-        self._flushing = Flushing(self.descriptor, size)
+                os.ftruncate(self.descriptor, self._size)
 
     def pieces(self, stop: Stop) -> list[Piece]:
         """What is there of it and as it was written, in order; anything else is forgotten."""

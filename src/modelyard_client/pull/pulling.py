@@ -19,10 +19,11 @@ from modelyard_client.local.blobs import Blobs
 from modelyard_client.local.digests import Digests
 from modelyard_client.local.files import Fingerprint, LocalFile, local_errors
 from modelyard_client.local.patterns import Selection
+from modelyard_client.local.places import PARTIALS
 from modelyard_client.names import require_inside
 from modelyard_client.progress import Progress
 from modelyard_client.pull.fetching import SMALL_BYTES, Fetch, SmallFetch
-from modelyard_client.pull.partials import FOLDER
+from modelyard_client.pull.leaving import prune
 from modelyard_client.pull.ranges import Ranges
 from modelyard_client.results import Moved, RemoteFile, Transfer
 from modelyard_client.targets import Target
@@ -68,6 +69,8 @@ class Pull:
             moved, failed = collected(work, self.options.jobs, self.transport.stop, self.progress)
             for each in moved:
                 self._remember(folder / each.path, each, digests)
+            if not self.options.dry_run:
+                prune(folder)
         finally:
             for fetch in self._fetches:
                 fetch.leave()
@@ -185,6 +188,6 @@ def _require_room(folder: Path, size: int) -> None:
         return
     with local_errors(folder):
         free = shutil.disk_usage(folder).free
-        free += sum(getattr(path.stat(), "st_blocks", 0) * 512 for path in (folder / FOLDER).glob("*.part"))
+        free += sum(getattr(path.stat(), "st_blocks", 0) * 512 for path in (folder / PARTIALS).glob("*.part"))
     if size > free:
         raise NoRoom(f"{folder} has {free} bytes free, and {size} are to come")

@@ -59,9 +59,9 @@ class Push:
     def run(self, files: Sequence[LocalFile], target: Target) -> Transfer:
         """Send files. Raises Partly, and ClientError where none arrived or all have to end."""
         begun = time.monotonic()
-        if not files:
-            raise UsageMistake("There is no file to send")
         try:
+            if not files:
+                raise UsageMistake("There is no file to send")
             place = self._place(target)
             there = {file.path: file for file in self._there(place, files)} if place else {}
             self.progress.planned(len(files), sum(file.size for file in files))

@@ -36,7 +36,9 @@ def test_a_file_has_its_own_name(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert names(Path()) == ["b.bin", "deep/c.txt"]
 
 
-def test_hidden_files_are_sent_where_that_is_asked_for_and_the_ignore_file_never(folder: Path) -> None:
+def test_hidden_files_are_sent_where_that_is_asked_for_and_the_ignore_file_and_partials_never(folder: Path) -> None:
+    (folder / ".myd").mkdir()
+    (folder / ".myd" / "x.part").write_text("half of a file")
     assert names(folder, walk=Walk(hidden=True)) == [
         ".git/config",
         ".hidden",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from modelyard_client import PullOptions, Registry
 from modelyard_client.errors import ClientError
 from modelyard_client.pull.following import Follower
+from modelyard_client.pull.leaving import KEPT_SECONDS
 from modelyard_client.pull.partials import Partial
 from modelyard_client.stopping import Stop
 
@@ -49,6 +52,48 @@ def test_marks_are_kept_beside_pieces_and_what_is_none_is_not_believed(partial: 
     for _ in range(2):
         assert partial.marks() == [(10, SHA256), (30, SHA256)]
         assert partial.pieces(Stop()) == [(50, 60)]
+
+
+def test_one_that_cannot_be_opened_is_left_to_others(tmp_path: Path) -> None:
+    first = Partial(tmp_path, "a", "0" * 64, 10)
+    first.close()
+    log = first.path.with_suffix(".log")
+    log.unlink()
+    log.mkdir()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(ClientError, match="directory"):
+        Partial(tmp_path, "a", "0" * 64, 10)
+    assert os.listdir("/proc/self/fd") == before
+    log.rmdir()
+    second = Partial(tmp_path, "a", "0" * 64, 10)
+    assert second.path == first.path
+    second.close()
+
+
+def test_what_nobody_goes_on_with_is_forgotten_by_the_next_pull_that_ends(
+    registry: Registry, target: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x").write_text("x")
+    registry.push([tmp_path / "x"], target)
+    out = tmp_path / "out"
+    old, held, young = (Partial(_made(out), name, "0" * 64, 10) for name in ("old", "held", "young"))
+    old.close()
+    young.close()
+    for partial in (old, held):
+        os.utime(partial.path, (time.time() - KEPT_SECONDS - 60,) * 2)
+    registry.pull(target, out, options=PullOptions(dry_run=True))
+    assert old.path.exists()
+    registry.pull(target, out)
+    assert {path.name for path in (out / ".myd").glob("*.part")} == {held.path.name, young.path.name}
+    held.close()
+    os.utime(young.path, (0, 0))
+    registry.pull(target, out)
+    assert os.listdir(out) == ["x"]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def test_a_file_that_becomes_shorter_while_it_is_hashed_is_told(partial: Partial) -> None:

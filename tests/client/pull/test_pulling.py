@@ -212,6 +212,8 @@ def test_a_name_that_leaves_the_folder_is_refused(
     with pytest.raises(Mismatch):
         registry.pull(target, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(Mismatch, match="refused"):
+        registry.verify(target, tmp_path)
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_written_through(
