@@ -61,10 +61,14 @@ class Asking:
     def reserve(self, *tables: type[Base]) -> None:
         """Draw the ids of one new row of each table with the next statement: to insert it then takes no trip.
 
-        They come in the order of the locks that are held by then. That is not for files: of an own one and one that its
-        source gives, the newer has the higher id, and what orders these two is held only just before they are inserted.
+        They come in the order of the locks that are held by then. Where what orders rows is held later, as with a file
+        of a version's own and one that its source gives, they are to be forgotten then.
         """
         self.ask_ahead(tables, _ids_statement(*tables), {}, lambda rows: rows[0])
+
+    def forget_reserved(self, table: type[Base]) -> None:
+        """Have the next new row of a table get its id as it is inserted."""
+        self.asked_ahead(table)
 
 
 @built_once

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from modelyard.errors import PreconditionFailed
+from modelyard.registry.engine import Database
 from modelyard.registry.files.locations import StoredFile
 from modelyard.registry.repository import Registry
-from modelyard.services.files.locating import Address, FileRequest
+from modelyard.services.files.locating import Address, FileRequest, find
 from modelyard.services.files.quota import OverQuota
 from modelyard.services.files.recording import Arrival, Content, record
 from modelyard.terms.paths import OwnerKind, OwnerRef
+from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer
 from tests.projects import Project
+from tests.registry.test_trips import trips
 
 NAMES = ("a", "b", "c")
 
@@ -86,3 +91,33 @@ def test_together_they_are_held_against_the_quota(project: Project) -> None:
         keep_all(project, version, NAMES)
     assert shown(project, version) == {}
     assert len(keep_all(project, version, "ab")) == 2
+
+
+@pytest.mark.skipif(not ON_POSTGRESQL, reason="it is about PostgreSQL")
+def test_a_file_takes_one_trip_to_look_and_one_to_record_it(
+    server: LiveServer, root: httpx2.Client, tmp_path: Path
+) -> None:
+    project = Project(server, root, "trips-of-a-file", None)
+    version = project.version(project.model("m"))
+    assert project.put(version, "first", b"makes the package").status_code == 201
+    recorder, quota = server.app.state.files.recorder, server.app.state.files.quota
+    database = Database(server.app.state.database.engine.url.render_as_string(hide_password=False))
+    made: list[StoredFile] = []
+
+    def run() -> None:
+        arrival = _arrival(server, project.id, int(version), f"file {len(made)}")
+        seen = database.read_now(lambda registry: find(registry, arrival.request).location)
+
+        def work(registry: Registry) -> StoredFile:
+            registry.locks.blob(arrival.content.sha256, at_once=False)
+            admitted = recorder.admit(registry, replace(arrival, seen=seen))
+            with quota.within(registry, admitted.location):
+                return record(registry, admitted)
+
+        made.append(database.write_now(work))
+
+    # What was seen before, and its end; BEGIN, locks, the id and the question; the rows and COMMIT.
+    assert trips(database, tmp_path, run) == 5
+    database.close()
+    assert [file.id for file in made] == sorted(file.id for file in made)
+    assert project.client.get(f"{project.files(version)}/file%201").content == b"file 1".ljust(10)

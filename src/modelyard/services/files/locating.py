@@ -12,6 +12,7 @@ from modelyard.clock import now
 from modelyard.errors import FileNotFound, NotFound
 from modelyard.registry.files.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
+from modelyard.registry.tables import PackageFile
 from modelyard.services.files.lookup import Lookup
 from modelyard.terms.paths import OwnerRef, ProjectRef
 
@@ -92,10 +93,12 @@ def find_to_change(registry: Registry, request: FileRequest, seen: Location | No
 
 
 def _hold(registry: Registry, request: FileRequest, location: Location) -> bool:
-    """Hold the file of that name there; whether others may have written before it was held."""
+    """Hold the file of that name there, and draw an id for a newer one; whether others may have written before."""
     if location.project is None:
         return False
-    return registry.locks.project(location.project.id, f"file {location.package_id} {request.address.name}")
+    held = registry.locks.project(location.project.id, f"file {location.package_id} {request.address.name}")
+    registry.packages.reserve(PackageFile)
+    return held
 
 
 def _is_same(location: Location, seen: Location | None) -> bool:

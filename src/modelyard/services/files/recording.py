@@ -87,6 +87,7 @@ class Recorder:
         registry.act(caller, located.location.project)
         copies: Sequence[Copy] = ()
         if located.location.linked:
+            registry.packages.forget_reserved(PackageFile)  # what orders it with what a source gives is held just now
             address = arrival.request.address
             copies = following.hold(registry, located.location, address.owner, address.name)
             located = find(registry, arrival.request)
