@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -204,6 +206,23 @@ def test_too_many_parts_are_declined_so_that_clients_fall_back(api: Mlflow) -> N
     answer = mpu(api, "create", path="x", num_parts=10_001)
     assert code_of(answer, 501) == "NOT_IMPLEMENTED"
     assert answer.json()["message"].startswith("Multipart upload is not supported for the current artifact repository")
+
+
+def test_a_part_of_a_part_and_one_that_is_not_as_its_digest_says_are_400_and_not_kept(api: Mlflow) -> None:
+    upload = created(api)
+    first, content = upload["credentials"][0]["url"], PARTS[0]
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    for headers in (
+        {"Content-Range": f"bytes 0-{len(content) - 1}/99999999"},
+        {"Content-Digest": f"sha-256=:{digest}:"},
+        {"Repr-Digest": f"sha-256=:{digest}:"},
+        {"Content-MD5": "none"},
+    ):
+        assert put(first, content=b"x" + content, headers=headers).status_code == 400, headers
+    parts = send_all(upload, (2, 3))
+    parts.append({"part_number": 1, "etag": hashlib.sha256(b"x" + content).hexdigest(), "url": "x"})
+    assert "Part 1 is missing" in complete(api, upload, parts).json()["message"]
+    assert put(first, content=content, headers={"Content-Digest": f"sha-256=:{digest}:"}).status_code == 200
 
 
 def test_a_url_is_for_one_part_alone_and_only_while_its_token_holds(

@@ -91,6 +91,32 @@ def test_another_offset_is_409_and_tells_the_right_one(root: httpx2.Client, vers
     assert body["message"] == "The upload is at offset 4"
 
 
+@pytest.mark.parametrize("by", ["Content-Digest", "Content-MD5"])
+def test_bytes_that_are_not_those_of_their_digest_are_400_and_discarded(
+    root: httpx2.Client, version_url: str, by: str
+) -> None:
+    def told(content: bytes) -> dict[str, str]:
+        if by == "Content-MD5":
+            return {by: base64.b64encode(hashlib.md5(content).digest()).decode()}
+        return {by: f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"}
+
+    url = created(root, version_url, 8).headers["Location"]
+    assert appended(root, url, 0, b"1234", "?0", **told(b"1234")).status_code == 204
+    answer = appended(root, url, 4, b"5678", **told(b"1234"))
+    assert (answer.status_code, answer.json()["message"]) == (
+        400,
+        "400 Bad request - The content does not match its digest",
+    )
+    headers = {"X-Modelyard-Session": url, "Content-Range": "bytes 4-7/8", **told(b"1234")}
+    assert root.put(f"{version_url}/w.bin", headers=headers, content=b"5678").status_code == 400
+    assert appended(root, url, 4, b"5678", **{by: "=="}).status_code == 400
+    assert root.head(url, headers={INTEROP: "8"}).headers["Upload-Offset"] == "4"
+    assert root.put(f"{version_url}/w.bin", headers=headers | told(b"5678"), content=b"5678").status_code == 201
+    assert created(root, version_url, 8, **told(b"")).status_code == 201
+    first = root.put(f"{version_url}/v.bin", headers={"Upload-Complete": "?0", **told(b"1234")}, content=b"5678")
+    assert first.status_code == 400
+
+
 @pytest.mark.parametrize("content", [b"567", iter([b"5", b"67"])])
 def test_a_length_that_is_not_that_of_the_bytes_is_400(root: httpx2.Client, version_url: str, content: bytes) -> None:
     url = created(root, version_url, 8).headers["Location"]

@@ -378,6 +378,14 @@ def test_a_checksum_is_held_and_where_it_is_wrong_all_of_the_piece_is_discarded(
     assert read(root, version_url) == first + second
 
 
+def test_a_digest_of_the_body_is_held_as_a_checksum_is(root: httpx2.Client, version_url: str) -> None:
+    url = begun(root, version_url, 8)
+    assert patch(root, url, 0, b"1234", Content_Digest=repr_digest(b"4321")).status_code == 460
+    assert offset_of(root, url) == 0
+    assert patch(root, url, 0, b"1234", Content_Digest="none").status_code == 400
+    assert patch(root, url, 0, b"1234", Content_Digest=repr_digest(b"1234")).status_code == 204
+
+
 @pytest.mark.parametrize("sent", ["crc32 AAAA", "sha1", "sha1 !", "", "sha1 AAAA", "sha-1 AAAA"])
 def test_a_checksum_that_is_not_known_or_cannot_be_read_is_refused(
     root: httpx2.Client, version_url: str, sent: str

@@ -9,10 +9,11 @@ from fastapi import Request
 
 from modelyard.access.tokens import digest_of, read_credential
 from modelyard.connection.bulk import FILE_BEGINS
-from modelyard.errors import BadRequest, ParameterError
+from modelyard.errors import BadRequest, ChecksumMismatch, ParameterError
 from modelyard.routes.http.known import known_first
 from modelyard.routes.http.transfers import CONDITIONS
 from modelyard.routes.http.urls import base_url
+from modelyard.services.files.ingest import DigestMismatch
 from modelyard.services.files.locating import Address
 from modelyard.services.resuming.claims import UploadNotFound
 from modelyard.services.resuming.resumable_uploads import ResumableUploads
@@ -70,8 +71,12 @@ def piece_of(
     ends: bool = False,
     check: DigestCheck | None = None,
 ) -> Piece:
-    """The bytes that a request carries. Raises UnsupportedMediaType for a content coding."""
+    """The bytes that a request carries; `check`: what they are held against, in place of `Content-Digest`.
+
+    Raises UnsupportedMediaType for a content coding, and BadRequest for a digest that cannot be read.
+    """
     refuse_encoded(headers)
+    check = check or _check_of(headers)
     begins: Callable[[int], None] | None = request.scope.get(FILE_BEGINS)
     if begins is not None:
         begins(-offset)
@@ -80,11 +85,28 @@ def piece_of(
 
 
 async def received(request: Request, uid: str, piece: Piece, address: Address | None = None) -> Session:
-    """The upload after a piece. Raises as `ResumableUploads.append`, and TooManyRequests."""
+    """The upload after a piece. Raises as `ResumableUploads.append`, and TooManyRequests.
+
+    Bytes that are not what their sender has hashed are 400, but 460 to a client of tus, whose own that is.
+    """
     credential = read_credential(request.scope["headers"])
     slots: UploadSlots = request.app.state.upload_slots
     with slots.taken(digest_of(credential) if credential is not None else None):
-        return await uploads_of(request).append(credential, uid, piece, address)
+        try:
+            return await uploads_of(request).append(credential, uid, piece, address)
+        except ChecksumMismatch as error:
+            if "tus-resumable" in request.headers:
+                raise
+            raise DigestMismatch from error
+
+
+def _check_of(headers: Mapping[str, str]) -> DigestCheck | None:
+    """What holds a body against its own digest; None where it tells none."""
+    try:
+        _file, body = announced_digests(headers)
+    except MalformedDigest as error:
+        raise BadRequest(str(error)) from error
+    return DigestCheck(body, own_sha256=True) if body else None
 
 
 async def put_on(request: Request, address: Address, headers: Mapping[str, str], named: str) -> Session:

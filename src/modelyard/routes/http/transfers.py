@@ -58,7 +58,7 @@ async def store(
     credential = read_credential(request.scope["headers"])
     options = validate(UploadOptions, read_query(request))
     headers = headers or combined(request.scope["headers"])
-    expectations = _expectations(headers)
+    expectations = expectations_of(headers)
     precondition = precondition_of(headers)
     wanted = FileRequest.by(credential, address)
     permit = await files.uploads.authorize(wanted, _declared_size(headers))
@@ -236,7 +236,7 @@ def _beginning(request: Request, headers: Mapping[str, str], permit: Permit) -> 
     return begins
 
 
-def _expectations(headers: Mapping[str, str]) -> Expectations:
+def expectations_of(headers: Mapping[str, str]) -> Expectations:
     """What the request says of its bytes. Raises BadRequest for what cannot be held, and UnsupportedMediaType."""
     if "content-range" in headers:
         # RFC 9110 section 14.5: to store a part as if it were the whole would lose the rest silently.

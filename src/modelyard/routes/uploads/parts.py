@@ -12,11 +12,11 @@ from modelyard.errors import BadRequest
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.transferred import BODY
+from modelyard.routes.http.transfers import expectations_of
 from modelyard.routes.uploads.tus import UploadKey, UploadRoute
 from modelyard.services.resuming.parts import PartUploads
 from modelyard.terms.paths import API, UPLOADS, parse_id
 from modelyard.wire import tus
-from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined
 from modelyard.wire.receive import is_form
 
@@ -49,9 +49,9 @@ async def receive(request: Request, upload_id: UploadKey, number: PartNumber) ->
     credential = read_credential(request.scope["headers"])
     uid = upload_id if tus.UID.fullmatch(upload_id) else ""  # which is none: who asks is looked at first
     part = await parts.admit(uid, parse_id(number), signature, credential)
-    refuse_encoded(headers)
     if is_form(headers.get("content-type")):
         raise BadRequest("A part is no form")
+    expected = expectations_of(headers)
     declared = None if "transfer-encoding" in headers else int(headers.get("content-length", "0"))
-    sha256 = await parts.receive(part, request.stream(), declared)
+    sha256 = await parts.receive(part, request.stream(), declared, expected)
     return Response(headers={"ETag": f'"{sha256}"'})

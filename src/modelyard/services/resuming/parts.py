@@ -110,13 +110,15 @@ class PartUploads:
         room = await self._files.quota.room(located, but=upload.id)
         return AwaitedPart(uid, number, Permit(located, caller, self._files.max_file_size, room), others)
 
-    async def receive(self, part: AwaitedPart, pieces: AsyncIterator[Buffer], declared: int | None) -> str:
+    async def receive(
+        self, part: AwaitedPart, pieces: AsyncIterator[Buffer], declared: int | None, expected: Expectations
+    ) -> str:
         """Keep a part, in place of one of its number; the answer is its SHA-256, and it is durable then.
 
-        Raises UploadNotFound, FileTooLarge and OverQuota.
+        Raises UploadNotFound, FileTooLarge, OverQuota, and DigestMismatch where it is not what is expected.
         """
         part.hold(declared or 0)
-        sha256, size = await self._ingest(pieces, part.hold)
+        sha256, size = await self._ingest(pieces, part.hold, expected)
 
         def record(registry: Registry) -> Upload:
             current, _terms = _with_parts(registry, part.uid)
@@ -181,8 +183,8 @@ class PartUploads:
 
         return await self._database.read_file(work)
 
-    async def _ingest(self, pieces: AsyncIterator[Buffer], hold: Hold) -> tuple[str, int]:
-        ingest = Ingest(self._store, self._files.io, NOTHING_EXPECTED, hold)
+    async def _ingest(self, pieces: AsyncIterator[Buffer], hold: Hold, expected: Expectations) -> tuple[str, int]:
+        ingest = Ingest(self._store, self._files.io, expected, hold)
         self._files.in_flight("up", 1)
         try:
             return await ingest.receive(pieces), ingest.size
