@@ -11,10 +11,9 @@ from typing import Any
 
 import click
 
-from modelyard_client.errors import ClientError, UsageMistake
+from modelyard_client.errors import ClientError, Interrupted, UsageMistake
 
 DEBUG = "MODELYARD_DEBUG"
-INTERRUPTED = 130
 
 
 class _Lazily(UserDict[str, Any]):
@@ -54,6 +53,12 @@ HELP = {
 
 class _Group(click.Group):
     """Shows what its commands do without importing them."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what the command gives
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # of which click would tell nothing but an empty line
+            raise Interrupted("Interrupted") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
@@ -117,7 +122,7 @@ def run() -> None:
     except click.ClickException as error:
         _fail(UsageMistake(error.format_message()), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        sys.exit(Interrupted.exit_status)
     except ClientError as error:
         _fail(error, error.exit_status)
     except OSError as error:  # what has no name is standard output

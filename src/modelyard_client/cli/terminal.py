@@ -72,7 +72,8 @@ class Shown(Telling, ABC):
         """See `Progress.settled`."""
         with self._lock:
             self._settled += 1
-        if isinstance(file, Failure):
+            others = self._files > 1
+        if isinstance(file, Failure) and others:  # what a single one fails of is told at the end
             self.noted(f"{file.path}: {file.message}")
 
     def ended(self) -> None:

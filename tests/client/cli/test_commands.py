@@ -17,7 +17,7 @@ import pytest
 from modelyard_client import Registry
 from modelyard_client.credentials import Credentials
 from tests.client.conftest import Done, Myd
-from tests.client.meddler import answer, meddling
+from tests.client.meddler import Meddling, Request, answer, meddling
 from tests.conftest import Account
 from tests.live import LiveServer
 
@@ -261,6 +261,24 @@ def test_a_server_that_does_not_answer_is_told_at_once_with_each_try_again(myd: 
 
     quiet = myd(*nobody, "--quiet")
     assert (quiet.status, len(quiet.err.splitlines())) == (8, 1)
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_what_a_single_file_fails_of_is_told_once_and_of_several_each(
+    myd: Myd, target: str, tmp_path: Path, server: LiveServer
+) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+
+    def refuse(request: Request) -> Meddling | None:
+        is_file = request.method == "PUT" and "authorize" not in request.path
+        return answer("400 Bad", b'{"message": "no"}') if is_file else None
+
+    with meddling(server.port, refuse) as bad:
+        done = myd("push", tmp_path / "a", target, "--host", bad.url)
+        assert (done.status, len(done.err.splitlines())) == (1, 1)
+        done = myd("push", tmp_path / "a", tmp_path / "b", target, "--host", bad.url)
+        assert (done.status, len(done.err.splitlines())) == (1, 3)
 
 
 @pytest.mark.usefixtures("signed_in")

@@ -109,7 +109,10 @@ def test_ctrl_c_anywhere_ends_with_130(myd: Myd, monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Registry, "user", interrupted)
-    assert myd("whoami").status == 130
+    done = myd("whoami")
+    assert (done.status, done.out, done.err) == (130, "", "myd: Interrupted\n")
+    told = json.loads(myd("whoami", "--json").err)["error"]
+    assert (told["code"], told["exit_status"]) == ("interrupted", 130)
 
 
 def test_whoever_reads_no_further_gets_no_complaint(server: LiveServer, account: Account, home: Path) -> None:
