@@ -17,6 +17,9 @@ class Progress:
     def spared(self, count: int) -> None:
         """So many bytes more need not cross the wire: they are there."""
 
+    def compared(self, count: int) -> None:
+        """So many bytes more were read here, to know whether they are what is there."""
+
     def noted(self, sentence: str) -> None:
         """Something that somebody may want to know."""
 

@@ -30,9 +30,9 @@ def verified(target: str, files: Sequence[RemoteFile], folder: Path, stop: Stop,
             path = folder / file.path
             if not path.is_file():
                 missing.append(file.path)
+                progress.spared(file.size)
                 continue
-            (ok if _is_same(path, file, stop) else different).append(file.path)
-            progress.moved(file.size)
+            (ok if _is_same(path, file, stop, progress) else different).append(file.path)
     finally:
         progress.ended()
     known = {file.path for file in files}
@@ -42,10 +42,13 @@ def verified(target: str, files: Sequence[RemoteFile], folder: Path, stop: Stop,
     return Verification(target, ok, missing, different, extra)
 
 
-def _is_same(path: Path, file: RemoteFile, stop: Stop) -> bool:
+def _is_same(path: Path, file: RemoteFile, stop: Stop, progress: Progress) -> bool:
     with local_errors(path):
         fingerprint = Fingerprint.of(path.stat())
-    return fingerprint.size == file.size and LocalFile(file.path, path, fingerprint).sha256(stop) == file.sha256
+    if fingerprint.size != file.size:
+        progress.spared(file.size)
+        return False
+    return LocalFile(file.path, path, fingerprint).sha256(stop, progress.moved) == file.sha256
 
 
 def verified_pieces(ranges: Ranges, file: RemoteFile) -> Iterator[bytes]:

@@ -46,8 +46,8 @@ class Shown(Telling, ABC):
     def __init__(self, *, as_json: bool = False) -> None:
         super().__init__(as_json=as_json)
         self._lock = threading.Lock()
-        self._files = self._settled = self._size = self._moved = self._spared = 0
-        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+        self._files = self._settled = self._size = self._moved = self._spared = self._compared = 0
+        self._recent: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)])
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -68,6 +68,11 @@ class Shown(Telling, ABC):
         with self._lock:
             self._spared += count
 
+    def compared(self, count: int) -> None:
+        """See `Progress.compared`."""
+        with self._lock:
+            self._compared += count
+
     def settled(self, file: Moved | Failure) -> None:
         """See `Progress.settled`."""
         with self._lock:
@@ -86,17 +91,23 @@ class Shown(Telling, ABC):
     def line(self) -> str:
         """What there is to say now."""
         with self._lock:
-            there, now = self._moved + self._spared, time.monotonic()
-            self._recent.append((now, self._moved))
-            while len(self._recent) > 2 and self._recent[1][0] <= now - WINDOW_SECONDS:  # noqa: PLR2004 - from one to now
-                self._recent.popleft()
-            then, before = self._recent[0]
-            rate = (self._moved - before) / (now - then) if now > then else 0.0
+            there, (rate, reading) = self._moved + self._spared, self._rates()
             left, share = self._size - there, there * 100 // self._size if self._size else 100
-            told = f"{share:3d}%  {shown_bytes(there)} of {shown_bytes(self._size)}  {shown_bytes(rate)}/s"
+            told = f"{share:3d}%  {shown_bytes(there)} of {shown_bytes(self._size)}  "
+            told += f"comparing at {shown_bytes(reading)}/s" if reading and not rate else f"{shown_bytes(rate)}/s"
             if rate and left > 0:
                 told += f"  {shown_seconds(left / rate)}"
             return f"{told}  {self._settled}/{self._files} files"
+
+    def _rates(self) -> tuple[float, float]:
+        """Bytes a second that cross the wire, and that are read to compare, of late."""
+        now = time.monotonic()
+        self._recent.append((now, self._moved, self._compared))
+        while len(self._recent) > 2 and self._recent[1][0] <= now - WINDOW_SECONDS:  # noqa: PLR2004 - from one to now
+            self._recent.popleft()
+        then, moved, compared = self._recent[0]
+        seconds = now - then or float("inf")
+        return (self._moved - moved) / seconds, (self._compared - compared) / seconds
 
     @abstractmethod
     def show(self) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelyard_client.local.files import Fingerprint, LocalFile
+from modelyard_client.progress import Progress
 from modelyard_client.stopping import Stop
 
 MOST = 200_000  # files that are remembered
@@ -33,11 +34,11 @@ class Digests:
             for statement in ("PRAGMA synchronous=OFF", "PRAGMA journal_mode=WAL", MADE):
                 self._connection.execute(statement)
 
-    def of(self, file: LocalFile, stop: Stop) -> str:
+    def of(self, file: LocalFile, stop: Stop, progress: Progress) -> str:
         """The SHA-256 in hex, remembered or read. Raises FileChanged and ClientError."""
         known = self.known(file.fingerprint)
         if known is None:
-            known = file.sha256(stop)
+            known = file.sha256(stop, progress.compared)
             self.remember(file.fingerprint, known)
         return known
 

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -94,12 +94,13 @@ class LocalFile(NamedTuple):
             begin += count
             yield buffer[:count]
 
-    def sha256(self, stop: Stop) -> str:
-        """In hex. Raises FileChanged for a file that is changed meanwhile."""
+    def sha256(self, stop: Stop, tell: Callable[[int], object]) -> str:
+        """In hex; `tell` is told of bytes as they are read. Raises FileChanged for a file that is changed meanwhile."""
         hasher = hashlib.sha256()
         with self.opened() as descriptor:
             for piece in self.pieces(descriptor, 0, self.size, stop):
                 hasher.update(piece)
+                tell(len(piece))
             self.require_unchanged(descriptor)
         return hasher.hexdigest()
 

@@ -46,7 +46,7 @@ class Fetch:
         with self._at_work():
             stop = self._ranges.transport.stop
             self._partial = partial = Partial(self._folder, self.file.path, self.file.sha256, self.file.size)
-            there = partial.pieces(stop)
+            there = partial.pieces(stop, self._progress.compared)
             if there or self.file.size < LEAST_BYTES:
                 self._going_on(sum(end - begin for begin, end in there))
                 return self._split(partial, there, jobs)

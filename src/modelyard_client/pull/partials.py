@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,13 +65,14 @@ class Partial:
                 os.ftruncate(self._log, 0)
                 os.ftruncate(self.descriptor, self._size)
 
-    def pieces(self, stop: Stop) -> list[Piece]:
-        """What is there of it and as it was written, in order; anything else is forgotten."""
+    def pieces(self, stop: Stop, tell: Callable[[int], object]) -> list[Piece]:
+        """What is there of it and as it was written, in order; anything else is forgotten; `tell`: of what is read."""
         good: list[tuple[int, int, int]] = []
         for begin, end, checksum in _without_overlaps(self._logged()):
             stop.check()
             if self._checksum(begin, end) == checksum:
                 good.append((begin, end, checksum))
+            tell(end - begin)
         with local_errors(self._log_path):
             marks = b"".join(f"{end} {digest}\n".encode() for end, digest in self.marks())
             os.ftruncate(self._log, 0)

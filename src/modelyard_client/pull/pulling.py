@@ -135,7 +135,8 @@ class Pull:
             fingerprint = Fingerprint.of(path.stat())
             if fingerprint.size != file.size or not path.is_file():
                 return False
-            return digests.of(LocalFile(file.path, path, fingerprint), self.transport.stop) == file.sha256
+            here = LocalFile(file.path, path, fingerprint)
+            return digests.of(here, self.transport.stop, self.progress) == file.sha256
         except (OSError, ClientError):
             return False
 

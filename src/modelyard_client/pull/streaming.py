@@ -49,6 +49,7 @@ class Stream:
             before = self._hasher.copy()
             for content in self._partial.read(self.at, end, stop):
                 self._hasher.update(content)
+                self._progress.compared(len(content))
             if self._hasher.hexdigest() == digest:
                 self.at = end
             else:

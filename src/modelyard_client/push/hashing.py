@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from modelyard_client.local.files import LocalFile
 from modelyard_client.stopping import Stop
@@ -28,8 +29,8 @@ class Hashing:
         if self._at - self._marks[-1][0] >= self._mark_bytes:
             self._marks.append((self._at, self._hasher.copy()))
 
-    def go_to(self, offset: int, descriptor: int) -> None:
-        """Be where the bytes before `offset` are hashed, which are read again where that is needed."""
+    def go_to(self, offset: int, descriptor: int, tell: Callable[[int], object]) -> None:
+        """Be where the bytes before `offset` are hashed; `tell` is told of those that have to be read for that."""
         if offset < self._at:
             while self._marks[-1][0] > offset:
                 self._marks.pop()
@@ -37,6 +38,7 @@ class Hashing:
             self._hasher = hasher.copy()
         for piece in self._file.pieces(descriptor, self._at, offset, self._stop):
             self.update(piece)
+            tell(len(piece))
 
     def hexdigest(self) -> str:
         """Of all bytes so far."""

@@ -117,7 +117,7 @@ class Push:
         assert place is not None  # noqa: S101 - it is made where something is to be done
         known = None
         if (other := there.get(file.name)) is not None and other.size == file.size:
-            known = self._digests.of(file, self._stop)
+            known = self._digests.of(file, self._stop, self.progress)
             if self._authorized(place, file) == RemoteFile(file.name, file.size, known):  # and whole
                 self.progress.spared(file.size)
                 return Moved(file.name, file.size, known, "present", 0)
@@ -136,6 +136,10 @@ class Push:
     def _planned(self, place: Place | None, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
         del place
         other = there.get(file.name)
-        if other is not None and other.size == file.size and other.sha256 == self._digests.of(file, self._stop):
+        if (
+            other is not None
+            and other.size == file.size
+            and other.sha256 == self._digests.of(file, self._stop, self.progress)
+        ):
             return Moved(file.name, file.size, other.sha256, "present", 0)
         return Moved(file.name, file.size, None, "planned", 0)

@@ -56,11 +56,11 @@ class Sending:
 
     def begins(self, offset: int, descriptor: int) -> None:
         """The server has so many bytes."""
-        if self.known is None:
-            self.hashing.go_to(offset, descriptor)
         if offset > self._told:
             self._progress.spared(offset - self._told)
             self._told = offset
+        if self.known is None:
+            self.hashing.go_to(offset, descriptor, self._progress.compared)
 
     def body(self, descriptor: int, offset: int) -> Generator[memoryview]:
         """The bytes from there on. The last ones are sent only if the file is what it was. Raises FileChanged."""

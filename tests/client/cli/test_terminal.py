@@ -62,6 +62,16 @@ def test_a_terminal_has_one_line_as_wide_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert isinstance(shown(), Lines)
 
 
+def test_what_is_read_to_compare_is_shown_while_nothing_crosses_the_wire() -> None:
+    progress = Lines()
+    progress._size = 10_000
+    progress.compared(5000)
+    assert "  0% " in progress.line()
+    assert "comparing at " in progress.line()
+    progress.moved(10)
+    assert "comparing" not in progress.line()
+
+
 def test_a_rate_is_of_bytes_that_crossed_the_wire() -> None:
     progress = Lines()
     progress._size = 10_000

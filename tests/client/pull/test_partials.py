@@ -39,8 +39,8 @@ def test_pieces_that_overlap_or_are_no_pieces_are_not_believed(partial: Partial)
     partial.note(60, 70, 1)
     with partial.path.with_suffix(".log").open("ab") as log:
         log.write(b"1 2\nx y z\n90 80 1\n90 200 1\n70 80 ")
-    assert partial.pieces(Stop()) == [(0, 20), (50, 60)]
-    assert partial.pieces(Stop()) == [(0, 20), (50, 60)]
+    assert partial.pieces(Stop(), lambda _count: None) == [(0, 20), (50, 60)]
+    assert partial.pieces(Stop(), lambda _count: None) == [(0, 20), (50, 60)]
 
 
 def test_marks_are_kept_beside_pieces_and_what_is_none_is_not_believed(partial: Partial) -> None:
@@ -51,7 +51,7 @@ def test_marks_are_kept_beside_pieces_and_what_is_none_is_not_believed(partial: 
         log.write(f"x {SHA256}\n20 abc\n101 {SHA256}\n40 {SHA256}".encode())
     for _ in range(2):
         assert partial.marks() == [(10, SHA256), (30, SHA256)]
-        assert partial.pieces(Stop()) == [(50, 60)]
+        assert partial.pieces(Stop(), lambda _count: None) == [(50, 60)]
 
 
 def test_one_that_cannot_be_opened_is_left_to_others(tmp_path: Path) -> None:

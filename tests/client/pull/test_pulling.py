@@ -329,7 +329,7 @@ def test_what_was_whole_before_a_kill_is_not_fetched_again(
 def test_a_partial_that_cannot_be_read_is_told_and_left_to_others(
     pull: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreadable(_partial: Partial, _stop: object) -> None:
+    def unreadable(*_arguments: object) -> None:
         raise ClientError("It cannot be read")
 
     with monkeypatch.context() as patched:

@@ -104,7 +104,7 @@ def test_a_digest_is_remembered_of_a_file_that_is_as_it_was(
     read: list[LocalFile] = []
     real = sha256(large)
 
-    def reading(file: LocalFile, _stop: object) -> str:
+    def reading(file: LocalFile, *_arguments: object) -> str:
         read.append(file)
         return real
 
@@ -423,7 +423,7 @@ def test_a_digest_goes_back_to_where_the_server_is(tmp_path: Path) -> None:
     hashing = Hashing(file, Stop(), mark_bytes=MIB)
     with file.opened() as descriptor:
         for offset in (3 * MIB, 2 * MIB + 5, 0, MIB, 3 * MIB):
-            hashing.go_to(offset, descriptor)
+            hashing.go_to(offset, descriptor, lambda _count: None)
             assert hashing.hexdigest() == hashlib.sha256(path.read_bytes()[:offset]).hexdigest()
 
 
