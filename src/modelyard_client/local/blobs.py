@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import time
@@ -29,6 +28,7 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._blobs = folder / "files"
         self._lists = folder / "lists"
+        self._uses = folder / "uses"  # the files themselves may be those that somebody has brought, whose times are his
 
     def has(self, file: RemoteFile) -> bool:
         """Whether there is something that may be the file."""
@@ -47,7 +47,7 @@ class Blobs:
                     hasher.update(piece)
                     copy.write(piece)
             if hasher.hexdigest() != file.sha256:
-                path.unlink(missing_ok=True)
+                self._forget(file.sha256)
                 return False
             with local_errors(target):
                 beside.replace(target)
@@ -57,7 +57,8 @@ class Blobs:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
         with suppress(OSError):
-            os.utime(path)  # it is used
+            self._uses.mkdir(mode=0o700, exist_ok=True)
+            (self._uses / file.sha256).touch()
         return True
 
     def keep(self, brought: Path, sha256: str) -> None:
@@ -96,7 +97,7 @@ class Blobs:
                     stop.check()
                     hasher.update(piece)
             if hasher.hexdigest() != path.name:
-                path.unlink(missing_ok=True)
+                self._forget(path.name)
                 found.append(path.name)
         return found
 
@@ -106,10 +107,20 @@ class Blobs:
         for path in self._kept():
             with local_errors(path):
                 status = path.stat()
-                if status.st_mtime <= before:
-                    path.unlink(missing_ok=True)
+                if max(status.st_mtime, self._used(path.name)) <= before:
+                    self._forget(path.name)
                     count, size = count + 1, size + status.st_size
         return count, size
+
+    def _forget(self, sha256: str) -> None:
+        for path in (self._path(sha256), self._uses / sha256):
+            path.unlink(missing_ok=True)
+
+    def _used(self, sha256: str) -> float:
+        """When a file was taken last; 0 where it never was."""
+        with suppress(OSError):
+            return (self._uses / sha256).stat().st_mtime
+        return 0.0
 
     def _kept(self) -> Iterator[Path]:
         return (path for path in self._blobs.glob("*/*") if not path.name.startswith("."))
