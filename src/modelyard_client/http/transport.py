@@ -19,7 +19,7 @@ from modelyard_client.credentials import Login
 from modelyard_client.errors import ClientError, Refused, Unreachable, UsageMistake
 from modelyard_client.http.connections import Connections
 from modelyard_client.http.refusals import error_of
-from modelyard_client.http.trying import PASSING, Telling, Tries, TryAgain, retry_after
+from modelyard_client.http.trying import MOST_RETRY_AFTER, PASSING, Telling, Tries, TryAgain, retry_after
 from modelyard_client.progress import Progress
 from modelyard_client.stopping import Stop
 
@@ -199,10 +199,13 @@ class Transport:
         self._connections.clear()
 
     def _refusal(self, answer: Answer, what: str) -> Exception:
+        wait = retry_after(answer.headers)
+        if wait is not None and wait > MOST_RETRY_AFTER:
+            what = f"{what}, to be asked again in {wait:.0f} s"
         error = error_of(answer.status, answer.body, what)
         if answer.status in REDIRECTS:
             error = Refused(f"The server is at {answer.headers.get('Location')!r} now ({what})", answer.status)
-        return TryAgain(error, retry_after(answer.headers)) if answer.status in PASSING else error
+        return TryAgain(error, wait) if answer.status in PASSING else error
 
 
 def _shown(path: str) -> str:

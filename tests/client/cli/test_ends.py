@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import stat
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -124,6 +126,75 @@ def test_whoever_reads_no_further_gets_no_complaint(server: LiveServer, account:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.usefixtures("signed_in")
+def test_a_pattern_that_windows_shells_leave_as_it_is_stays_so(
+    myd: Myd, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Windows:
+        name = "nt"
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(os, name)
+
+    monkeypatch.setattr(click.core, "os", Windows())
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.bin", "b.txt"):
+        Path(name).write_text(name)
+    assert (
+        json.loads(myd("push", ".", target, "--include", "*.bin", "--dry-run", "--json").out)["files"][0]["path"]
+        == "a.bin"
+    )
+    assert myd("push", "*.bin", target).err == "myd: *.bin is not there\n"
+
+
+def test_what_is_kept_lies_where_xdg_says_and_is_its_user_s_alone(
+    myd: Myd, server: LiveServer, account: Account, target: str, tmp_path: Path, home: Path
+) -> None:
+    (tmp_path / "large.bin").write_bytes(os.urandom(5 << 20))
+    assert myd("login", server.url, stdin=account.token).status == 0
+    assert myd("push", tmp_path / "large.bin", target).status == 0
+    assert myd("pull", target, "-o", tmp_path / "out", "--cache").status == 0
+    assert sorted(os.listdir(home)) == ["cache", "config", "state"]
+    kept = [path for name in os.listdir(home) for path in (home / name).iterdir()]
+    assert {path.name for path in kept} == {"modelyard"}
+    for path in (path for folder in kept for path in folder.rglob("*") if path.is_file()):
+        above = [path, *path.relative_to(home).parents]
+        assert any(not (home / each).stat().st_mode & 0o077 for each in above), path
+    assert stat.S_IMODE((home / "config" / "modelyard" / "credentials.json").stat().st_mode) == 0o600
+    assert account.token not in "".join(
+        path.read_text("latin-1") for path in home.rglob("*") if path.is_file() and path.name != "credentials.json"
+    )
+
+
+@pytest.mark.parametrize(
+    "variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": "xterm-256color", "COLUMNS": "40"}]
+)
+def test_no_terminal_is_sent_a_colour_nor_a_line_that_it_has_no_room_for(
+    server: LiveServer, account: Account, target: str, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    (tmp_path / "large.bin").write_bytes(os.urandom(6 << 20))
+    environment = os.environ | {"MODELYARD_URL": server.url, "MODELYARD_TOKEN": account.token, **variables}
+    ours, theirs = os.openpty()
+    command = [str(COMMAND), "push", str(tmp_path / "large.bin"), target, "--limit-rate", "8M"]
+    running = subprocess.Popen(command, env=environment, stderr=theirs, stdin=subprocess.DEVNULL)
+    os.close(theirs)
+    told = b""
+    with suppress(OSError):  # which ends a terminal
+        while piece := os.read(ours, 1 << 16):
+            told += piece
+    os.close(ours)
+    assert running.wait() == 0
+    assert b"\x1b" not in told
+    assert b"1 file sent" in told
+    lines = told.decode().replace("\n", "\r").split("\r")
+    if "COLUMNS" in variables:
+        shown = [line for line in lines if "%" in line]
+        assert shown
+        assert all(len(line) < 40 for line in shown)
+    if variables.get("TERM") == "dumb":
+        assert not any("%" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ def test_a_proxy_needs_no_name(server: LiveServer, monkeypatch: pytest.MonkeyPat
         assert "proxy-authorization" not in proxy.requests[0].headers
 
 
+def test_whoever_is_to_wait_for_long_is_told_for_how_long_and_does_not(server: LiveServer) -> None:
+    busy = answer("429 Too Many", b'{"message": "Retry later"}', Retry_After="3600")
+    with meddling(server.port, lambda _request: busy) as line:
+        with pytest.raises(Unreachable, match=r"^Retry later \(GET /user, to be asked again in 3600 s\)$"):
+            Registry(line.url, "token").user()
+        assert len(line.requests) == 1
+
+
 def test_no_answer_is_read_without_an_end(
     server: LiveServer, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
