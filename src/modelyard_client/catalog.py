@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -16,6 +17,7 @@ from modelyard_client.workers import each
 PER_PAGE = 100
 PAGES_AT_ONCE = 4
 VERSIONS_AT_ONCE = 200
+SEMANTIC = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")  # as far as is needed to tell it from an alias or a number
 LISTINGS = 5  # at most, of a list from which rows go all the time
 
 
@@ -62,17 +64,30 @@ class Catalog:
         return Place(target, version.id, (target.model, version.version))
 
     def create(self, target: Target) -> Place:
-        """Where a target's files are, or will be: project, model and version are made where they are not there."""
-        try:
-            return self.place(target)
-        except NotFound:
-            if target.is_candidate:
-                raise
+        """Where a target's files are, or will be: project, model and version are made where they are not there.
+
+        Raises NotFound for a candidate, and Refused for a version that cannot be made, before anything is.
+        """
+        there = self.place_or_none(target)
+        if there is not None:
+            return there
         self._ensure_project(target.project)
         self._make(target, "registered-models/create", {"name": target.model})
         tags = [{"key": "gitlab.version", "value": target.version}] if target.version else []
         self._make(target, "model-versions/create", {"name": target.model, "tags": tags})
         return self.place(target)
+
+    def place_or_none(self, target: Target) -> Place | None:
+        """Where a target's files are; None where that can be made. Raises as `create` does."""
+        try:
+            return self.place(target)
+        except NotFound as error:
+            if target.is_candidate:
+                raise
+            if target.version and not SEMANTIC.match(target.version):
+                told = f"{target} is not there, and a version that is made is a semantic one, such as 1.0.0"
+                raise Refused(told) from error
+            return None
 
     def versions(self, target: Target) -> list[Version]:
         """The versions of a model, the newest first. Raises NotFound."""

@@ -54,5 +54,13 @@ def sentence_of(body: bytes) -> str:
     if not isinstance(fields, dict):
         return ""
     told = fields.get("message") or fields.get("error_description") or fields.get("error")
-    text = told if isinstance(told, str) else json.dumps(told) if told else ""
+    text = told if isinstance(told, str) else _sentences(told) if told else ""
     return "".join(c if c.isprintable() else " " for c in text)[:MOST_SHOWN]
+
+
+def _sentences(told: Any) -> str:  # noqa: ANN401 - whatever it is
+    """What is told of several fields, `{"path": ["is taken"]}`, as people would say it."""
+    if not isinstance(told, dict):
+        return json.dumps(told)
+    each = {name: ", ".join(map(str, said)) if isinstance(said, list) else str(said) for name, said in told.items()}
+    return "; ".join(f"{name} {said}" for name, said in each.items())

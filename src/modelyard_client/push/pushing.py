@@ -80,12 +80,7 @@ class Push:
         """Where the files go; None where that is to be made, and nothing is to be done."""
         if not self.options.create:
             return self._existing(target)
-        if not self.options.dry_run:
-            return self.catalog.create(target)
-        try:
-            return self.catalog.place(target)
-        except NotFound:
-            return None
+        return self.catalog.place_or_none(target) if self.options.dry_run else self.catalog.create(target)
 
     def _existing(self, target: Target) -> Place:
         try:

@@ -129,6 +129,10 @@ def test_create_makes_project_model_and_version_and_without_it_they_are_missing(
     assert versions == ["2.2.0", "2.1.0"]
     assert "1.0.0" in myd("ls", f"{account.username}/fresh/other", "--versions").out
     assert myd("push", tmp_path / "a", f"{account.username}/fresh/net@nonsense", "--create").status == 1
+    for more in ((), ("--dry-run",)):
+        done = myd("push", tmp_path / "a", f"{account.username}/none/net@prod", "--create", *more)
+        assert (done.status, "a semantic one" in done.err) == (1, True)
+    assert account.client.get(f"/projects/{account.username}%2Fnone").status_code == 404
 
 
 @pytest.mark.usefixtures("signed_in")

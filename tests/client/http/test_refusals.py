@@ -42,7 +42,8 @@ def test_a_status_has_a_kind(status: int, body: bytes, kind: type[ClientError]) 
     [
         (b'{"message": "no"}', "no"),
         (b'{"error": "bad", "error_description": "worse"}', "worse"),
-        (b'{"message": {"name": ["taken"]}}', '{"name": ["taken"]}'),
+        (b'{"message": {"name": ["is taken", "is too long"], "x": "is odd"}}', "name is taken, is too long; x is odd"),
+        (b'{"message": ["no"]}', '["no"]'),
         (b'{"message": "a\\u001b[31mb"}', "a [31mb"),
         (b"[1]", ""),
         (b"<html>", ""),
