@@ -51,6 +51,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries again follow without a pause, but for what `Retry-After` asks."""
     monkeypatch.setattr(trying, "FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(trying, "MOST_SECONDS", 0.01)
 
 
 @pytest.fixture

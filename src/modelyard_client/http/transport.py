@@ -19,7 +19,17 @@ from modelyard_client.credentials import Login
 from modelyard_client.errors import ClientError, Refused, Unreachable, UsageMistake
 from modelyard_client.http.connections import Connections
 from modelyard_client.http.refusals import error_of
-from modelyard_client.http.trying import MOST_RETRY_AFTER, PASSING, Telling, Tries, TryAgain, retry_after
+from modelyard_client.http.trying import (
+    AWAY,
+    MOST_RETRY_AFTER,
+    PASSING,
+    PATIENT_TRIES,
+    TRIES,
+    Telling,
+    Tries,
+    TryAgain,
+    retry_after,
+)
 from modelyard_client.progress import Progress
 from modelyard_client.stopping import Stop
 
@@ -67,6 +77,7 @@ class Transport:
         self.login = login
         self.stop = stop
         self.quickest = float("inf")  # seconds, from a request to its answer's head
+        self._has_answered = False  # so that it is worth waiting for
         self._tell = Telling(progress)
         self._own = {"User-Agent": "myd", "Accept": "*/*"}
         self._identity = {"Authorization": f"Bearer {login.token}"} if login.token else {}
@@ -80,7 +91,7 @@ class Transport:
 
     def tries(self) -> Tries:
         """A new count of tries."""
-        return Tries(self.stop, tell=self._tell)
+        return Tries(self.stop, tell=self._tell, away=PATIENT_TRIES if self._has_answered else TRIES)
 
     def call(
         self,
@@ -127,7 +138,7 @@ class Transport:
         try:
             content = response.read(MOST_OF_ANSWER if response.status in ok else MOST_OF_REFUSAL)
         except HTTPError as error:
-            raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}")) from error
+            raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}"), away=True) from error
         finally:
             response.close()  # which leaves a connection to others whose answer was read to its end
         answer = Answer(response.status, response.headers, content)
@@ -170,8 +181,9 @@ class Transport:
             if isinstance(error, SSLError) and not _may_pass(error):
                 raise ClientError(f"{self.login.url}: {_told(error)}") from error
             self.stop.check()
-            raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}")) from error
+            raise TryAgain(Unreachable(f"{self.login.url}: {_told(error)}"), away=True) from error
         self.quickest = min(self.quickest, time.monotonic() - begun)
+        self._has_answered |= response.status not in AWAY
         return response
 
     def download(self, path: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
@@ -205,7 +217,7 @@ class Transport:
         error = error_of(answer.status, answer.body, what)
         if answer.status in REDIRECTS:
             error = Refused(f"The server is at {answer.headers.get('Location')!r} now ({what})", answer.status)
-        return TryAgain(error, wait) if answer.status in PASSING else error
+        return TryAgain(error, wait, away=answer.status in AWAY) if answer.status in PASSING else error
 
 
 def _shown(path: str) -> str:

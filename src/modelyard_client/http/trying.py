@@ -16,19 +16,25 @@ from modelyard_client.stopping import Stop
 
 # 423: another request is at the upload, or it is being verified. 460 is tus' checksum that does not match.
 PASSING = frozenset({408, 423, 425, 429, 460, 500, 502, 503, 504})
+AWAY = frozenset({502, 503, 504})  # that a server which is restarted answers, or whoever stands before it
 TRIES = 6
+PATIENT_TRIES = 16  # in some four minutes, in which a server is restarted, and a line comes back
 FIRST_SECONDS = 0.5
 MOST_SECONDS = 30.0
 MOST_RETRY_AFTER = 300.0  # whoever says more is taken at his word, and the call ends
 
 
 class TryAgain(Exception):
-    """A try that failed for a reason that may pass; `error` is what is raised where it does not."""
+    """A try that failed for a reason that may pass; `error` is what is raised where it does not.
 
-    def __init__(self, error: ClientError, retry_after: float | None = None) -> None:
+    `away`: nobody answers for the server, which is no fault of what was asked.
+    """
+
+    def __init__(self, error: ClientError, retry_after: float | None = None, *, away: bool = False) -> None:
         super().__init__(str(error))
         self.error = error
         self.retry_after = retry_after
+        self.away = away
 
 
 class Telling:
@@ -54,11 +60,17 @@ def _silent(retry: Retry) -> None:
 
 
 class Tries:
-    """Counts the tries of one piece of work. Whatever gets on begins the count anew."""
+    """Counts the tries of one piece of work. Whatever gets on begins the count anew.
 
-    def __init__(self, stop: Stop, most: int = TRIES, tell: Callable[[Retry], None] = _silent) -> None:
+    `away`: how many there are while the server is.
+    """
+
+    def __init__(
+        self, stop: Stop, most: int = TRIES, tell: Callable[[Retry], None] = _silent, *, away: int = TRIES
+    ) -> None:
         self._stop = stop
         self._most = most
+        self._away = away
         self._tell = tell
         self._failed = 0
 
@@ -69,13 +81,14 @@ class Tries:
     def failed(self, again: TryAgain) -> None:
         """Wait until the next try. Raises the error where there is none, and Interrupted."""
         self._failed += 1
-        wait = again.retry_after
-        if self._failed >= self._most or (wait is not None and wait > MOST_RETRY_AFTER):
+        most, wait = self._away if again.away else self._most, again.retry_after
+        if self._failed >= most or (wait is not None and wait > MOST_RETRY_AFTER):
             raise again.error from again
-        if wait is None:
-            wait = min(MOST_SECONDS, FIRST_SECONDS * 2 ** (self._failed - 1)) * random.uniform(0.5, 1)  # noqa: S311
+        if wait is None or again.away:
+            later = min(MOST_SECONDS, FIRST_SECONDS * 2 ** (self._failed - 1)) * random.uniform(0.5, 1)  # noqa: S311
+            wait = max(wait or 0.0, later)
         if wait:
-            self._tell(Retry(again.error.sentence, round(wait, 1), self._failed, self._most - 1))
+            self._tell(Retry(again.error.sentence, round(wait, 1), self._failed, most - 1))
         self._stop.wait(wait)
 
 

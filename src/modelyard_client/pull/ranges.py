@@ -72,9 +72,9 @@ class Ranges:
         try:
             piece = response.read1(count)
         except HTTPError as error:
-            raise TryAgain(Unreachable(f"The connection broke: {error}")) from error
+            raise TryAgain(Unreachable(f"The connection broke: {error}"), away=True) from error
         if not piece:
-            raise TryAgain(Unreachable("The connection was closed too early"))
+            raise TryAgain(Unreachable("The connection was closed too early"), away=True)
         return piece
 
     def _require(self, response: urllib3.BaseHTTPResponse, file: RemoteFile, begin: int, end: int) -> int:

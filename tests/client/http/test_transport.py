@@ -11,6 +11,7 @@ from modelyard_client.credentials import Login
 from modelyard_client.errors import ClientError, Forbidden, Refused, Unreachable
 from modelyard_client.http import transport
 from modelyard_client.http.transport import Transport
+from modelyard_client.http.trying import PATIENT_TRIES, TRIES
 from modelyard_client.stopping import Stop
 from modelyard_client.targets import parse
 from tests.client.meddler import Meddling, answer, meddling
@@ -83,6 +84,29 @@ def test_https_to_what_speaks_none_is_told_without_a_token_in_it(server: LiveSer
 def test_a_host_that_is_not_there_is_unreachable_after_all_tries() -> None:
     with pytest.raises(Unreachable, match=r"^http://127\.0\.0\.1:1: Failed to .*refused$"):
         Transport(Login("http://127.0.0.1:1", None), Stop()).call("GET", "/user")
+
+
+@pytest.mark.parametrize(
+    "away", [answer("503 Away", Retry_After="0"), answer("502 Away"), answer("504 Away"), Meddling(loses=True)]
+)
+def test_a_server_that_has_answered_is_waited_for_when_it_is_away(
+    server: LiveServer, account: Account, away: Meddling
+) -> None:
+    with meddling(server.port) as line, Registry(line.url, account.token) as registry:
+        assert registry.user().username == account.username
+        rest = [away] * (PATIENT_TRIES - 1)
+        line.hook = lambda _request: rest.pop() if rest else None
+        count = len(line.requests)
+        assert registry.user().username == account.username
+        assert len(line.requests) == count + PATIENT_TRIES
+        line.hook = lambda _request: answer("500 No")
+        with pytest.raises(Unreachable):
+            registry.user()  # which is a fault of its own
+        assert len(line.requests) == count + PATIENT_TRIES + TRIES
+    with meddling(server.port, lambda _request: away) as line, Registry(line.url, account.token) as registry:
+        with pytest.raises(Unreachable):
+            registry.user()
+        assert len(line.requests) == TRIES  # nobody knows whether it was ever there
 
 
 def test_a_connection_that_is_closed_without_an_answer_is_told_in_words(server: LiveServer) -> None:

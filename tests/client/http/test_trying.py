@@ -6,6 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from modelyard_client.errors import Interrupted, Unreachable
+from modelyard_client.http import trying
 from modelyard_client.http.trying import Telling, Tries, TryAgain, retry_after
 from modelyard_client.progress import Progress
 from modelyard_client.results import Retry
@@ -29,6 +30,32 @@ def test_whatever_gets_on_begins_the_count_anew() -> None:
     for _ in range(5):
         tries.failed(failing())
         tries.progressed()
+
+
+def test_a_server_that_is_away_is_waited_for_longer_and_ever_longer() -> None:
+    heard = Heard()
+    tries = Tries(Stop(), most=2, tell=heard.retries, away=8)
+    for _ in range(7):
+        tries.failed(TryAgain(Unreachable("away"), away=True))
+    with pytest.raises(Unreachable):
+        tries.failed(TryAgain(Unreachable("away"), away=True))
+    assert [retry.attempt for retry in heard.told] == list(range(1, 8))
+    assert {retry.attempts for retry in heard.told} == {7}
+    tries.progressed()
+    tries.failed(failing())
+    with pytest.raises(Unreachable):
+        tries.failed(failing())
+
+
+def test_who_is_away_is_not_asked_more_often_than_others_for_naming_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trying, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(trying, "MOST_SECONDS", 0.1)
+    heard = Heard()
+    tries = Tries(Stop(), tell=heard.retries)
+    for seconds in (0.0, 0.3):
+        tries.failed(TryAgain(Unreachable("away"), seconds, away=True))
+    assert 0 < heard.told[0].seconds <= 0.1
+    assert heard.told[1].seconds == 0.3
 
 
 def test_a_stop_ends_the_wait() -> None:
