@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from modelyard_client.cli.amounts import shown_bytes, shown_files
-from modelyard_client.cli.common import Output, printing
+from modelyard_client.cli.common import Output, printing_alone
 from modelyard_client.errors import Mismatch
 from modelyard_client.local.blobs import Blobs
 from modelyard_client.local.places import cache_folder
@@ -18,7 +18,7 @@ def cache() -> None:
 
 
 @cache.command()
-@printing
+@printing_alone
 def verify(output: Output) -> None:
     """Read all that is kept, and forget what was changed since; the exit status is 5 where that is something."""
     damaged = Blobs(cache_folder()).damaged(Stop())
@@ -30,7 +30,7 @@ def verify(output: Output) -> None:
 
 @cache.command()
 @click.option("--days", type=click.FloatRange(0), default=30, show_default=True, help="For which it was not used.")
-@printing
+@printing_alone
 def prune(days: float, output: Output) -> None:
     """Forget what was not used for some days; 0 forgets all."""
     count, size = Blobs(cache_folder()).prune(days)

@@ -56,12 +56,17 @@ class Output(NamedTuple):
 
 def printing(command: F) -> F:
     """Give a command the options of `Output`, as its argument `output`."""
+    option = click.option("--host", metavar="URL", help="The server, instead of the one of `myd login`.")
+    return option(printing_alone(command))
 
-    @click.option("--host", metavar="URL", help="The server, instead of the one of `myd login`.")
+
+def printing_alone(command: F) -> F:
+    """As `printing`, for a command that asks no server but what its arguments name."""
+
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, mistakes too.")
     @click.option("-q", "--quiet", is_flag=True, help="Tell of mistakes alone.")
     @functools.wraps(command)
-    def wrapped(*arguments: Any, as_json: bool, quiet: bool, host: str | None, **named: Any) -> Any:  # noqa: ANN401
+    def wrapped(*arguments: Any, as_json: bool, quiet: bool, host: str | None = None, **named: Any) -> Any:  # noqa: ANN401 - what the command gives
         return command(*arguments, output=Output(as_json, quiet, host), **named)
 
     return wrapped  # type: ignore[return-value] # it has fewer parameters, which click gives by name

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from modelyard_client.cli.common import Output, printing
+from modelyard_client.cli.common import Output, printing, printing_alone
 from modelyard_client.credentials import Credentials, Login, require_token, server_url
 from modelyard_client.devices import DeviceCode, sign_in
 from modelyard_client.errors import NotFound
@@ -16,7 +16,7 @@ from modelyard_client.registry import Registry
 @click.command()
 @click.argument("address", metavar="HOST")
 @click.option("--device", is_flag=True, help="Sign in with a code that you confirm in a browser.")
-@printing
+@printing_alone
 def login(address: str, device: bool, output: Output) -> None:
     """Keep a token for a server, which is meant from then on.
 

@@ -79,4 +79,5 @@ def _proxy(scheme: str, host: str) -> str | None:
 
     proxies = urllib.request.getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
-    return None if not proxy or urllib.request.proxy_bypass(host) else proxy
+    names = (host, urlsplit(f"//{host}").hostname or host)  # `no_proxy` has an IPv6 address with brackets or without
+    return None if not proxy or any(map(urllib.request.proxy_bypass, names)) else proxy

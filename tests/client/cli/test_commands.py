@@ -378,6 +378,13 @@ def test_the_python_api_prints_nothing(
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("command", [("login",), ("cache", "verify"), ("cache", "prune")])
+def test_what_asks_no_server_but_its_argument_s_takes_no_other(command: tuple[str, ...]) -> None:
+    done = subprocess.run([COMMAND, *command, "--help"], capture_output=True, text=True, check=True)
+    assert "--json" in done.stdout
+    assert "--host" not in done.stdout
+
+
 def test_a_token_is_never_an_argument() -> None:
     done = subprocess.run([COMMAND, "login", "--help"], capture_output=True, text=True, check=True)
     assert "--token" not in done.stdout  # which others on the machine could read

@@ -16,6 +16,7 @@ import pytest
 
 from modelyard_client import Registry
 from modelyard_client.errors import ClientError, UsageMistake
+from modelyard_client.http.connections import Connections
 from tests.client.meddler import answer, meddling
 from tests.conftest import Account
 from tests.e2e.between import certificate_in
@@ -156,6 +157,17 @@ def test_a_proxy_that_does_not_answer_is_told_in_words(server: LiveServer, monke
         Registry(server.url, "token").user()
     told = "Unable to connect to proxy: Failed to establish a new connection: [Errno 111] Connection refused"
     assert caught.value.sentence == f"{server.url}: {told}"
+
+
+@pytest.mark.parametrize("exception", ["::1", "[::1]", "[::1]:8080", "*"])
+def test_an_ipv6_address_is_an_exception_with_brackets_or_without(
+    exception: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example")
+    monkeypatch.setenv("no_proxy", exception)
+    assert Connections(1).to("http://[::1]:8080/x").proxy is None
+    monkeypatch.setenv("no_proxy", "::2")
+    assert Connections(1).to("http://[::1]:8080/x").proxy is not None
 
 
 @pytest.mark.parametrize("host", ["http://a..b", "http://a b"])
