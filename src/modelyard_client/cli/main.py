@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from modelyard_client.cli.insisting import insist
 from modelyard_client.errors import ClientError, Interrupted, UsageMistake
 
 DEBUG = "MODELYARD_DEBUG"
@@ -99,6 +100,7 @@ def main() -> None:
     """The console script. Garbage is looked for as long as a command works: all that is imported before is none."""
     gc.disable()
     _open_what_is_closed()
+    insist()
     try:
         run()
     finally:

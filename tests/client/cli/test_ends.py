@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def test_garbage_is_looked_for_once_a_command_works(monkeypatch: pytest.MonkeyPa
         seen.append(gc.isenabled())
 
     monkeypatch.setattr(entry, "run", working)
+    monkeypatch.setattr(entry, "insist", lambda: None)  # which would end this process
     try:
         entry.main()
     finally:
@@ -115,6 +117,27 @@ def test_ctrl_c_anywhere_ends_with_130(myd: Myd, monkeypatch: pytest.MonkeyPatch
     assert (done.status, done.out, done.err) == (130, "", "myd: Interrupted\n")
     told = json.loads(myd("whoami", "--json").err)["error"]
     assert (told["code"], told["exit_status"]) == ("interrupted", 130)
+
+
+def test_ctrl_c_ends_it_while_the_c_library_looks_for_an_address() -> None:
+    script = (
+        "import ctypes, socket, sys\n"
+        "def never(*arguments, **named):\n"
+        "    print('looking', flush=True)\n"
+        "    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(256)\n"
+        "    library.pthread_mutex_lock(mutex), library.pthread_mutex_lock(mutex)\n"
+        "socket.getaddrinfo = never\n"
+        "sys.argv = ['myd', 'whoami', '--host', 'http://registry.example']\n"
+        "from modelyard_client.cli.main import main\nmain()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"looking\n"
+        running.send_signal(signal.SIGINT)
+        try:
+            assert running.wait(60) == 130
+        finally:
+            running.kill()
 
 
 def test_whoever_reads_no_further_gets_no_complaint(server: LiveServer, account: Account, home: Path) -> None:
