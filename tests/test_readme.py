@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -78,6 +79,41 @@ def test_every_page_is_found_from_the_readme_and_every_link_leads_somewhere() ->
     assert {ROOT / name for name in DOCUMENTS} - {ROOT / "README.md"} <= linked
     pages = {path.name for path in (ROOT / "docs").glob("*.*")}
     assert pages == {Path(name).name for name in DOCUMENTS} - {"README.md"}
+
+
+def test_every_link_to_a_heading_finds_it() -> None:
+    written = DOCUMENTS | {"CONTRIBUTING.md": (ROOT / "CONTRIBUTING.md").read_text()}
+    named = [
+        (ROOT / Path(name).parent / path if path else ROOT / name, heading)
+        for name, text in written.items()
+        for path, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text)
+    ]
+    assert len(named) >= 2
+    assert [f"{page}#{heading}" for page, heading in named if heading not in anchors(page.read_text())] == []
+
+
+def anchors(text: str) -> set[str]:
+    """What a page's headings are linked by."""
+    headings: list[str] = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_what_the_architecture_names_is_in_the_code() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    paths, elsewhere = [f"/{path}" for path in listed], {"incoming/", "myd"}  # a store's folder, and a command
+    names = defined_names() | {Path(path).stem for path in paths} | {part for path in paths for part in path.split("/")}
+    told = set(re.findall(r"`([\w./]+)`", DOCUMENTS["docs/architecture.md"])) - elsewhere
+    whole = {name for name in told if any(f"/{name}" in path for path in paths)}
+    assert {name for name in told - whole if not names.issuperset(re.split(r"[./]", name))} == set()
+    assert len(told) > 200
+
+
+def defined_names() -> set[str]:
+    """Functions, classes, arguments and what is assigned, in all of our modules."""
+    nodes = [node for path in (ROOT / "src").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    made = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    made |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return made | {node.arg for node in nodes if isinstance(node, ast.arg)}
 
 
 def test_the_readme_is_short_enough_to_be_read() -> None:
