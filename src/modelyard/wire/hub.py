@@ -12,7 +12,6 @@ CODE, MESSAGE = "X-Error-Code", "X-Error-Message"
 MAX_MESSAGE = 1_000  # characters
 # The client's words for a credential that is not valid: over https it takes any other 401 for a missing repository.
 INVALID_CREDENTIALS = "Invalid credentials in Authorization header"
-REPOSITORY_NOT_FOUND = "RepoNotFound"
 
 _PATHS = re.compile(
     r"/(?:api(?!/v4(?:/|$))(?:/|$)|(?!api/)(?:[^/]+/){1,2}resolve/|(?!api/)[^/]+/[^/]+\.git(?:/|$)|(?:datasets|spaces)/)"
