@@ -18,7 +18,7 @@ from modelyard.services.identity import providers
 from modelyard.services.identity.issuers import IssuerFields, Terms
 from modelyard.services.identity.providers import ADMIN, ENTRY, NewProvider, Provision
 from modelyard.settings import load_settings
-from modelyard.terms.paths import SIGN_ON
+from modelyard.terms.paths import callback_path
 
 T = TypeVar("T")
 
@@ -184,4 +184,4 @@ def _with_terms(work: Callable[[Registry, Terms], T]) -> T:
 def _callback(name: str) -> str:
     settings = load_settings()
     base = settings.external_url or f"http://{settings.host}:{settings.port}"
-    return f"{base}{SIGN_ON}/{name}/callback"
+    return base + callback_path(name)

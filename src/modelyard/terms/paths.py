@@ -16,6 +16,7 @@ OPENAPI = "/openapi.json"
 SIGN_IN = "/users/sign_in"  # the page that a terminal names
 SIGN_ON = "/users/auth"  # below which one is sent to a provider and back, as in GitLab
 OAUTH, OIDC = "/oauth", "/-/oidc"  # below which tokens are given
+OAUTH_METADATA = "/.well-known/oauth-authorization-server"  # where RFC 8414 has it
 DEVICES = f"{OAUTH}/device"  # the page that a device names, as in GitLab
 MINT_TOKEN = f"{OIDC}/mint-token"
 MLFLOW = "/ml/mlflow"  # below a project
@@ -54,6 +55,21 @@ class OwnerRef:
 
     kind: OwnerKind
     key: int | str
+
+
+def files_path(project: object, owner: object) -> str:
+    """What a version's or candidate's files are below, itself below the root of the API; both are encoded."""
+    return f"/projects/{project}{MODEL_FILES}/{owner}/files"
+
+
+def file_path(project: object, owner: object, name: str) -> str:
+    """The path of a file in the API; `name` is encoded here."""
+    return f"{API}{files_path(project, owner)}/{quote(name, safe='/')}"
+
+
+def callback_path(provider: str) -> str:
+    """Where a provider of single sign-on sends people back to."""
+    return f"{SIGN_ON}/{provider}/callback"
 
 
 def artifact_uri(project_id: int, owner: int | str) -> str:

@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.terms.paths import API
 
-NAMES = ("issuers", "trusted_publishers", "sign_on_providers")  # of modules beside those of the rest of GitLab's API
-_BELOW = re.compile(rf"{API}/(?:issuers|sign_on_providers|projects/[^/]+/trusted_publishers)(?:/|$)")
+# Of modules beside those of the rest of GitLab's API. Each answers below its name, at the root or in a project.
+NAMES = ("issuers", "trusted_publishers", "sign_on_providers")
+_BELOW = re.compile(rf"{API}/(?:projects/[^/]+/)?(?:{'|'.join(NAMES)})(?:/|$)")
 
 
 @cache

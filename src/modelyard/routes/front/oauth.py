@@ -10,9 +10,9 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.errors import UnknownRoute
-from modelyard.terms.paths import DEVICES, OAUTH, OIDC
+from modelyard.terms.paths import DEVICES, OAUTH, OAUTH_METADATA, OIDC
 
-ROOTS = (f"{OAUTH}/", f"{OIDC}/", "/-/login", "/-/logout", "/.well-known/oauth-authorization-server")
+ROOTS = (f"{OAUTH}/", f"{OIDC}/", OAUTH_METADATA)
 
 
 class OAuth:

@@ -30,12 +30,12 @@ from modelyard.routes.http.transfers import UploadOptions, files_of, preconditio
 from modelyard.routes.http.urls import own_url
 from modelyard.services.files.locating import Address, FileRequest
 from modelyard.services.files.remote import Offer
-from modelyard.terms.paths import MODEL_FILES
+from modelyard.terms.paths import files_path
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.headers import combined, encoded
 from modelyard.wire.paths import parse_file_name, parse_owner, parse_project
 
-router = gitlab_router(f"/projects/{{project}}{MODEL_FILES}/{{model_version_id}}/files", "model files")
+router = gitlab_router(files_path("{project}", "{model_version_id}"), "model files")
 
 PERMITTED = (
     "The upload is permitted. `RemoteObject` is there where the client may upload to the bucket by itself: it PUTs each"

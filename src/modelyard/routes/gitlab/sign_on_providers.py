@@ -32,7 +32,7 @@ from modelyard.services.identity.issuers import IssuerFields, Terms
 from modelyard.services.identity.providers import Provision
 from modelyard.settings import Settings
 from modelyard.terms.paging import Page
-from modelyard.terms.paths import SIGN_ON, parse_id
+from modelyard.terms.paths import callback_path, parse_id
 
 T = TypeVar("T")
 
@@ -138,7 +138,7 @@ def provider_fields(request: Request, listed: Listed) -> Provider:
         "scopes": provider.scopes.split(),
         "provision": Provision(provider.provision),
         "groups_claim": provider.groups_claim,
-        "callback_url": f"{base_url(request)}{SIGN_ON}/{provider.name}/callback",
+        "callback_url": base_url(request) + callback_path(provider.name),
         "created_at": iso(provider.created_at),
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
 
 from fastapi import Request
 
@@ -20,7 +19,7 @@ from modelyard.services.resuming.resumable_uploads import ResumableUploads
 from modelyard.services.resuming.sessions import Piece, Session, Terms
 from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.terms.digests import DigestCheck
-from modelyard.terms.paths import API, CANDIDATE, MODEL_FILES, UPLOADS, OwnerKind
+from modelyard.terms.paths import API, CANDIDATE, UPLOADS, OwnerKind, file_path
 from modelyard.wire import resumption, tus
 from modelyard.wire.digests import MalformedDigest, announced_digests, etag_of, format_repr_digest
 from modelyard.wire.encodings import refuse_encoded
@@ -137,7 +136,7 @@ def file_location(request: Request, session: Session) -> str:
     """The URL of the file that an upload is, or will be."""
     project, owner, name = session.address.project, session.address.owner, session.address.name
     key = f"{CANDIDATE}{owner.key}" if owner.kind is OwnerKind.CANDIDATE else str(owner.key)
-    return f"{base_url(request)}{API}/projects/{project}{MODEL_FILES}/{key}/files/{quote(name, safe='/')}"
+    return base_url(request) + file_path(project, key, name)
 
 
 def validators_of(session: Session) -> dict[str, str]:

@@ -19,6 +19,7 @@ from modelyard.routes.oauth.token import NO_STORE
 from modelyard.services.identity import devices
 from modelyard.terms.paths import DEVICES, OAUTH
 
+AUTHORIZE_DEVICE = f"{OAUTH}/authorize_device"
 MAX_A_MINUTE = 60  # of one address
 
 
@@ -70,7 +71,7 @@ class _BesidePage(OpenRoute):
 
 
 ROUTES: list[BaseRoute] = [
-    OpenRoute(f"{OAUTH}/authorize_device", authorize_device, methods=["POST"]),
+    OpenRoute(AUTHORIZE_DEVICE, authorize_device, methods=["POST"]),
     OpenRoute(f"{OAUTH}/device_authorization", authorize_device, methods=["POST"]),
     _BesidePage(DEVICES, authorize_device, methods=["POST"]),
 ]

@@ -11,9 +11,11 @@ from modelyard.access.tokens import Scope
 from modelyard.routes.http.answers import answer
 from modelyard.routes.http.urls import base_url
 from modelyard.routes.oauth.common import OAuthRoute
-from modelyard.routes.oauth.token import DEVICE_CODE, GRANTS
+from modelyard.routes.oauth.devices import AUTHORIZE_DEVICE
+from modelyard.routes.oauth.revocation import REVOKE
+from modelyard.routes.oauth.token import DEVICE_CODE, GRANTS, TOKEN
+from modelyard.terms.paths import OAUTH_METADATA
 
-PLACE = "/.well-known/oauth-authorization-server"
 _NONE = "none"  # clients have no secret
 
 
@@ -36,8 +38,8 @@ async def show(request: Request) -> Response:
     base, pages = base_url(request), request.app.state.pages is not None
     told: Metadata = {
         "issuer": base,
-        "token_endpoint": f"{base}/oauth/token",
-        "revocation_endpoint": f"{base}/oauth/revoke",
+        "token_endpoint": base + TOKEN,
+        "revocation_endpoint": base + REVOKE,
         "grant_types_supported": [grant for grant in GRANTS if pages or grant != DEVICE_CODE],
         "response_types_supported": [],
         "scopes_supported": list(Scope),
@@ -45,8 +47,8 @@ async def show(request: Request) -> Response:
         "revocation_endpoint_auth_methods_supported": [_NONE],
     }
     if pages:
-        told["device_authorization_endpoint"] = f"{base}/oauth/authorize_device"
+        told["device_authorization_endpoint"] = base + AUTHORIZE_DEVICE
     return answer(told)
 
 
-ROUTES: list[BaseRoute] = [OAuthRoute(PLACE, show, methods=["GET"])]
+ROUTES: list[BaseRoute] = [OAuthRoute(OAUTH_METADATA, show, methods=["GET"])]

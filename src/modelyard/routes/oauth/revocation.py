@@ -15,7 +15,9 @@ from modelyard.routes.http.strangers import limit_strangers, read_strange
 from modelyard.routes.oauth.common import OAuthRoute
 from modelyard.routes.oauth.token import NO_STORE
 from modelyard.services.identity import revoking
+from modelyard.terms.paths import OAUTH
 
+REVOKE = f"{OAUTH}/revoke"
 MAX_TOKEN = 32 * 1024  # characters; an id token may be sent, which is none of ours
 MAX_A_MINUTE = 300  # of one address, at which many jobs may be
 
@@ -37,4 +39,4 @@ async def revoke(request: Request) -> Response:
     return answer(NOTHING, NO_STORE)
 
 
-ROUTES: list[BaseRoute] = [OAuthRoute("/oauth/revoke", revoke, methods=["POST"])]
+ROUTES: list[BaseRoute] = [OAuthRoute(REVOKE, revoke, methods=["POST"])]

@@ -19,6 +19,7 @@ from modelyard.routes.http.strangers import read_strange
 from modelyard.routes.oauth.common import OpenRoute
 from modelyard.terms.paths import OAUTH
 
+TOKEN = f"{OAUTH}/token"
 # Each once at most (section 3.2): what comes twice is read as a list.
 FIELDS = frozenset(
     {"grant_type", "device_code", "client_id", "subject_token", "subject_token_type", "requested_token_type"}
@@ -53,4 +54,4 @@ async def token(request: Request) -> Response:
     return await give(request, values)
 
 
-ROUTES: list[BaseRoute] = [OpenRoute(f"{OAUTH}/token", token, methods=["POST"])]
+ROUTES: list[BaseRoute] = [OpenRoute(TOKEN, token, methods=["POST"])]

@@ -15,6 +15,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate
 from modelyard.routes.pages.forms import Form, sentence
 from modelyard.routes.pages.frame import View, enter
+from modelyard.routes.pages.links import RUNS
 from modelyard.routes.pages.run_query import folded, read_wanted, written
 from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
@@ -28,7 +29,7 @@ from modelyard.wire.paths import parse_file_name
 
 subject = Subject()
 
-ONE = "/{project:project}/-/ml/candidates/{run:number}"
+ONE = f"/{{project:project}}{RUNS}/{{run:number}}"
 TABS = ("overview", "metrics", "params", "tags", "files", "children")
 TEMPLATES = {"params": "texts", "tags": "texts"}  # of other names than their tab
 KINDS = {"metrics": Entity.METRIC, "params": Entity.PARAM, "tags": Entity.TAG}
@@ -66,7 +67,7 @@ async def shown(visit: Visit, failed: ApiError | None = None, form: Form | None 
         values |= _PARTS[tab](visit, registry, run)
         experiment = details.experiment
         crumbs = [
-            ("Experiments", visit.links.project(found.path, "/-/ml/experiments")),
+            ("Experiments", visit.links.experiments(found.path)),
             (experiment.name, visit.links.experiment(found.path, experiment.iid)),
             (run.name, ""),
         ]

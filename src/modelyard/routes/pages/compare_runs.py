@@ -77,7 +77,7 @@ async def show(request: Request) -> Response:
             "path": visit.links.experiment(found.path, experiment.iid),
         }
         crumbs = [
-            ("Experiments", visit.links.project(found.path, "/-/ml/experiments")),
+            ("Experiments", visit.links.experiments(found.path)),
             (experiment.name, visit.links.experiment(found.path, experiment.iid)),
             ("Compare", ""),
         ]

@@ -14,6 +14,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.search.runs import View as Lifecycle
 from modelyard.routes.pages.forms import Form
 from modelyard.routes.pages.frame import View, enter
+from modelyard.routes.pages.links import EXPERIMENTS
 from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
 from modelyard.services.people.authentication import open_project
@@ -23,7 +24,7 @@ from modelyard.terms.paths import ProjectRef
 
 subject = Subject()
 
-LIST = "/{project:project}/-/ml/experiments"
+LIST = f"/{{project:project}}{EXPERIMENTS}"
 ONE = LIST + "/{experiment:number}"
 ROWS = 100
 MAX_SEARCH = 100  # characters
@@ -145,7 +146,7 @@ async def _moved(visit: Visit, *, deleted: bool) -> Response:
     await visit.change_in_project(work, adds=False)
     if deleted:
         told = "The experiment and its runs are deleted. They can be restored among deleted experiments."
-        return visit.redirect(visit.links.project(visit.project_path, "/-/ml/experiments"), told)
+        return visit.redirect(visit.links.experiments(visit.project_path), told)
     return visit.redirect(visit.links.experiment(visit.project_path, iid), "The experiment and its runs are restored")
 
 
@@ -155,7 +156,7 @@ async def _form(visit: Visit, form: Form | None, error: str = "", status: int = 
 
     def view(registry: Registry, caller: Identity) -> View:
         found = enter(registry, caller, visit.project_path, Action.WRITE)
-        filled, crumbs = form, [("Experiments", visit.links.project(found.path, "/-/ml/experiments"))]
+        filled, crumbs = form, [("Experiments", visit.links.experiments(found.path))]
         if iid is not None:
             shown = experiments.get_experiment(registry, found.id, str(iid))
             crumbs.append((shown.experiment.name, visit.links.experiment(found.path, iid)))

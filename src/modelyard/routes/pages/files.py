@@ -17,7 +17,7 @@ from modelyard.routes.pages.version_frame import VERSION, crumbs_of, opened, ver
 from modelyard.routes.pages.visit import Visit
 from modelyard.services.files import artifacts, folders
 from modelyard.services.models import overviews
-from modelyard.terms.paths import API, MAX_NAME_BYTES, MODEL_FILES, OwnerKind, OwnerRef
+from modelyard.terms.paths import MAX_NAME_BYTES, OwnerKind, OwnerRef, file_path
 from modelyard.wire.paths import decode_segment
 
 subject = Subject()
@@ -67,7 +67,7 @@ async def show_file(request: Request) -> Response:
             "scripts": visit.query.get("scripts") == "1",
             "name": name,
             "parts": _parts(name),
-            "api_path": f"{API}/projects/{found.id}{MODEL_FILES}/{version.id}/files/{visit.links.named(name)}",
+            "api_path": file_path(found.id, version.id, name),
             "api_url": visit.links.file_api(found.id, version.id, name),
         }
         crumbs = crumbs_of(visit, found, model, version, link=True)
@@ -136,8 +136,7 @@ async def download(request: Request) -> Response:
         file, package = folders.home_of(registry, found.id, visit.number("file"))
         if package.model_version_id is None:
             raise NotFound
-        name = visit.links.named(file.name)
-        return visit.links.to(f"{API}/projects/{found.id}{MODEL_FILES}/{package.model_version_id}/files/{name}")
+        return visit.links.to(file_path(found.id, package.model_version_id, file.name))
 
     return visit.redirect(await visit.find(work))
 

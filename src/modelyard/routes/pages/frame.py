@@ -71,8 +71,8 @@ def menu_of(project: InProject, links: Links) -> list[MenuEntry]:
     """The pages of a project that its viewer may see, in the order of the menu. What is not there is not linked."""
     entries = [
         MenuEntry("overview", "Overview", links.project(project.path), "p"),
-        MenuEntry("models", "Models", links.project(project.path, "/-/ml/models"), "m"),
-        MenuEntry("experiments", "Experiments", links.project(project.path, "/-/ml/experiments"), "e"),
+        MenuEntry("models", "Models", links.models(project.path), "m"),
+        MenuEntry("experiments", "Experiments", links.experiments(project.path), "e"),
     ]
     if Action.READ_MEMBERS.value in project.may:
         entries.append(MenuEntry("members", "Members", links.project(project.path, "/-/project_members")))

@@ -11,6 +11,7 @@ from modelyard.errors import ParameterError
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Package
 from modelyard.routes.pages.frame import InProject, View, enter
+from modelyard.routes.pages.links import MODELS, RUNS
 from modelyard.routes.pages.subject import Endpoint, Subject
 from modelyard.routes.pages.version_frame import VERSION, crumbs_of, opened
 from modelyard.routes.pages.visit import Visit
@@ -19,7 +20,7 @@ from modelyard.services.files.owners import find_owner
 from modelyard.terms.paths import API, CANDIDATE, MODEL_FILES, OwnerKind, OwnerRef
 from modelyard.wire.paths import parse_file_name
 
-RUN = "/{project:project}/-/ml/candidates/{run:number}"
+RUN = f"/{{project:project}}{RUNS}/{{run:number}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ def root_of(visit: Visit) -> str:
     """The path of the holder's page, without what proxies put before it."""
     path = visit.request.path_params
     if "run" in path:
-        return f"/{visit.project_path}/-/ml/candidates/{path['run']}"
-    return f"/{visit.project_path}/-/ml/models/{path['model']}/versions/{path['version']}"
+        return f"/{visit.project_path}{RUNS}/{path['run']}"
+    return f"/{visit.project_path}{MODELS}/{path['model']}/versions/{path['version']}"
 
 
 def hold(registry: Registry, caller: Identity, visit: Visit, action: Action = Action.READ) -> Holder:

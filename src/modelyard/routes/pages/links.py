@@ -9,7 +9,10 @@ from starlette.requests import Request
 
 from modelyard.routes.http.urls import base_url
 from modelyard.settings import Settings
-from modelyard.terms.paths import API, MODEL_FILES
+from modelyard.terms.paths import file_path
+
+# Below a project, as in GitLab.
+MODELS, EXPERIMENTS, RUNS = "/-/ml/models", "/-/ml/experiments", "/-/ml/candidates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +37,33 @@ class Links:
         """A project's page by its path, or one below it."""
         return self.to(f"/{project}{path}", **query)
 
+    def models(self, project: str, path: str = "", **query: object) -> str:
+        """The list of a project's models, or a page below it."""
+        return self.project(project, f"{MODELS}{path}", **query)
+
     def model(self, project: str, model_id: int, path: str = "", **query: object) -> str:
         """A model's page, or one below it."""
-        return self.project(project, f"/-/ml/models/{model_id}{path}", **query)
+        return self.models(project, f"/{model_id}{path}", **query)
 
     def version(self, project: str, model_id: int, version_id: int, path: str = "", **query: object) -> str:
         """A version's page, or one below it."""
         return self.model(project, model_id, f"/versions/{version_id}{path}", **query)
 
+    def experiments(self, project: str, path: str = "", **query: object) -> str:
+        """The list of a project's experiments, or a page below it."""
+        return self.project(project, f"{EXPERIMENTS}{path}", **query)
+
     def experiment(self, project: str, iid: int, path: str = "", **query: object) -> str:
         """An experiment's page, or one below it."""
-        return self.project(project, f"/-/ml/experiments/{iid}{path}", **query)
+        return self.experiments(project, f"/{iid}{path}", **query)
+
+    def runs(self, project: str, path: str = "", **query: object) -> str:
+        """What a project's runs are below."""
+        return self.project(project, f"{RUNS}{path}", **query)
 
     def run(self, project: str, iid: int, path: str = "", **query: object) -> str:
         """A run's page, or one below it."""
-        return self.project(project, f"/-/ml/candidates/{iid}{path}", **query)
+        return self.runs(project, f"/{iid}{path}", **query)
 
     def named(self, name: str) -> str:
         """The name of a file, or of a folder, as a part of a path."""
@@ -56,7 +71,7 @@ class Links:
 
     def file_api(self, project_id: int, owner: object, name: str) -> str:
         """The absolute URL of a file in the API."""
-        return f"{self.base}{API}/projects/{project_id}{MODEL_FILES}/{owner}/files/{quote(name, safe='/')}"
+        return self.base + file_path(project_id, owner, name)
 
 
 def own_path(text: str) -> str:

@@ -70,8 +70,10 @@ def _page_of(registry: Registry, project: InProject, links: Links, parts: Sequen
             page = links.version(project.path, found.model_id, found.id)
         case ["models", name, *_] if name:
             page = links.model(project.path, find_model(registry, project.id, name).id)
-        case ["models" | "experiments" as kind, *_]:
-            page = links.project(project.path, f"/-/ml/{kind}")
+        case ["models", *_]:
+            page = links.models(project.path)
+        case ["experiments", *_]:
+            page = links.experiments(project.path)
         case _:
             raise DoesNotExist("The link is none of a run, an experiment or a model")
     return page

@@ -17,6 +17,7 @@ from modelyard.routes.pages import snippets
 from modelyard.routes.pages.cards import Draft, changed_meanwhile, draft_of, previewed
 from modelyard.routes.pages.forms import Form, sentence
 from modelyard.routes.pages.frame import InProject, View, enter
+from modelyard.routes.pages.links import MODELS
 from modelyard.routes.pages.markdown import card
 from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
@@ -26,8 +27,8 @@ from modelyard.terms.paths import parse_id
 
 subject = Subject()
 
-MODELS = "/{project:project}/-/ml/models"
-MODEL = MODELS + "/{model:number}"
+LIST = f"/{{project:project}}{MODELS}"
+MODEL = LIST + "/{model:number}"
 ROWS = 30
 SORTS = {
     "name": ("name ASC", "Name"),
@@ -38,7 +39,7 @@ MAX_CHANGES = 100  # of files, that a comparison shows
 _EXPRESSION = re.compile(r"[=<>]|\b(like|ilike|in|is)\b", re.IGNORECASE)
 
 
-@subject.get(MODELS)
+@subject.get(LIST)
 async def list_models(request: Request) -> Response:
     """The models of a project, filtered by a word or in MLflow's language."""
     visit = Visit(request)
@@ -68,7 +69,7 @@ async def list_models(request: Request) -> Response:
     return await visit.show("models/list.html", view)
 
 
-@subject.get(f"{MODELS}/new")
+@subject.get(f"{LIST}/new")
 async def ask_for_new(request: Request) -> Response:
     """The form for a new model."""
     visit = Visit(request)
@@ -76,7 +77,7 @@ async def ask_for_new(request: Request) -> Response:
     return await _form(visit, Form([]))
 
 
-@subject.post(f"{MODELS}/new")
+@subject.post(f"{LIST}/new")
 async def create(request: Request) -> Response:
     """A new model."""
     visit = Visit(request)
@@ -92,7 +93,7 @@ async def create(request: Request) -> Response:
     return visit.redirect(visit.links.model(visit.project_path, made), "The model has been created")
 
 
-@subject.post(f"{MODELS}/preview_markdown")
+@subject.post(f"{LIST}/preview_markdown")
 async def preview(request: Request) -> Response:
     """A card as it will look, for the form of a model or a version."""
     return await previewed(Visit(request))
@@ -196,7 +197,7 @@ async def delete(request: Request) -> Response:
         return name
 
     name = await visit.change_in_project(work, adds=False)
-    return visit.redirect(visit.links.project(visit.project_path, "/-/ml/models"), f"{name} has been deleted")
+    return visit.redirect(visit.links.models(visit.project_path), f"{name} has been deleted")
 
 
 @subject.get(f"{MODEL}/compare")
@@ -227,7 +228,7 @@ def _filter(text: str) -> str | None:
 
 
 def _crumbs(visit: Visit, project: InProject, name: str, model_id: int | None = None) -> list[tuple[str, str]]:
-    models = ("Models", visit.links.project(project.path, "/-/ml/models"))
+    models = ("Models", visit.links.models(project.path))
     return [models, (name, visit.links.model(project.path, model_id) if model_id is not None else "")]
 
 

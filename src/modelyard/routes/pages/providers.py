@@ -19,7 +19,7 @@ from modelyard.routes.pages.visit import Visit
 from modelyard.services.identity import providers
 from modelyard.services.identity.issuers import IssuerFields, Terms
 from modelyard.services.identity.providers import Provision
-from modelyard.terms.paths import SIGN_ON, parse_id
+from modelyard.terms.paths import callback_path, parse_id
 
 subject = Subject()
 
@@ -115,18 +115,18 @@ def _new(form: Form) -> providers.NewProvider:
 
 
 async def _list(visit: Visit, form: Form | None = None, error: str = "", status: int = 200) -> Response:
-    callback = f"{base_url(visit.request)}{SIGN_ON}/{{}}/callback"
+    base = base_url(visit.request)
 
     def view(registry: Registry, caller: Identity) -> View:
         rows = [
-            (provider, issuer, callback.format(provider.name), registry.sign_on.groups(provider.id))
+            (provider, issuer, base + callback_path(provider.name), registry.sign_on.groups(provider.id))
             for provider, issuer in providers.listed(registry, caller)
         ]
         values = {
             "rows": rows,
             "provisions": tuple(Provision),
             "levels": LEVELS,
-            "callback": callback.format("NAME"),
+            "callback": base + callback_path("NAME"),
             "most": SHOWN_GROUPS,
         }
         return View(["Single sign-on", "Administration"], values | {"form": form or Form([]), "error": error})

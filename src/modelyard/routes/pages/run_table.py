@@ -103,7 +103,7 @@ async def shown(visit: Visit, failed: ApiError | None = None, typed: Form | None
         live = any(row.run.status in LIVE for row in table.rows)
         values |= {"table": table, "url": partial(written, wanted), "live": live}
         values |= _charts(registry, visit, table) if tab == "charts" else _offered(registry, one.experiment, table)
-        crumbs = [("Experiments", visit.links.project(found.path, "/-/ml/experiments")), (one.experiment.name, "")]
+        crumbs = [("Experiments", visit.links.experiments(found.path)), (one.experiment.name, "")]
         return View([one.experiment.name], values, found, crumbs, "experiments")
 
     headers = {"Set-Cookie": cookie} if cookie else {}

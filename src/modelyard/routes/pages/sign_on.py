@@ -27,7 +27,7 @@ from modelyard.services.identity.refusals import NoKeys, Refused
 from modelyard.services.identity.relying import Person, authorization_url, hold_issuer
 from modelyard.services.identity.states import Journey
 from modelyard.services.traffic.throttling import Throttle
-from modelyard.terms.paths import SIGN_ON
+from modelyard.terms.paths import SIGN_ON, callback_path
 from modelyard.wire.cookies import HOST_PREFIX, set_cookie
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ async def link(request: Request) -> Response:
     return await _go(visit, listed, f"{ROOT}/profile", caller.user_id)
 
 
-@subject.get(f"{PLACE}/callback")
+@subject.get(callback_path("{provider}"))
 async def come_back(request: Request) -> Response:
     """What a provider has sent somebody back with."""
     visit = Visit(request)
@@ -183,7 +183,7 @@ async def _listed(visit: Visit) -> Listed:
 
 
 def _redirect_uri(visit: Visit, listed: Listed) -> str:
-    return f"{own_base(visit.request)}{SIGN_ON}/{listed[0].name}/callback"
+    return own_base(visit.request) + callback_path(listed[0].name)
 
 
 def _cookie(visit: Visit) -> str:

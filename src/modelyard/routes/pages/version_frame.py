@@ -45,7 +45,7 @@ def crumbs_of(
     """The way to a version."""
     links, path = visit.links, project.path
     return [
-        ("Models", links.project(path, "/-/ml/models")),
+        ("Models", links.models(path)),
         (model.name, links.model(path, model.id)),
         (version.version, links.version(path, model.id, version.id) if link else ""),
     ]

@@ -192,7 +192,7 @@ async def _new(visit: Visit, form: Form, error: str = "", status: int = 200) -> 
         draft = draft_of(form, "")
         values = {"model": model, "version": None, "highest": highest, "draft": draft, "error": error, "form": form}
         crumbs = [
-            ("Models", visit.links.project(found.path, "/-/ml/models")),
+            ("Models", visit.links.models(found.path)),
             (model.name, visit.links.model(found.path, model.id)),
             ("New version", ""),
         ]
