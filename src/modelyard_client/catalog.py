@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from modelyard_client import rows
 from modelyard_client.errors import ClientError, NotFound, Refused, UsageMistake
-from modelyard_client.http.transport import Answer, Transport
+from modelyard_client.http.transport import Answer, Transport, understood
 from modelyard_client.names import in_url
 from modelyard_client.results import RemoteFile, User, Version
 from modelyard_client.targets import CANDIDATE, Target
@@ -52,7 +52,8 @@ class Catalog:
     def user(self) -> User:
         """Whose token it is."""
         fields = self._transport.call("GET", "/user").json()
-        return User(self._transport.login.url, fields["username"], fields["name"], fields["id"])
+        with understood():
+            return User(self._transport.login.url, fields["username"], fields["name"], fields["id"])
 
     def place(self, target: Target) -> Place:
         """Where a target's files are. Raises NotFound."""
@@ -99,8 +100,9 @@ class Catalog:
             page = self._mlflow(
                 target, "GET", "model-versions/search", query=query | ({"page_token": token} if token else {})
             )
-            found.extend(map(_version, page.get("model_versions", [])))
-            token = page.get("next_page_token", "")
+            with understood():
+                found.extend(map(rows.version_of, page.get("model_versions", [])))
+                token = page.get("next_page_token", "")
             if not token:
                 return found
 
@@ -110,19 +112,18 @@ class Catalog:
         if package is None:
             return self._files_of_promoted(place) if place.target.is_candidate else []
         path = f"{_project(place.target.project)}/packages/{package}/package_files"
-        newest = {_unquoted(row["file_name"]): row for row in sorted(self._rows(path), key=lambda row: int(row["id"]))}
-        return [RemoteFile(name, row["size"], row["file_sha256"]) for name, row in sorted(newest.items())]
+        return sorted({row.file.path: row.file for row in rows.files_of(self._rows(path))}.values())
 
     def remove_file(self, place: Place, name: str, *, sha256: str | None = None) -> None:
         """Remove a file, with those before it of the same name, or the one of that SHA-256 alone. Raises NotFound."""
         package = self._package(place)
         path = f"{_project(place.target.project)}/packages/{package}/package_files"
-        rows = [row for row in self._rows(path) if _unquoted(row["file_name"]) == name] if package is not None else []
-        rows = [row for row in rows if sha256 in {None, row["file_sha256"]}]
-        if not rows:
+        there = [row for row in rows.files_of(self._rows(path)) if row.file.path == name] if package is not None else []
+        there = [row for row in there if sha256 in {None, row.file.sha256}]
+        if not there:
             raise NotFound(f"{place.target} has no file {name!r}")
-        for row in sorted(rows, key=lambda row: int(row["id"])):  # the current one last: none of the others is served
-            self._transport.call("DELETE", f"{path}/{row['id']}", ok={204, 404})
+        for row in there:  # the current one last: none of the others is served
+            self._transport.call("DELETE", f"{path}/{row.id}", ok={204, 404})
 
     def remove_version(self, place: Place) -> None:
         """Remove a version, with its files."""
@@ -137,7 +138,8 @@ class Catalog:
             found = self._mlflow(target, "GET", "model-versions/get", query=query)
         except (NotFound, Refused) as error:
             found = self._by_alias(target, error)
-        return _version(found["model_version"])
+        with understood():
+            return rows.version_of(found["model_version"])
 
     def _by_alias(self, target: Target, error: ClientError) -> Any:  # noqa: ANN401 - what was answered
         try:
@@ -148,10 +150,12 @@ class Catalog:
 
     def _newest(self, target: Target) -> Version:
         body = {"name": target.model}
-        found = self._mlflow(target, "POST", "registered-models/get-latest-versions", body=body).get("model_versions")
+        answer = self._mlflow(target, "POST", "registered-models/get-latest-versions", body=body)
+        with understood():
+            found = [rows.version_of(fields) for fields in answer.get("model_versions", [])]
         if not found:
             raise NotFound(f"{target} has no versions yet")
-        return _version(found[0])
+        return found[0]
 
     def _ensure_project(self, path: str) -> None:
         try:
@@ -182,14 +186,9 @@ class Catalog:
         query: dict[str, str | int] = {"package_version": version}
         if name:
             query["package_name"] = name
-        matching = [row for row in self._rows(path, query) if row["name"] == name or not name]
-        if matching:
-            return int(matching[-1]["id"])
-        return self._hidden_package(path, query, name)
-
-    def _hidden_package(self, path: str, query: dict[str, str | int], name: str) -> int | None:
-        rows = self._rows(path, query | {"status": "hidden"})
-        return next((int(row["id"]) for row in rows if row["name"] == name or not name), None)
+        found = rows.ids_of(self._rows(path, query), name)
+        found = found or rows.ids_of(self._rows(path, query | {"status": "hidden"}), name)[:1]
+        return found[-1] if found else None
 
     def _files_of_promoted(self, place: Place) -> list[RemoteFile]:
         """The files of a candidate that has become a version, whose package is that version's from then on."""
@@ -210,51 +209,40 @@ class Catalog:
             headers = self._transport.call("HEAD", place.file(name)).headers
         except NotFound as error:  # whose answer has no body to say so
             raise NotFound(f"{place.target} has no file {name!r}") from error
-        sha256 = headers.get("Repr-Digest", "").partition("sha-256=:")[2].partition(":")[0]
-        if not sha256:
+        sha256 = rows.digest_of(headers)
+        if sha256 is None:
             raise Refused(f"The server tells no SHA-256 of {name!r}: is it a modelyard?")
-        return RemoteFile(name, int(headers["Content-Length"]), base64.b64decode(sha256).hex())
+        with understood():
+            return RemoteFile(name, int(headers["Content-Length"]), sha256)
 
     def _listed(self, target: Target, path: str) -> list[dict[str, Any]]:
         listing = f"{_project(target.project)}/ml/mlflow/api/2.0/mlflow-artifacts/artifacts"
-        rows: list[dict[str, Any]] = self._transport.call("GET", listing, query={"path": path}).json()["files"]
-        return rows
+        listed = self._transport.call("GET", listing, query={"path": path}).json()
+        with understood():
+            return [{"path": str(row["path"]), "is_dir": bool(row["is_dir"])} for row in listed["files"]]
 
     def _rows(self, path: str, query: dict[str, str | int] | None = None) -> list[dict[str, Any]]:
         """All rows of a list; read again where some went meanwhile, as others moved to pages that had been read."""
         for _ in range(LISTINGS):
-            rows, steady = self._pages(path, {"per_page": PER_PAGE, **(query or {})})
+            found, steady = self._pages(path, {"per_page": PER_PAGE, **(query or {})})
             if steady:
                 break
-        return rows
+        return found
 
     def _pages(self, path: str, query: dict[str, str | int]) -> tuple[list[dict[str, Any]], bool]:
         """The rows of the first page, then those of the others, some at a time; and whether no row went meanwhile."""
         first = self._transport.call("GET", path, query=query)
-        rows, count, fewer = list(first.json()), _count(first, "X-Total"), False
+        found, count, fewer = rows.list_of(first), rows.count_of(first, "X-Total"), False
 
         def page(number: int) -> tuple[int, Answer]:
             return number, self._transport.call("GET", path, query=query | {"page": number})
 
-        others = range(2, _count(first, "X-Total-Pages") + 1)
+        others = range(2, rows.count_of(first, "X-Total-Pages") + 1)
         for _, answer in sorted(each(page, others, PAGES_AT_ONCE, self._transport.stop), key=lambda found: found[0]):
-            rows.extend(answer.json())
-            fewer |= _count(answer, "X-Total") < count
-        return rows, not fewer
-
-
-def _count(answer: Answer, name: str) -> int:
-    return int(answer.headers.get(name) or 0)
+            found.extend(rows.list_of(answer))
+            fewer |= rows.count_of(answer, "X-Total") < count
+        return found, not fewer
 
 
 def _project(path: str) -> str:
     return f"/projects/{quote(path, safe='')}"
-
-
-def _version(fields: dict[str, Any]) -> Version:
-    semantic = next(iter(fields.get("aliases") or [fields["version"]]))  # GitLab's way to tell it
-    return Version(semantic, fields["version"])
-
-
-def _unquoted(name: str) -> str:
-    return unquote(name, errors="strict")

@@ -7,8 +7,8 @@ import json
 import re
 import ssl
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
@@ -61,6 +61,15 @@ class Answer(NamedTuple):
             raise Refused(
                 "The server answers with something else than JSON: is it a modelyard?", self.status
             ) from error
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """A block that takes an answer apart. Raises Refused for one of another shape, as another server's."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Refused("The server answers with something else than was asked for: is it a modelyard?") from error
 
 
 class Transport:

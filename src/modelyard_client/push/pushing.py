@@ -12,7 +12,7 @@ from modelyard_client.catalog import Catalog, Place
 from modelyard_client.collecting import Work, collected
 from modelyard_client.errors import Mismatch, NotFound, UsageMistake
 from modelyard_client.http.pace import Pace
-from modelyard_client.http.transport import Transport
+from modelyard_client.http.transport import Transport, understood
 from modelyard_client.local.digests import Digests
 from modelyard_client.local.files import LocalFile
 from modelyard_client.progress import Progress
@@ -102,11 +102,12 @@ class Push:
     def _authorized(self, place: Place, file: LocalFile) -> RemoteFile | None:
         """What the server has of that name, as it says where it would be asked to take it. Raises UsageMistake."""
         answer = self.transport.call("PUT", f"{place.file(file.name)}/authorize").json()
-        most = answer.get("MaximumSize") or 0
+        with understood():
+            most, exists = int(answer.get("MaximumSize") or 0), answer.get("Exists")
+            there = RemoteFile(file.name, int(exists["Size"]), str(exists["SHA256"])) if exists else None
         if most and file.size > most:
             raise UsageMistake(f"{file.path} has {file.size} bytes, and a file has {most} at most here")
-        exists = answer.get("Exists")
-        return RemoteFile(file.name, exists["Size"], exists["SHA256"]) if exists else None
+        return there
 
     def _sent(self, place: Place | None, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
         assert place is not None  # noqa: S101 - it is made where something is to be done

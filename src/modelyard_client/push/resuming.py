@@ -20,6 +20,7 @@ from modelyard_client.progress import Progress
 from modelyard_client.push.hashing import Hashing
 from modelyard_client.push.remembering import Memory, remembered
 from modelyard_client.push.sending import repr_digest
+from modelyard_client.rows import count_of, digest_of
 
 TUS = {"Tus-Resumable": "1.0.0"}
 OFFSET = "Upload-Offset"
@@ -220,6 +221,4 @@ def _path(uid: str) -> str:
 
 
 def _reached(uid: str, answer: Answer) -> Reached:
-    told = answer.headers.get("Repr-Digest", "").partition("sha-256=:")[2].partition(":")[0]
-    sha256 = base64.b64decode(told).hex() if told else None
-    return Reached(uid, int(answer.headers.get(OFFSET) or 0), sha256)
+    return Reached(uid, count_of(answer, OFFSET), digest_of(answer.headers))

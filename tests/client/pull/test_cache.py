@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from modelyard_client import PullOptions, Registry
-from modelyard_client.errors import NotFound, Partly
+from modelyard_client.errors import NotFound, Partly, Refused
 from modelyard_client.local.blobs import Blobs
 from modelyard_client.local.places import cache_folder
 from modelyard_client.results import RemoteFile
 from modelyard_client.stopping import Stop
 from tests.client.conftest import Myd
-from tests.client.meddler import meddling
+from tests.client.meddler import answer, meddling
 from tests.conftest import Account
 from tests.live import LiveServer
 
@@ -131,3 +131,19 @@ def test_what_is_on_another_file_system_is_copied(tmp_path: Path, monkeypatch: p
     blobs.keep(tmp_path / "x", sha256)
     assert blobs.take(RemoteFile("x", 1, sha256), tmp_path / "y", Stop())
     assert (tmp_path / "y").read_bytes() == b"x"
+
+
+def test_a_server_that_names_a_path_for_a_sha256_reaches_no_other_file(
+    server: LiveServer, account: Account, filled: str, tmp_path: Path
+) -> None:
+    victim = cache_folder().parent / "victim"
+    victim.parent.mkdir(parents=True, exist_ok=True)
+    victim.write_text("mine")
+    row = {"id": 1, "file_name": "small.bin", "size": 4, "file_sha256": "../victim"}
+    listed = answer("200 OK", json.dumps([row]).encode())
+    with (
+        meddling(server.port, lambda request: listed if "package_files" in request.path else None) as line,
+        pytest.raises(Refused, match="is it a modelyard"),
+    ):
+        Registry(line.url, account.token).pull(filled, tmp_path / "a", options=CACHED)
+    assert victim.read_text() == "mine"
