@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from structlog.testing import capture_logs
 
+from modelyard.blobs.s3 import direct
 from modelyard.blobs.s3.answers import UNDATED
-from modelyard.blobs.s3.direct import COPIED_PART_BYTES
 from modelyard.blobs.s3.reader import OPENING_BYTES, SCAN_BYTES, scan
 from modelyard.blobs.s3.store import S3BlobStore
 from modelyard.blobs.s3.writer import FIRST_PART_BYTES
@@ -22,6 +22,7 @@ from .test_s3_direct import uploaded
 from .tools import CONTENT, put, sha256
 
 MIB = 1 << 20
+COPIED_PART_BYTES = 5 * MIB
 AT_ONCE = -10.0  # seconds
 PREFIX = "odd"
 
@@ -286,6 +287,13 @@ def test_an_upload_that_was_completed_at_the_first_try_is_complete(odd: OddServe
     assert store.stat(digest) is not None
 
 
+@pytest.fixture
+def small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects are copied in parts that are as small as S3 has them; by those of 64 MiB in test_s3_direct.py."""
+    monkeypatch.setattr(direct, "COPIED_PART_BYTES", COPIED_PART_BYTES)
+
+
+@pytest.mark.usefixtures("small_copies")
 @pytest.mark.parametrize("size", [7, COPIED_PART_BYTES + 7])
 @pytest.mark.parametrize(
     "oddities",
@@ -312,6 +320,7 @@ def test_what_urls_may_still_lead_to_is_copied_by_whatever_way_there_is(
         assert reader.read(0, size) == content
 
 
+@pytest.mark.usefixtures("small_copies")
 @pytest.mark.parametrize("size", [7, COPIED_PART_BYTES + 7])
 def test_copies_that_a_server_does_not_confirm_are_refused(odd: OddServer, store: S3BlobStore, size: int) -> None:
     data = uploaded(store, bytes(size))

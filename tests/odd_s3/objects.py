@@ -154,7 +154,7 @@ class Objects(Lists, BaseHTTPRequestHandler):
         if self._is(Odd.LATER) and start + 1 < stop:
             start += 1
         if self._is(Odd.SHORTER):
-            stop = min(stop, start + SHORT_BYTES)
+            stop = min(stop, start + max(SHORT_BYTES, (stop - start) // 4))
         return 206, start, stop
 
     def _told_range(self, start: int, stop: int, size: int) -> dict[str, str]:
