@@ -19,6 +19,15 @@ from tests.service_user import NOBODY, as_service, give, of_others, service, ser
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT = pwd.getpwuid(0)
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("migrate",),
+    ("check",),
+    ("check", "--read", "--max-time", "1h"),
+    ("gc",),
+    ("user", "create", "{0}"),
+    ("project", "create", "root/{0}"),
+    ("token", "create", "--user", "root", "--name", "{0}"),
+)
 
 
 @pytest.fixture
@@ -40,31 +49,25 @@ def test_the_first_start(folder: Path) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("migrate",),
-        ("check",),
-        ("check", "--read", "--max-time", "1h"),
-        ("gc",),
-        ("user", "create", "{0}"),
-        ("project", "create", "root/{0}"),
-        ("token", "create", "--user", "root", "--name", "{0}"),
-    ],
-    ids=" ".join,
-)
-def test_a_command_on_a_registry_of_the_service(folder: Path, command: tuple[str, ...]) -> None:
+def test_commands_on_a_registry_of_the_service(folder: Path) -> None:
+    """Each of root's makes its files in a folder where no command was run before, and the service goes on with them."""
     upload(folder)
     give(folder)
-    with LocalBlobStore(folder / "data" / "blobs").begin() as writer:
-        writer.write([b"that nothing refers to"])
-        writer.publish()
-    first, again = ([part.format(name) for part in command] for name in ("first", "again"))
-    assert run(folder, *first, GC_GRACE="0").returncode == 0
-    assert of_others(folder / "data") == []
-    for each in (again, ["gc"], ["check", "--read"]):
-        done = as_service(folder, *each, GC_GRACE="0")
+    _garbage(folder, b"that nothing refers to")
+    for command in COMMANDS:
+        done = run(folder, *(part.format("first") for part in command), GC_GRACE="0")
         assert done.returncode == 0, done.stderr
+        assert of_others(folder / "data") == [], command
+    _garbage(folder, b"nor to this")
+    for command in (*COMMANDS, ("gc",), ("check", "--read")):
+        done = as_service(folder, *(part.format("again") for part in command), GC_GRACE="0")
+        assert done.returncode == 0, done.stderr
+
+
+def _garbage(folder: Path, content: bytes) -> None:
+    with LocalBlobStore(folder / "data" / "blobs").begin() as writer:
+        writer.write([content])
+        writer.publish()
 
 
 @pytest.mark.once
