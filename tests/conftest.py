@@ -21,6 +21,7 @@ from sqlalchemy import update
 from xdist.workermanage import NodeManager
 
 from modelyard.clock import DAY, now
+from modelyard.process.server import GC_THRESHOLDS
 from modelyard.registry.tables import Token
 from modelyard.routes.operations import health
 from tests import postgres
@@ -79,9 +80,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the cycle collector away from all that was imported and collected: it took a twentieth of the time."""
+    """Keep the cycle collector away from all that was imported and collected: it took a twentieth of the time.
+
+    And let it look as seldom as a server does, of which there are some in this process: with Python's own thresholds
+    that took as much again.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def pytest_unconfigure() -> None:
