@@ -232,3 +232,9 @@ def test_no_count_is_lost_between_threads() -> None:
         thread.join()
     shared.read()
     assert value.get() == 40_000
+
+
+def test_a_process_that_has_ended_does_not_live() -> None:
+    ended = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(ended, 0)
+    assert [shared_counts._lives(each) for each in (os.getpid(), ended, 0)] == [True, False, False]

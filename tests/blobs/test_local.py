@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from modelyard.blobs import linking
+from modelyard.blobs.linking import Linker
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.blobs.store import BlobError, BlobMissing, StoreFull, StoreUnavailable, WriterClosed
 
@@ -200,3 +202,17 @@ def test_a_root_that_takes_no_files_fails_its_probe_but_is_readable(
         store.probe()
     with LocalBlobStore(root).open(DIGEST) as reader:
         assert reader.read(0, 7) == CONTENT
+
+
+def test_a_blob_is_linked_where_both_may_have_it(
+    store: LocalBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, other = put(store), LocalBlobStore(tmp_path / "other")
+    linker = Linker(store, other)
+    with monkeypatch.context() as patched:
+        patched.setattr(linking, "can_share", lambda _path, _folder: False)
+        assert not linker.link(digest)
+    assert other.stat(digest) is None
+    assert linker.link(digest)
+    linker.sync()
+    assert other.path(digest).samefile(store.path(digest))

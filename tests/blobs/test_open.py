@@ -96,3 +96,9 @@ def test_the_extra_is_named_where_it_is_missing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "needs an extra: pip install 'modelyard[s3]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_bucket_needs_the_extra_that_knows_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "modelyard.blobs.s3.connection", None)
+    with pytest.raises(SettingsError, match=r"s3://b needs an extra: pip install 'modelyard\[s3\]'"):
+        open_store(settings(tmp_path, blob_url="s3://b"))

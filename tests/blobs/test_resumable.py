@@ -297,6 +297,9 @@ def test_a_library_that_hashes_otherwise_is_not_used(monkeypatch: pytest.MonkeyP
             library.SHA256_Update(context, data, max(0, length - 1))
 
     assert _sha256.proven(Other) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(_sha256.LibcryptoHasher, "save", lambda _hasher: b"of another layout")
+        assert _sha256.proven(library) is None
     assert _sha256.proven(library) is library
     with pytest.raises((OSError, AttributeError)):
         _sha256.load_library(SimpleNamespace(__file__="/nothing"))  # type: ignore[arg-type]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from structlog.testing import capture_logs
 
-from modelyard.registry.backends import sqlite_files, sqlite_full_disk
+from modelyard.registry import lock_files
+from modelyard.registry.backends import sqlite, sqlite_files, sqlite_full_disk
 from modelyard.registry.backends.sqlite_files import explained
 from modelyard.registry.backends.sqlite_full_disk import connect_alone
 from modelyard.registry.dialects import is_out_of_space
 from modelyard.registry.engine import Database
+from modelyard.registry.lock_files import lock_file
 from tests.disks import sqlite_error
 
 pytestmark = pytest.mark.sqlite
@@ -95,3 +100,71 @@ def test_a_log_that_has_come_meanwhile_is_never_left_out(
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
         connect_alone(path)
     assert sizes == []
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_unless_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FileNotFoundError), lock_file(tmp_path / "nowhere" / "modelyard.db", "gc", on_full_disk=True):
+        pass
+
+    def full(*_arguments: object, **_options: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(lock_files, "open_private", full)
+    with pytest.raises(OSError, match="No space"), lock_file(tmp_path / "modelyard.db", "gc"):
+        pass
+    with lock_file(tmp_path / "modelyard.db", "gc", on_full_disk=True) as held:
+        assert held.try_lock()  # by nobody else either
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_a_database_that_can_be_read_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as SQLite's own answers go; disks that are full are in faults/test_full_disk.py."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("PRAGMA journal_mode=WAL; CREATE TABLE t (a); INSERT INTO t VALUES (7)")
+    real = sqlite_files.set_up
+    full = [sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full")] * 2
+
+    def set_up(connection: sqlite3.Connection) -> None:
+        if full:
+            raise full.pop()
+        real(connection)
+
+    monkeypatch.setattr(sqlite, "set_up", set_up)
+    monkeypatch.setattr(sqlite_full_disk, "set_up", set_up)
+    for left in (1, 0):  # what is tried first, and what is tried alone, have no room
+        with capture_logs() as logs:
+            database = Database(f"sqlite:///{path}", on_full_disk=True)
+            assert database.read_now(lambda registry: registry.session.scalar(text("SELECT a FROM t"))) == 7
+            database.close()
+        assert [each["event"] for each in logs] == [
+            "no room beside the database, which is closed to all others meanwhile"
+        ]
+        full[:] = [sqlite_error(sqlite3.SQLITE_FULL)] * left
+    full.append(sqlite_error(sqlite3.SQLITE_CORRUPT, "malformed"))
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        connect_alone(path)
+
+
+def test_who_finds_a_database_busy_waits_before_it_gets_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(sqlite3.connect(path, 0)) as connection:
+        other.execute("CREATE TABLE t (a)")
+        other.execute("BEGIN EXCLUSIVE")
+        slept = []
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            other.execute("COMMIT")
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        sqlite._enter_wal_mode(connection)
+        assert len(slept) == 1
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        connection.execute("PRAGMA journal_mode=DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", -1)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            sqlite._enter_wal_mode(connection)

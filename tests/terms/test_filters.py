@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelyard.terms.filters import Malformed, parse_filter, parse_orders
+from modelyard.errors import InvalidValue
+from modelyard.terms.filters import MAX_LENGTH, Malformed, parse_filter, parse_orders
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,11 @@ def test_an_order_that_is_none_is_refused_with_its_place() -> None:
     with pytest.raises(Malformed, match="expected a key") as refused:
         parse_orders(["metrics.m DOWN"])
     assert refused.value.at == 10
+
+
+def test_orders_have_no_more_characters_than_a_filter() -> None:
+    longest = "m" * (MAX_LENGTH - len("metrics.") - 1)
+    assert len(parse_orders([f"metrics.{longest}"])) == 1
+    with pytest.raises(InvalidValue) as refused:
+        parse_orders([f"metrics.{longest}", "a", "b"])
+    assert f"more than {MAX_LENGTH} characters" in str(refused.value.body)

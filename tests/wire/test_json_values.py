@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from modelyard.wire.json_values import MAX_VALUES, SLICE_BYTES, TooManyValues, parse
+from modelyard.wire.json_values import MAX_VALUES, SLICE_BYTES, TooManyValues, Unstorable, parse
 
 MANY = MAX_VALUES + 1
 
@@ -47,3 +47,10 @@ def test_marks_within_a_text_are_no_values(text: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"])
 def test_every_encoding_of_unicode_is_read(encoding: str) -> None:
     assert parse('{"ä": 1}'.encode(encoding)) == {"ä": 1}
+
+
+def test_what_is_spelt_as_nul_may_be_none() -> None:
+    assert parse(rb'["\\u0000", {"a\\u0000": [1]}]') == ["\\u0000", {"a\\u0000": [1]}]
+    for document in (rb'["\u0000"]', rb'[[{"a": {"\u0000": 1}}]]'):
+        with pytest.raises(Unstorable):
+            parse(document)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.errors import ParameterError
-from modelyard.terms.paths import NOBODY, OwnerKind, OwnerRef, stored_form
+from modelyard.terms.paths import MAX_NAME_BYTES, NOBODY, OwnerKind, OwnerRef, stored_form
 from modelyard.wire.paths import decode_segment, normalize_path, parse_file_name, parse_owner, parse_project
 
 PATH_FAULT = "file_name should be a valid file path"
@@ -187,3 +187,9 @@ def test_every_name_is_kept_exactly_or_refused(name: str) -> None:
 )
 def test_listings_show_the_stored_form(name: str, stored: str) -> None:
     assert stored_form(name) == stored
+
+
+def test_what_is_longer_than_any_name_is_nobodys() -> None:
+    longest = "g%2F" + "p" * (3 * MAX_NAME_BYTES - 4)
+    assert parse_project(longest) == "g/" + "p" * (3 * MAX_NAME_BYTES - 4)
+    assert parse_project(longest + "p") == NOBODY

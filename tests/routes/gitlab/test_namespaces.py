@@ -12,6 +12,7 @@ import pytest
 from modelyard.services.people import namespaces
 from tests.conftest import Account
 from tests.live import LiveServer
+from tests.raw import exchange
 
 _serial = itertools.count(1)
 
@@ -236,3 +237,13 @@ def test_an_id_that_two_paths_share_means_neither(
     shared = make_project(person, namespace_path=f"{space}/a")["namespace"]["id"]
     assert person.client.get(f"/namespaces/{shared}").status_code == 404
     assert person.client.post("/projects", json={"name": "x", "namespace_id": shared}).status_code == 400
+
+
+def test_a_path_that_is_no_text_is_no_namespace(root: httpx2.Client) -> None:
+    assert root.get("/namespaces/%FF/exists").json() == {"message": "404 Namespace Not Found"}
+
+
+def test_a_client_that_names_no_host_gets_urls_of_where_it_came_to(server: LiveServer) -> None:
+    head = f"GET /api/v4/namespaces/root HTTP/1.0\r\nPRIVATE-TOKEN: {server.root_token}\r\n\r\n"
+    answer = exchange(server, head.encode())
+    assert answer.json()["web_url"] == f"{server.url}/root"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import NoReturn
 import httpx2
 import psycopg
 import pytest
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError, ProgrammingError, TimeoutError
+from starlette.requests import Request
 
-from modelyard.blobs.store import StoreUnavailable
+from modelyard.blobs.store import BlobMissing, StoreUnavailable
+from modelyard.routes.http import failures
 from tests.disks import sqlite_error
 from tests.live import LiveServer, running
 
@@ -154,3 +158,17 @@ def test_the_schema_documents_every_route(yard: LiveServer) -> None:
             assert operation["summary"]
             assert operation["description"]
     assert httpx2.get(f"{yard.url}/docs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "body"),
+    [
+        (BlobMissing("0" * 64), 404, b'{"message":"404 Not Found"}'),
+        (RequestValidationError([{"loc": ("query", "page")}]), 400, b'{"error":"page is invalid"}'),
+    ],
+    ids=["blob", "parameter"],
+)
+def test_what_an_endpoint_leaves_to_all_has_the_shape_of_its_api(error: Exception, status: int, body: bytes) -> None:
+    request = Request({"type": "http", "method": "GET", "path": "/api/v4/projects", "headers": [], "query_string": b""})
+    answer = asyncio.run(failures.respond(request, error))
+    assert (answer.status_code, answer.body) == (status, body)

@@ -96,7 +96,7 @@ class Cas:
         path = f"{self.path}/v1/chunks/default/{hash_text(hash_)}"
         return self._client.get(path, headers=self.headers)
 
-    def shard(self, content: bytes, path: str = "v1/shards") -> httpx2.Response:
+    def shard(self, content: bytes | Iterable[bytes], path: str = "v1/shards") -> httpx2.Response:
         return self._client.post(f"{self.path}/{path}", content=content, headers=self.headers)
 
 

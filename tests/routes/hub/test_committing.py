@@ -463,3 +463,12 @@ def test_content_is_what_base64_says(hub: httpx2.Client, make_repo: Callable[...
     content = bytes(range(256)) * 300
     commit(hub, repo.id, line("file", path="f", content=base64.b64encode(content).decode()))
     assert files(hub, repo.id) == {"f": sha256(content)}
+
+
+def test_a_known_object_has_the_size_that_it_has(
+    hub: httpx2.Client, stranger: httpx2.Client, make_repo: Callable[..., Repo]
+) -> None:
+    repo, big = make_repo(), b"big" * 10
+    send_object(hub, stranger, repo.id, big)
+    answer = post(hub, repo.id, [header(), lfs_file("big", big, size=29)])
+    assert refused(answer) == (400, None, f"big: {sha256(big)} has 30 bytes, not 29")

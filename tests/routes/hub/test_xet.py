@@ -17,7 +17,19 @@ from tests.conftest import Account
 from tests.live import LiveServer
 from tests.raw import exchange
 from tests.routes.hub.conftest import Hub, Repo
-from tests.routes.hub.sending import Cas, batch, chunk, commit, files, header, lfs_file, post, sha256, shard
+from tests.routes.hub.sending import (
+    Cas,
+    batch,
+    chunk,
+    commit,
+    files,
+    header,
+    lfs_file,
+    offered,
+    post,
+    sha256,
+    shard,
+)
 from tests.routes.hub.test_names import refused
 
 NAME, OTHER = b"\x01" * 32, b"\x02" * 32
@@ -236,3 +248,29 @@ def test_tokens_that_are_others_or_none_are_refused(stranger: httpx2.Client, cas
     for path in (f"/api/xet/{'x' * 65}/v1/shards", "/api/xet/%00/v1/shards"):
         assert refused(stranger.post(path, content=b"", headers=cas.headers))[0] == 403
     assert refused(stranger.post(f"{cas.path}/v1/xorbs/default/x", content=XORB, headers=cas.headers))[0] == 400
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_shard_has_no_more_bytes_than_one_can_have(cas: Cas, monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+    whole = shard((sha256(CONTENT), WHOLE))
+    monkeypatch.setattr(xet, "MAX_SHARD_BYTES", len(whole) - 1)
+    cas.xorb(NAME, XORB)
+    assert refused(cas.shard(whole if told else iter([whole[:100], whole[100:]])))[0] == 413
+
+
+def test_a_right_is_for_xorbs_or_for_one_object(hub: httpx2.Client, stranger: httpx2.Client, repo: Repo) -> None:
+    place, _, secret = offered(hub, repo.id, CONTENT)["href"].rpartition("=")
+    cas = Cas(hub, stranger, repo.id)
+    assert refused(stranger.put(f"{place}={cas.told['accessToken']}", content=CONTENT))[0] == 403
+    cas.headers = {"Authorization": f"Bearer {secret}"}
+    assert refused(cas.xorb(NAME, XORB))[0] == 403
+
+
+def test_a_file_is_read_block_by_block(
+    hub: httpx2.Client, cas: Cas, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xorbs, "READ_BYTES", len(PARTS[0]) + 100)
+    cas.xorb(NAME, XORB)
+    assert cas.shard(shard((sha256(CONTENT), WHOLE))).json() == {"result": 1}
+    commit(hub, repo.id, lfs_file("f", CONTENT))
+    assert files(hub, repo.id) == {"f": sha256(CONTENT)}

@@ -160,3 +160,8 @@ def test_mlflows_pages_find_them_where_they_look(
     answer = mlflow.client.request(method, f"{mlflow.root}/ajax-api/2.0/mlflow/{path}", **options)
     assert answer.status_code == 200
     assert answer.json() == mlflow.ok(method, path, **parameters)
+
+
+def test_no_runs_have_no_histories(mlflow: Mlflow) -> None:
+    for path in (BULK, INTERVAL):
+        assert code_of(mlflow.send("GET", path, params={"metric_key": "m"}), 400) == INVALID

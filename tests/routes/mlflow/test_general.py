@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from modelyard.routes.mlflow import shapes
 from tests.conftest import Account
 from tests.live import LiveServer
 from tests.raw import exchange
@@ -208,3 +210,10 @@ def test_no_permanent_failure_asks_for_another_try(
 ) -> None:
     options = {"params": body} if method == "GET" else {"json": body}
     assert code_of(mlflow.send(method, path, **options), 400) == "INVALID_PARAMETER_VALUE"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1.5, 1.5), (None, "NaN"), (math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")]
+)
+def test_what_json_has_no_word_for_is_a_text(value: float | None, shown: float | str) -> None:
+    assert shapes.number(value) == shown

@@ -342,3 +342,8 @@ def test_the_last_point_of_a_metric_on_each_dataset_is_shown(mlflow: Mlflow) -> 
         assert {each["run_id"] for each in metrics} == {run}
     assert finalized["info"]["status"] == "LOGGED_MODEL_READY"
     assert len(mlflow.ok("GET", "metrics/get-history", run_id=run, metric_key="m")["metrics"]) == 303
+
+
+def test_a_tag_whose_name_is_no_text_is_refused(mlflow: Mlflow) -> None:
+    model = mlflow.logged_model()["info"]["model_id"]
+    assert mlflow.send("DELETE", f"logged-models/{model}/tags/%FF").status_code == 400

@@ -260,6 +260,7 @@ def test_uploads_of_another_kind_or_place_and_those_of_strangers_have_no_parts(
     upload = created(api)
     elsewhere = {"path": "/srv/ada/other.bin", "upload_id": upload["upload_id"]}
     assert mpu(api, "abort", **elsewhere).status_code == 404
+    assert mpu(api, "abort", path="/srv/ada/model.bin", upload_id="no id").status_code == 404
     body = {"path": "/srv/ada/model.bin", "upload_id": upload["upload_id"]}
     assert anonymous.post(f"{api.root}/api/2.0/mlflow-artifacts/mpu/abort/candidate:1", json=body).status_code == 401
     other = begun(root, version_url, 4).rpartition("/")[2]

@@ -11,9 +11,11 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
+from starlette.requests import Request
 
 from modelyard.registry.engine import Database
 from modelyard.registry.tables import UpkeepRun
+from modelyard.routes.operations import metrics
 from tests.live import LiveServer, running
 from tests.waiting import eventually
 
@@ -194,3 +196,10 @@ def test_the_token_opens_it_from_anywhere_and_nothing_else_does(tmp_path: Path) 
         assert status(Authorization=f"Bearer {TOKEN}x") == 401
         assert status(Authorization="Bearer é".encode()) == 401
         assert httpx2.get(f"{live.api}/user", headers={"PRIVATE-TOKEN": TOKEN}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("client", "local"), [(("127.0.0.1", 1), True), (("192.0.2.1", 1), False), (("a.socket", 0), False), (None, False)]
+)
+def test_only_an_address_of_this_machine_is_local(client: tuple[str, int] | None, local: bool) -> None:
+    assert metrics._is_local(Request({"type": "http", "client": client, "headers": []})) is local

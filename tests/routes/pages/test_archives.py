@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from modelyard.routes.pages import archive
 from modelyard.services.files import trees
 from tests.conftest import Account
 from tests.live import LiveServer
@@ -121,3 +124,28 @@ def test_what_cannot_be_had_is_told_by_a_page_before_the_archive_begins(
         browser.get(f"{page}/archive.zip")
     newest.write_bytes(content)
     assert contents(browser.get(f"{page}/archive.zip"))["lost.bin"] == content
+
+
+def test_what_is_small_is_gathered_and_what_is_large_goes_at_once() -> None:
+    most, sent = archive.GATHERED_BYTES, list[bytes]()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message["body"])
+
+    async def put(*sizes: int) -> list[int]:
+        sent.clear()
+        out = archive._Outgoing(send)
+        for size in sizes:
+            await out.put(bytes(size))
+        await out.end()
+        return list(map(len, sent))
+
+    assert asyncio.run(put(1, 2, 3)) == [6]
+    assert asyncio.run(put(most - 1, 1, 5)) == [most, 5]
+    assert asyncio.run(put(7, most, 5)) == [7, most, 5]
+
+
+@pytest.mark.parametrize("size", [1, archive.GATHERED_BYTES, archive.GATHERED_BYTES + 1])
+def test_checksums_of_blocks_follow_each_other(size: int) -> None:
+    block, before = b"b" * size, zlib.crc32(b"before")
+    assert asyncio.run(archive._crc32(block, before)) == zlib.crc32(b"before" + block)

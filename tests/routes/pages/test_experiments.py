@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 import re
+import sqlite3
 import struct
 from array import array
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 
 import httpx2
 import pytest
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
+from modelyard.departures import ClientGone
+from modelyard.errors import ShortRead
 from modelyard.registry.tracking import rings
+from modelyard.routes.pages import run_exports
+from modelyard.routes.pages.visit import Visit
+from modelyard.services.tracking.run_tables import Wanted
 from tests.conftest import Account
 from tests.routes.pages.conftest import SignIn
 from tests.routes.pages.tracked import NASTY, World
@@ -67,6 +77,10 @@ def test_an_experiment_is_made_changed_deleted_and_restored(world: World, admin:
     page = admin.get(url).text
     assert ("yours" in page, "What it is for" in page) == (True, False)
     assert 'value="yours"' in admin.get(f"{url}/edit").text
+    assert admin.post(f"{url}/edit", data={"name": "yours", "description": "What it became"}).status_code == 303
+    assert "What it became" in admin.get(url).text
+    for _ in range(2):
+        assert admin.post(f"{url}/edit", data={"name": "yours", "description": " "}).status_code == 303
     assert admin.post(f"{url}/delete").status_code == 303
     assert "yours" not in admin.get(base).text
     assert "yours" in admin.get(f"{base}?view=deleted").text
@@ -601,6 +615,9 @@ def test_runs_are_compared(world: World, visitor: httpx2.Client) -> None:
     base = f"{world.pages}/experiments/0/compare"
     sent = visitor.get(base, params={"runs": iids, "which": "selected"})
     assert (sent.status_code, sent.headers["location"]) == (303, f"{base}?runs={','.join(iids)}")
+    matching = visitor.get(base, params={"which": "matching", "filter": "metrics.m < 2"})
+    led = {f"{base}?runs={','.join(order)}" for order in ((iids[0], iids[1]), (iids[1], iids[0]))}
+    assert (matching.status_code, matching.headers["location"] in led) == (303, True)
     page = visitor.get(sent.headers["location"])
     assert page.status_code == 200
     rows = re.findall(r'<th scope="row" class="name" dir="auto">(\w+) <span', page.text)
@@ -656,3 +673,27 @@ def test_links_of_mlflow_s_client_lead_to_the_pages(world: World, visitor: httpx
     for missing in ("runs/nothing", "experiments/999", "models/none", "models/none/versions/1", "prompts/p", ""):
         assert visitor.get(f"{world.pages}/mlflow/{missing}").status_code == 404, missing
     assert visitor.get(f"{world.pages}/mlflow/models/%zz").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(ClientGone(), []), (OperationalError("SELECT 1", {}, sqlite3.OperationalError("gone")), ["export cut off"])],
+    ids=["client", "database"],
+)
+def test_an_export_that_cannot_go_on_is_cut_off(error: Exception, told: list[str]) -> None:
+    async def find(_work: object, *, begun: bool) -> NoReturn:
+        assert begun
+        raise error
+
+    got = list[bytes]()
+
+    async def read() -> None:
+        visit = cast(Visit, SimpleNamespace(find=find))
+        pieces = run_exports._Pieces(visit, cast(Wanted, None), lambda _rows: b"", whole=True)
+        async for piece in pieces.all(b"first", 7):
+            got.append(piece)
+
+    with capture_logs() as logs, pytest.raises(ShortRead):
+        asyncio.run(read())
+    assert got == [b"first"]
+    assert [each["event"] for each in logs] == told

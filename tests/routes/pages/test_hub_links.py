@@ -74,3 +74,8 @@ def test_strangers_are_led_nowhere(
         answer = visitor.get(yard.url(rest))
         assert answer.status_code == visitor.get(yard.url()).status_code
         assert place not in answer.headers.get("location", "")
+
+
+@pytest.mark.parametrize("name", ["%FF/churn", "root/%FF", "root/a%2Fb"])
+def test_a_name_that_is_none_leads_nowhere(yard: Yard, name: str) -> None:
+    assert yard.browser.get(f"/{name}/commit/main").status_code == 404

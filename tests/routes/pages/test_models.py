@@ -11,6 +11,7 @@ import pytest
 
 from modelyard.registry.files import overview
 from modelyard.services.files import folders
+from modelyard.services.models import differing
 from tests.conftest import MLFLOW, Account
 from tests.routes.pages.conftest import SignIn
 from tests.routes.pages.yard import Yard, rows
@@ -384,7 +385,7 @@ def test_a_project_is_changed_and_its_counts_are_told(yard: Yard, monkeypatch: p
     assert yard.browser.get(yard.url()).status_code == 200
 
 
-def test_two_versions_are_compared_by_files_values_and_card(yard: Yard) -> None:
+def test_two_versions_are_compared_by_files_values_and_card(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     model = yard.model()
     runs = []
     for rate, loss in (("0.1", 0.5), ("0.2", 0.25)):
@@ -423,6 +424,10 @@ def test_two_versions_are_compared_by_files_values_and_card(yard: Yard) -> None:
     assert "- two &lt;b&gt;" in page.text
     swap = unescape(re.findall(r'href="([^"]+)">Swap', page.text)[0])
     assert "- three" in yard.browser.get(swap).text
+    with monkeypatch.context() as patched:
+        patched.setattr(differing, "MAX_FILES", 3)
+        refused = yard.browser.get(swap)
+    assert (refused.status_code, "has more than 3 files, which are not compared" in refused.text) == (400, True)
     for query in ("", f"?from={old}", f"?from={old}&to=999999999", f"?from=x&to={new}", f"?from={'9' * 30}&to={new}"):
         assert yard.browser.get(yard.url(f"/-/ml/models/{model}/compare{query}")).status_code == 404, query
 
@@ -437,5 +442,12 @@ def test_gitlab_s_addresses_of_packages_and_files_lead_to_the_pages(yard: Yard) 
     led = yard.browser.get(yard.url(f"/-/package_files/{file}/download"))
     assert yard.browser.get(led.headers["location"]).content == b"content"
     assert yard.browser.get(f"/projects/{yard.id}").headers["location"] == yard.url()
-    for path in (yard.url("/-/packages/999999"), yard.url("/-/package_files/999999/download"), "/projects/999999"):
+    of_a_run = f"/projects/{yard.id}/packages/ml_models/candidate:{yard.iid(yard.run())}/files/f"
+    assert yard.api.put(of_a_run, content=b"x").status_code == 201
+    other = max(row["id"] for row in yard.api.get(f"/projects/{yard.id}/packages").json())
+    assert other != package
+    (kept,) = yard.api.get(f"/projects/{yard.id}/packages/{other}/package_files").json()
+    paths = [f"/-/packages/{package_of}" for package_of in (other, 999999)]
+    paths += [f"/-/package_files/{file_of}/download" for file_of in (kept["id"], 999999)]
+    for path in [*map(yard.url, paths), "/projects/999999"]:
         assert yard.browser.get(path).status_code == 404

@@ -8,7 +8,7 @@ import re
 import pytest
 from starlette.convertors import CONVERTOR_TYPES
 
-from modelyard.routes.pages.figures import amount, count, number
+from modelyard.routes.pages.figures import amount, count, duration, number
 from modelyard.routes.pages.forms import told
 from modelyard.routes.pages.markdown import card
 from modelyard.routes.pages.run_exports import written_cell
@@ -85,3 +85,11 @@ def test_an_address_is_made_again_of_what_was_read_of_it() -> None:
 def test_a_cell_of_a_csv_has_all_digits_and_is_no_formula() -> None:
     written = [written_cell(cell) for cell in (None, "=1+1", "v1", 0.1 + 0.2, 3, math.nan, -math.inf)]
     assert written == ["", "'=1+1", "v1", "0.30000000000000004", "3", "NaN", "-Infinity"]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(850, "850 ms"), (3_000, "3 s"), (7_512_000, "2 h 5 min"), (273_600_000, "3 d 4 h"), (-61_000, "-1 min 1 s")],
+)
+def test_a_duration_is_told_in_its_two_largest_units(milliseconds: int, text: str) -> None:
+    assert duration(milliseconds) == text

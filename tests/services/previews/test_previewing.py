@@ -289,6 +289,9 @@ def test_an_mlmodel_is_its_facts_flavors_and_signature() -> None:
         "python_function": {"loader_module": "mlflow.sklearn", "python_version": "3.11.2"},
         "sklearn": {},
     }
+    nothing = shown(b"signature: {inputs: null}", "MLmodel").found
+    assert isinstance(nothing, MLmodel)
+    assert nothing.signature == {}
     assert found.signature == {
         "inputs": [Column("x<1>", "double", "optional"), Column("", "float32", "shape [-1, 3]")],
         "outputs": [Column("", "long")],
@@ -368,3 +371,16 @@ def test_every_kind_has_a_way_to_be_shown() -> None:
         Kind.IMAGE, Kind.AUDIO, Kind.VIDEO, Kind.PAGE, Kind.PDF, Kind.BINARY,
     }  # fmt: skip
     assert kind_of("weights.bin") is None
+
+
+def test_a_file_that_is_shorter_than_it_says_is_told_so() -> None:
+    cut = Bytes(gguf([], []))
+    cut.read = lambda offset, length: cut.content[offset:20][:length]  # type: ignore[method-assign]
+    assert preview_of(cut, "a.gguf").fault == "The file ends within its header."
+
+
+def test_json_that_is_longer_than_is_shown_is_its_beginning() -> None:
+    found = shown(b"[" + b"1," * 200_000 + b"1]", "a.json").found
+    assert isinstance(found, Text)
+    assert not found.whole
+    assert found.text.startswith("[1,1,")
