@@ -12,33 +12,37 @@ but = $(filter-out $(patsubst %,$1/test_%.py,$2),$(wildcard $1/test_*.py))
 # texts, processes and clients, meet no database, or name all of theirs. They run once, on SQLite; all others on both.
 ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_uploads workers) \
 	$(addprefix tests/,access blobs client connection disk process remote routes/front \
-	terms wire $(addprefix cli/test_,commands.py copy_database.py health.py sign_in_link.py) \
+	terms wire $(addprefix cli/test_,commands.py copy_database.py entry.py health.py provider.py sign_in_link.py) \
 	$(addprefix routes/oauth/test_,forgeries.py github_jobs.py gitlab_jobs.py keys.py pods.py) \
 	$(addprefix crash/test_,kill_uploads.py stop.py) \
 	$(addprefix faults/test_,counting.py damage.py disk.py file_systems.py odd_storage.py) \
 	$(addprefix hostile/test_,encoded_forms.py forms.py http_framing.py large_requests.py order_of_work.py rfc_models.py) \
 	$(addprefix routes/gitlab/test_,bad_uploads.py named_authorize.py) \
 	$(addprefix routes/http/test_,announced.py bodies.py challenges.py) \
-	$(addprefix routes/mlflow/test_,general.py json_mapping.py) \
+	$(addprefix routes/mlflow/test_,general.py json_mapping.py messages.py) \
 	$(addprefix routes/pages/test_,api_documents.py frame.py hub_links.py in_a_browser.py in_place.py passwords.py \
 		previews.py resumed_uploads.py texts.py tus_in_a_page.py wheel.py) \
-	$(addprefix services/,files/test_ingest.py files/test_offers.py identity previews \
+	$(addprefix services/,backup/test_copying.py files/test_ingest.py files/test_offers.py identity previews \
 		$(addprefix traffic/test_,body_budget.py searching.py throttling.py) \
 		upkeep/test_pace.py) \
 	$(addprefix test_,chart.py departures.py deployment.py logs.py memory_pages.py permissions.py pictures.py project.py readme.py settings.py \
 		shared_counts.py))
-# Tests through processes, clients of others and requests by the thousand, that reach hardly a line but what the others
-# reach: to measure them as well takes half as long again.
-UNMEASURED := $(call but,tests/e2e,mlflow_parts nginx resumable_uploads stopping) \
-	$(addprefix tests/,client/test_wheel.py remote/test_transfers.py routes/pages/test_wheel.py \
+# Tests that reach hardly a line but what the others reach: to measure them as well takes more than half as long again.
+UNMEASURED := $(call but,tests/e2e,nginx stopping) \
+	$(addprefix tests/,client/test_wheel.py registry/test_schema.py remote/test_transfers.py \
 	$(addprefix crash/test_,cuts.py kill.py kill_uploads.py session_steps.py steps.py) \
-	$(addprefix faults/test_,counting.py odd_storage.py) \
-	$(addprefix hostile/test_,forms.py large_requests.py odd_values.py openapi.py order_of_work.py rfc_models.py) \
-	$(addprefix test_,chart.py deployment.py named_paths.py readme.py root_s_files.py))
+	$(addprefix faults/test_,counting.py disk.py file_systems.py full_disk.py odd_storage.py) \
+	$(addprefix hostile/test_,bounds.py forms.py large_requests.py odd_values.py openapi.py order_of_work.py rfc_models.py) \
+	$(addprefix routes/,front/test_pacing.py http/test_announced.py) \
+	$(addprefix routes/mlflow/test_,elsewhere.py json_mapping.py names.py repeats.py) \
+	$(addprefix routes/pages/test_,api_documents.py in_a_browser.py many_runs.py resumed_uploads.py wheel.py) \
+	$(addprefix services/,backup/test_backup.py files/test_recent.py upkeep/test_upkeep.py) \
+	$(addprefix test_,chart.py closed_to_others.py deployment.py named_paths.py pictures.py readme.py root_s_files.py))
 # What is measured on PostgreSQL: it reaches all code that is PostgreSQL's alone. To measure takes as long again as the
 # tests, and what the others reach there was measured on SQLite.
-STATEMENTS := $(addprefix tests/,cli/test_backup.py faults/test_database.py faults/test_full_disk.py registry routes/http \
-	services)
+STATEMENTS := $(addprefix tests/,faults/test_database.py routes/http/test_engine_limits.py services/backup/test_backup.py \
+	$(addprefix registry/test_,dialects.py lost_connections.py marks.py pooler.py trips.py watching.py) \
+	$(addprefix services/upkeep/test_,collecting_hub.py expiring.py upkeep.py))
 # What is done in seconds: no bucket, no client and no server as a process.
 UNIT := $(addprefix tests/,access disk terms wire registry/test_backends.py registry/test_engine.py registry/test_hot_statements.py \
 	$(addprefix blobs/test_,direct.py local.py local_durability.py local_leftovers.py memory.py open.py) \
