@@ -39,7 +39,7 @@ def modes(folder: Path, *names: str) -> list[str]:
     return [f"{(folder / name).stat().st_mode & 0o7777:04o}" for name in names]
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
+@pytest.mark.parametrize("umask", [0o000, pytest.param(0o022, marks=pytest.mark.once), 0o777], ids=oct)
 def test_what_commands_make_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
     """A server at work among them, whose database has its log and that log's index."""
     before = os.umask(umask)
@@ -148,6 +148,7 @@ def test_blobs_elsewhere_are_closed_but_not_the_folder_that_somebody_has_made_fo
     assert modes(share, ".", "sha256", "incoming") == ["0755", "0700", "0700"]
 
 
+@pytest.mark.once
 def test_what_cannot_be_looked_at_or_is_everybody_s_is_left_alone(tmp_path: Path) -> None:
     tighten(tmp_path / "nowhere")
     everybody = tmp_path / "tmp"
@@ -157,6 +158,7 @@ def test_what_cannot_be_looked_at_or_is_everybody_s_is_left_alone(tmp_path: Path
     assert modes(tmp_path, "tmp") == ["1777"]
 
 
+@pytest.mark.once
 def test_a_folder_of_somebody_else_is_no_reason_not_to_start() -> None:
     """Such as a volume that Kubernetes gives to a group: whoever may not change its mode goes on."""
     with service_folder() as folder:
@@ -184,6 +186,7 @@ def test_what_root_shares_with_the_group_of_a_service_stays_open_to_it() -> None
         assert as_service(folder, "check").returncode == 0
 
 
+@pytest.mark.once
 def test_a_data_folder_that_cannot_be_listed_stays_as_it_is() -> None:
     with service_folder() as folder:
         url = {"DATABASE_URL": f"sqlite:///{folder}/data/modelyard.db"}

@@ -46,6 +46,7 @@ def client(name: str, code: str, variables: dict[str, str]) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", CLIENTS)
 def test_where_get_leads_to_another_origin_the_token_does_not_go_and_head_answers_itself(
     tmp_path: Path, moto: S3Server, name: str
