@@ -7,9 +7,13 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 from modelyard.app import all_routers
 from modelyard.routes.oauth.routers import ROUTES as OAUTH_ROUTES
 from tests.documents import ROOT
+
+pytestmark = pytest.mark.once
 
 SOURCE = ROOT / "src" / "modelyard"
 LEAST_LETTERS = 7  # shorter ones are words of other texts, too: "…/files" is a store's

@@ -25,7 +25,7 @@ from modelyard.routes.http.params import validate
 from modelyard.routes.http.path_params import FileName, ProjectKey, VersionKey
 from modelyard.routes.http.refusals import Message, refusing
 from modelyard.routes.http.routing import SHAPE, Traits
-from modelyard.routes.http.transferred import BODY_OR_FORM, CREATED, DOWNLOADED, OFFER, SESSION_HEADER, STORED
+from modelyard.routes.http.transferred import BODY_OR_FORM, CREATED, DOWNLOADED, NUMBER_HEADER, OFFER, SESSION_HEADER
 from modelyard.routes.http.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.http.urls import own_url
 from modelyard.services.files.locating import Address, FileRequest
@@ -166,7 +166,11 @@ def _remote_object(offer: Offer) -> RemoteObject:
     summary="Upload a file",
     dependencies=ADDRESSED,
     openapi_extra=BODY_OR_FORM | {"parameters": [OFFER, SESSION_HEADER]},
-    responses={201: STORED, 202: {"description": "The upload goes on."}, **refusing(409, 410, 412, 423)},
+    responses={
+        201: CREATED,
+        202: {"description": "The upload goes on.", "headers": {"Upload-Offset": NUMBER_HEADER}},
+        **refusing(409, 410, 412, 423),
+    },
 )
 @Traits(direct=True, query=UploadOptions)
 async def upload(request: Request) -> Answer[Message]:

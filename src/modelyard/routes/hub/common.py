@@ -25,6 +25,7 @@ from modelyard.wire.paths import decode_segment
 
 T = TypeVar("T")
 
+COMMIT = "X-Repo-Commit"
 MODELS = "/api/models"
 REPOSITORY = "/{owner}/{repository}"
 MAX_REVISION = 3 * 512  # characters of one in a path, up to three of which stand for a byte
@@ -45,7 +46,7 @@ class HubError(TypedDict):
 class HubRoute(Route):
     """A route of Hugging Face's API."""
 
-    face = Face("Hub", HubError, headers=(CODE, MESSAGE), plain=False)
+    face = Face("Hub", HubError, headers=(CODE, MESSAGE, COMMIT), plain=False)
 
 
 def hub_router(prefix: str = "") -> APIRouter:

@@ -18,7 +18,9 @@ from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.bodies import bodies_of
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.params import LISTS_BODY_BYTES, Parameters, parameters, validate
+from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
+from modelyard.routes.http.transferred import TEXT_HEADER
 from modelyard.routes.http.urls import base_url
 from modelyard.routes.hub.committing import objects_of
 from modelyard.routes.hub.common import REPOSITORY, AskedId, hub_router
@@ -104,7 +106,7 @@ class Offers(TypedDict):
     hash_algo: str
 
 
-@router.post("/objects/batch", summary="Ask how objects are to be sent")
+@router.post("/objects/batch", summary="Ask how objects are to be sent", responses=refusing(501))
 async def batch(request: Request, call: ApiCall, asked: AskedId, told: Batch = parameters(Batch)) -> Answer[Offers]:
     """Checks role, sizes and quota. What is here is not sent."""
     if told.operation != "upload":
@@ -119,7 +121,12 @@ async def batch(request: Request, call: ApiCall, asked: AskedId, told: Batch = p
     return answer(content)
 
 
-@router.put(OBJECT, summary="Send an object, or a part of one", openapi_extra=BODY)
+@router.put(
+    OBJECT,
+    summary="Send an object, or a part of one",
+    openapi_extra=BODY,
+    responses={200: {"headers": {"ETag": TEXT_HEADER}}},
+)
 @Traits(public=True)
 async def send(request: Request, _asked: AskedId, oid: Oid) -> Answer[Nothing]:
     """By a URL that was told; no token is needed, but one that is there must be of the same user."""

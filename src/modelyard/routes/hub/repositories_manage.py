@@ -15,10 +15,13 @@ from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.params import LISTS_BODY_BYTES, Parameters, parameters
 from modelyard.routes.http.refusals import refusing
+from modelyard.routes.http.routing import SHAPE
+from modelyard.routes.http.transferred import TEXT_HEADER
 from modelyard.routes.http.urls import base_url
 from modelyard.routes.hub.common import MODELS, REPOSITORY, AskedId, hub_router
 from modelyard.services.hub import managing
 from modelyard.terms.repositories import RepositoryId
+from modelyard.wire.hub import MESSAGE
 
 router = hub_router()
 
@@ -99,7 +102,14 @@ class Faults(TypedDict):
     warnings: list[str]
 
 
-@router.post("/api/repos/create", summary="Create a repository", responses=refusing(404, CONFLICT))
+THERE = {"description": "It is there already.", "headers": {MESSAGE: TEXT_HEADER}, SHAPE: Made}
+
+
+@router.post(
+    "/api/repos/create",
+    summary="Create a repository",
+    responses={CONFLICT: THERE, **refusing(404)},
+)
 async def create_repository(
     request: Request, call: ApiCall, new: NewRepository = parameters(NewRepository)
 ) -> Answer[Made]:
@@ -113,7 +123,7 @@ async def create_repository(
         return answer(content)
     sentence = "You already created this model repo"
     content["error"] = sentence
-    return Answer(orjson.dumps(content), CONFLICT, {"X-Error-Message": sentence})
+    return Answer(orjson.dumps(content), CONFLICT, {MESSAGE: sentence})
 
 
 @router.delete("/api/repos/delete", summary="Delete a repository", responses=refusing(404))

@@ -9,6 +9,7 @@ from modelyard.errors import RevisionNotFound
 from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.call import ApiCall, Call
 from modelyard.routes.http.params import Parameters, parameters
+from modelyard.routes.http.refusals import refusing
 from modelyard.routes.hub.common import (
     MODELS,
     REPOSITORY,
@@ -46,7 +47,7 @@ def contents_of(request: Request) -> Contents:
     return contents
 
 
-@router.post("/branch/{revision}", summary="Create a branch")
+@router.post("/branch/{revision}", summary="Create a branch", responses=refusing(409))
 async def create_branch(
     request: Request, call: ApiCall, asked: AskedId, revision: Revision, new: NewBranch = parameters(NewBranch)
 ) -> Answer[Nothing]:
@@ -56,7 +57,7 @@ async def create_branch(
     )
 
 
-@router.post("/tag/{revision}", summary="Create a tag")
+@router.post("/tag/{revision}", summary="Create a tag", responses=refusing(409))
 async def create_tag(
     request: Request, call: ApiCall, asked: AskedId, revision: Revision, new: NewTag = parameters(NewTag)
 ) -> Answer[Nothing]:

@@ -5,14 +5,16 @@ The operation takes the bare request and reads its own path, so that `direct` ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from fastapi import Depends, Request, Response
 
 from modelyard.access.tokens import read_credential
 from modelyard.routes.http.path_params import FileName
 from modelyard.routes.http.routing import Traits
-from modelyard.routes.http.transferred import DOWNLOADED
+from modelyard.routes.http.transferred import DOWNLOADED, TEXT_HEADER
 from modelyard.routes.http.transfers import (
     download_headers,
     files_of,
@@ -21,7 +23,16 @@ from modelyard.routes.http.transfers import (
     redirection,
     representation_of,
 )
-from modelyard.routes.hub.common import REPOSITORY, Part, Revision, hub_router, read_id, read_name, read_revision
+from modelyard.routes.hub.common import (
+    COMMIT,
+    REPOSITORY,
+    Part,
+    Revision,
+    hub_router,
+    read_id,
+    read_name,
+    read_revision,
+)
 from modelyard.services.hub.files import HubFiles, HubRequest
 from modelyard.terms.repositories import RepositoryId
 from modelyard.wire.digests import etag_of
@@ -39,13 +50,18 @@ async def _addressed(owner: Part, repository: Part, revision: Revision, name: Fi
     """Says to OpenAPI what the path names; the operation reads it itself."""
 
 
+def _linked(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of a download, and which headers these clients find in it as well."""
+    return {**told, "headers": told["headers"] | dict.fromkeys((COMMIT, "X-Linked-Etag", "X-Linked-Size"), TEXT_HEADER)}
+
+
 @router.head(PATH, include_in_schema=False)
 @router.get(
     PATH,
     summary="Download a file of a model",
     response_class=Response,
     dependencies=[Depends(_addressed)],
-    responses=DOWNLOADED,
+    responses={**DOWNLOADED, **{status: _linked(told) for status, told in DOWNLOADED.items() if told}},
 )
 @Traits(direct=True, public=True)
 async def resolve(request: Request) -> Response:
@@ -69,7 +85,7 @@ async def resolve(request: Request) -> Response:
 @lru_cache(maxsize=4096)
 def _repository_headers(commit: str, sha256: str, size: int) -> RawHeaders:
     """What the clients ask for; those that are redirected know size and digest by the headers that say `Linked`."""
-    return encoded({"X-Repo-Commit": commit, "X-Linked-Etag": etag_of(sha256), "X-Linked-Size": str(size)})
+    return encoded({COMMIT: commit, "X-Linked-Etag": etag_of(sha256), "X-Linked-Size": str(size)})
 
 
 def _asked(request: Request) -> tuple[RepositoryId | None, str, str]:

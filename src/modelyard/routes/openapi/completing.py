@@ -121,7 +121,8 @@ class _Document:
             keyset = route.reads is not None and issubclass(route.reads, KeysetQuery)
             responses[str(int(route.main_status))]["headers"] |= KEYSET_PAGING if keyset else PAGING
         if route.face is not None:
-            own = (int(status) for status in responses if int(status) >= HTTPStatus.BAD_REQUEST)
+            plain = (int(status) for status in responses if int(status) not in route.shapes)
+            own = (status for status in plain if status >= HTTPStatus.BAD_REQUEST)
             for status in {*own, *refusals.of_all(method, route.path_format, operation)}:
                 responses[str(status)] = self._refusal(status, route)
 

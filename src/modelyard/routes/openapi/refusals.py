@@ -27,13 +27,15 @@ REASONS = {
     423: "Another request is at it; worth a retry.",
     429: "Too many requests, failed logins or uploads at a time; worth a retry later.",
     460: "The bytes do not match their checksum, and were discarded.",
-    501: "Not offered; MLflow's client then goes another way.",
+    501: "Not offered; clients that know the API then go another way.",
     503: "The database or the blob store is away for the moment.",
     507: "The disk is full; nothing was stored.",
 }
 HEADERS = {
     401: {"WWW-Authenticate": _TEXT},
+    405: {"Allow": _TEXT},
     415: {"Accept-Encoding": _TEXT},
+    416: {"Content-Range": _TEXT, "Accept-Ranges": _TEXT},
     423: {"Retry-After": _NUMBER},
     429: {"Retry-After": _NUMBER},
     503: {"Retry-After": _NUMBER},

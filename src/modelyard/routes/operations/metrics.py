@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from ipaddress import ip_address
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
@@ -15,7 +16,8 @@ from modelyard.clock import now
 from modelyard.errors import Unauthorized, UnknownRoute
 from modelyard.metrics import LastRun, Metrics
 from modelyard.routes.http.counted import counted
-from modelyard.routes.http.routing import Route
+from modelyard.routes.http.refusals import Message, ParameterError
+from modelyard.routes.http.routing import SHAPE, Route
 from modelyard.settings import Settings
 from modelyard.terms.paths import METRICS
 
@@ -27,7 +29,13 @@ FORWARDING = frozenset(
 )
 
 
-@router.get(METRICS, summary="Numbers for Prometheus", response_class=PlainTextResponse)
+REFUSED: dict[int | str, dict[str, Any]] = {
+    401: {"description": "A token is set, and this is none, or another.", SHAPE: Message},
+    404: {"description": "No token is set, and the request comes from elsewhere.", SHAPE: ParameterError},
+}
+
+
+@router.get(METRICS, summary="Numbers for Prometheus", response_class=PlainTextResponse, responses=REFUSED)
 async def metrics(request: Request) -> Response:
     """With `MODELYARD_METRICS_TOKEN` as bearer token; where none is set, from the same machine alone."""
     _require_access(request, request.app.state.settings)

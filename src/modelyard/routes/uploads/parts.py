@@ -11,7 +11,7 @@ from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
-from modelyard.routes.http.transferred import BODY
+from modelyard.routes.http.transferred import BODY, TEXT_HEADER
 from modelyard.routes.http.transfers import expectations_of
 from modelyard.routes.uploads.tus import UploadKey, UploadRoute
 from modelyard.services.resuming.parts import PartUploads
@@ -39,7 +39,10 @@ SIGNATURE = {
     summary="Send a part of an upload",
     response_class=Response,
     openapi_extra=BODY | {"parameters": [SIGNATURE]},
-    responses={200: {"description": "The part is durable, and `ETag` is its SHA-256."}, **refusing(404, 413, 415)},
+    responses={
+        200: {"description": "The part is durable, and `ETag` is its SHA-256.", "headers": {"ETag": TEXT_HEADER}},
+        **refusing(404, 413, 415),
+    },
 )
 @Traits(public=True)
 async def receive(request: Request, upload_id: UploadKey, number: PartNumber) -> Response:

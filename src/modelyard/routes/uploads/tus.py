@@ -31,7 +31,7 @@ from modelyard.routes.http.path_params import ProjectKey, VersionKey
 from modelyard.routes.http.refusals import Message, TokenError, refusing
 from modelyard.routes.http.refusals import ParameterError as ParameterErrorShape
 from modelyard.routes.http.routing import Face, Route, Traits
-from modelyard.routes.http.transferred import BYTES
+from modelyard.routes.http.transferred import BYTES, MAYBE_HEADER, NUMBER_HEADER, TEXT_HEADER, VALIDATORS
 from modelyard.routes.http.transfers import UploadOptions
 from modelyard.services.files.ingest import FileTooLarge
 from modelyard.services.files.locating import Address, FileRequest
@@ -48,7 +48,9 @@ Endpoint = Callable[..., Awaitable[Response]]
 class UploadRoute(Route):
     """A route of tus."""
 
-    face = Face("Upload", Message | ParameterErrorShape | TokenError, headers=("Tus-Resumable", "Upload-Offset"))
+    face = Face(
+        "Upload", Message | ParameterErrorShape | TokenError, headers=("Tus-Resumable", "Tus-Version", "Upload-Offset")
+    )
 
 
 router = APIRouter(prefix=API, tags=["resumable uploads"], route_class=UploadRoute)
@@ -83,6 +85,12 @@ APPENDING = [
     _header("Upload-Length", "Bytes of the file, where it was not told."),
     _header("Upload-Checksum", "Algorithm (sha1, sha256, sha512, md5) and digest of these bytes in base64."),
 ]
+SPOKEN = {"Tus-Resumable": TEXT_HEADER}
+TOLD = SPOKEN | {
+    "Upload-Offset": NUMBER_HEADER,
+    "Upload-Expires": MAYBE_HEADER | {"description": "Until the file is there."},
+    **{name: header | {"required": False} for name, header in VALIDATORS.items()},
+}
 CHUNK: dict[str, Any] = {"requestBody": {"content": {tus.CHUNK_TYPE: {"schema": BYTES}}}}
 
 
@@ -138,7 +146,10 @@ async def options(request: Request) -> Response:
     summary="Begin an upload that can go on",
     response_class=Response,
     openapi_extra=CHUNK | {"parameters": CREATING},
-    responses={201: {"description": "It goes on at `Location`."}, **refusing(409, 410, 412, 413, 415, 423, 429, 460)},
+    responses={
+        201: {"description": "It goes on at `Location`.", "headers": TOLD | {"Location": TEXT_HEADER}},
+        **refusing(409, 410, 412, 413, 415, 423, 429, 460),
+    },
 )
 @Traits(query=UploadOptions)
 @spoken
@@ -188,7 +199,10 @@ async def where(request: Request, upload_id: UploadKey) -> Response:
     response_class=Response,
     openapi_extra=CHUNK | {"parameters": APPENDING},
     responses={
-        204: {"description": "What `Upload-Offset` tells is durable; where that is the length, the file is there."},
+        204: {
+            "description": "What `Upload-Offset` tells is durable; where that is the length, the file is there.",
+            "headers": TOLD,
+        },
         **refusing(404, 409, 410, 412, 413, 415, 423, 429, 460),
     },
 )
@@ -204,7 +218,10 @@ async def append(request: Request, upload_id: UploadKey) -> Response:
     summary="Cancel an upload",
     response_class=Response,
     openapi_extra={"parameters": [TUS]},
-    responses={204: {"description": "It is gone; a file that it has become stays."}, **refusing(404, 412, 423)},
+    responses={
+        204: {"description": "It is gone; a file that it has become stays.", "headers": SPOKEN},
+        **refusing(404, 412, 423),
+    },
 )
 @spoken
 async def cancel(request: Request, upload_id: UploadKey) -> Response:
