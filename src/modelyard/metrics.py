@@ -59,7 +59,7 @@ class Metrics:
         if shared is not None:
             shared.claim()
             # When the worker that is asked has first counted a series says nothing of it.
-            disable_created_metrics()  # type: ignore[no-untyped-call]
+            disable_created_metrics()  # type: ignore[no-untyped-call] # it has no types
         self._registry = CollectorRegistry()
         self._families: dict[str, Counter | Gauge | Histogram] = {}
         by_route = ("route", "method")

@@ -338,7 +338,7 @@ def load_settings(**overrides: object) -> Settings:
         if value is not None
     }
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        return Settings(**given)  # type: ignore[arg-type] # texts, which pydantic reads
     except ValidationError as error:
         faults = (f"{PREFIX}{str(fault['loc'][0]).upper()}: {_reason(fault['msg'])}" for fault in error.errors())
         raise SettingsError("; ".join(faults)) from error

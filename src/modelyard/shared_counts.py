@@ -72,7 +72,7 @@ class SharedCounts:
         return [DupFd(place) for place in self._places]
 
     def __setstate__(self, places: list[Any]) -> None:
-        self.__init__([place.detach() for place in places])  # type: ignore[misc]
+        self.__init__([place.detach() for place in places])  # type: ignore[misc] # of this very class
 
     def claim(self) -> None:
         """Take a place for this process, for as long as it lives."""

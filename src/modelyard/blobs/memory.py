@@ -152,7 +152,7 @@ class MemoryBlobStore:
         """See `BlobStore.leftovers`: none, as every writer dies with the store."""
         return iter(())
 
-    def remove_leftover(self, name: str) -> bool:  # noqa: ARG002
+    def remove_leftover(self, name: str) -> bool:  # noqa: ARG002 - as the protocol has it
         """See `BlobStore.remove_leftover`: there is none."""
         return False
 

@@ -32,8 +32,8 @@ def open_store(settings: Settings, url: str | None = None) -> BlobStore:
 def _open_s3(bucket: str, prefix: str, settings: Settings) -> BlobStore:
     try:
         from modelyard.blobs.s3.bucket import Bucket  # noqa: PLC0415 - an extra that others do without
-        from modelyard.blobs.s3.connection import connect  # noqa: PLC0415
-        from modelyard.blobs.s3.store import S3BlobStore  # noqa: PLC0415
+        from modelyard.blobs.s3.connection import connect  # noqa: PLC0415 - as above
+        from modelyard.blobs.s3.store import S3BlobStore  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         raise SettingsError(f"s3://{bucket} needs an extra: pip install 'modelyard[s3]' ({error})") from error
     try:

@@ -31,7 +31,7 @@ def backup(folder: Path, database_only: bool, as_json: bool) -> None:
     May be interrupted and run again. Exit 1 when blobs of the registry are missing or damaged; the rest is backed up.
     """
     from modelyard.registry.snapshots import snapshots_of  # noqa: PLC0415 - with Alembic, which a start does without
-    from modelyard.services.backup.taking import back_up  # noqa: PLC0415
+    from modelyard.services.backup.taking import back_up  # noqa: PLC0415 - most commands do without
 
     with opened() as (settings, database, store):
         snapshots = snapshots_of(settings.effective_database_url)
@@ -48,7 +48,7 @@ def restore(folder: Path, as_json: bool) -> None:
     May be interrupted and run again. Exit 1 when blobs of the backup are missing or damaged; the rest is restored.
     """
     from modelyard.registry.snapshots import snapshots_of  # noqa: PLC0415 - as above
-    from modelyard.services.backup.restore import restore as restore_from  # noqa: PLC0415
+    from modelyard.services.backup.restore import restore as restore_from  # noqa: PLC0415 - as above
 
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)

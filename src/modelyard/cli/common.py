@@ -81,7 +81,7 @@ def say(text: object) -> None:
 def print_items(items: Iterable[object], as_json: bool, line: Callable[..., str]) -> None:
     """Print dataclasses, a line each as they come, or all at once as a JSON array."""
     if as_json:
-        say(json.dumps([dataclasses.asdict(item) for item in items]))  # type: ignore[call-overload]
+        say(json.dumps([dataclasses.asdict(item) for item in items]))  # type: ignore[call-overload] # dataclasses
         return
     for item in items:
         say(line(item))

@@ -35,6 +35,6 @@ def _answer(host: str, port: int) -> str:
         raise CommandError(f"no answer from {url}: {error}") from error
     finally:
         connection.close()
-    if answer.status != 200:  # noqa: PLR2004
+    if answer.status != 200:  # noqa: PLR2004 - HTTP's own, without its import
         raise CommandError(f"{url} answers {answer.status}: {text}")
     return text

@@ -101,7 +101,7 @@ def list_issuers(as_json: bool) -> None:
     print_items(map(Listed.of, found), as_json, lambda each: f"{each.name}\t{each.kind}\t{each.url}\t{each.audience}")
 
 
-def _told(**options: Any) -> issuers.IssuerFields:  # noqa: ANN401
+def _told(**options: Any) -> issuers.IssuerFields:  # noqa: ANN401 - as click gives them
     texts = {name: path.read_text() for name in ("jwks", "ca") if (path := options.pop(name)) is not None}
     algorithms = options.pop("algorithms") or None
     return issuers.IssuerFields(**options, **texts, algorithms=algorithms)

@@ -85,7 +85,7 @@ class Http1Protocol(BulkProtocol):
         if not running.response_complete:
             running.transport, running.disconnected = self.transport, True
             running.message_event.set()
-        client: Client = running.scope[CLIENT]  # type: ignore[literal-required]
+        client: Client = running.scope[CLIENT]  # type: ignore[literal-required] # a key of our own
         client.leave()
 
     @property
@@ -125,10 +125,10 @@ class Http1Protocol(BulkProtocol):
         if isinstance(self.server_state, Http1State) and self.server_state.stopping:
             cycle.keep_alive = False
         self._running = cycle
-        cycle.scope[CLIENT] = Client()  # type: ignore[literal-required]
-        cycle.scope[OUTLET] = self._opens_outlet  # type: ignore[literal-required]
+        cycle.scope[CLIENT] = Client()  # type: ignore[literal-required] # as above
+        cycle.scope[OUTLET] = self._opens_outlet  # type: ignore[literal-required] # as above
         if cycle.scope["method"] not in {"GET", "HEAD"}:
-            cycle.transport = _Transport(self)  # type: ignore[assignment]
+            cycle.transport = _Transport(self)  # type: ignore[assignment] # all of a transport that a cycle asks
         super()._start_asgi_task(cycle, app)
 
     def eof_received(self) -> None:

@@ -143,7 +143,7 @@ class Repository(Asking):
 
 @built_once
 def _insert_statement(table: type[Base], inline: bool) -> Insert:
-    statement = insert(table.__table__)  # type: ignore[arg-type]
+    statement = insert(table.__table__)  # type: ignore[arg-type] # a Table, though typed as any FromClause
     return statement.inline() if inline else statement
 
 

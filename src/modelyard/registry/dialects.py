@@ -36,7 +36,7 @@ class like(GenericFunction[bool]):  # noqa: N801 - it reads as SQL does
         super().__init__(column, bindparam(None, pattern), bindparam(None, _glob(pattern)))
 
 
-class ilike(GenericFunction[bool]):  # noqa: N801
+class ilike(GenericFunction[bool]):  # noqa: N801 - named as in SQL
     """`like` whatever the case, of all letters that the database knows; SQLite is taught Unicode's (see `teach_case`).
 
     A pattern always matches the text that it was made from.
@@ -49,14 +49,14 @@ class ilike(GenericFunction[bool]):  # noqa: N801
         super().__init__(column, bindparam(None, pattern), bindparam(None, _glob(pattern.lower())))
 
 
-class position(GenericFunction[int]):  # noqa: N801
+class position(GenericFunction[int]):  # noqa: N801 - as above
     """Where `needle` begins in `text`, counted from 1; 0 when it is not there. Arguments: text, needle."""
 
     type = Integer()
     inherit_cache = True
 
 
-class byte_length(GenericFunction[int]):  # noqa: N801
+class byte_length(GenericFunction[int]):  # noqa: N801 - as above
     """How many bytes of UTF-8 a text has; PostgreSQL need not read one that it keeps apart."""
 
     type = Integer()

@@ -61,7 +61,7 @@ class FileForm:
         try:
             self._parser = MultipartParser(
                 boundary,
-                callbacks,  # type: ignore[arg-type]
+                callbacks,  # type: ignore[arg-type] # a dict of those that it knows
                 max_header_count=MAX_PART_HEADERS,
                 max_header_size=MAX_PART_HEADER_BYTES,
             )

@@ -87,7 +87,7 @@ _TARGETS: dict[type[Base], Callable[[Any], tuple[str, str]]] = {
 }
 
 # Past the session's entities, and built once: it is part of every upload.
-_INSERT = insert(AuditEvent.__table__).inline()  # type: ignore[arg-type]
+_INSERT = insert(AuditEvent.__table__).inline()  # type: ignore[arg-type] # a Table, though typed as any FromClause
 
 
 def changed(what: str, before: object, after: object) -> dict[str, object]:
@@ -111,10 +111,10 @@ class AuditRepository(Repository):
         """
         caller, place = self._acting.caller, self._acting.project
         target_type, target_name = _TARGETS[type(target)](target)
-        target_id: int = target.id  # type: ignore[attr-defined]
+        target_id: int = target.id  # type: ignore[attr-defined] # as each row that is told of has
         if entity is not None:
             entity_type, path = _TARGETS[type(entity)](entity)
-            entity_id: int = entity.id  # type: ignore[attr-defined]
+            entity_id: int = entity.id  # type: ignore[attr-defined] # as above
         elif place is not None:
             entity_type, entity_id, path = PROJECT, place.id, place.path
         else:

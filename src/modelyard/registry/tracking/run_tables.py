@@ -247,7 +247,7 @@ def _keys(entity: Entity) -> Select[*tuple[Any, ...]]:
     first, next_ = aliased(table), aliased(table)
     name = "name" if entity is Entity.METRIC else "key"
 
-    def least(row: Any, beyond: Any) -> Any:  # noqa: ANN401
+    def least(row: Any, beyond: Any) -> Any:  # noqa: ANN401 - SQL's expressions of any type
         key = getattr(row, name)
         mine = select(key).where(row.experiment_id == bindparam("experiment_id"), key > beyond)
         return mine.order_by(key).limit(1)

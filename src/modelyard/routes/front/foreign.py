@@ -52,7 +52,7 @@ class Foreign:
     def _looking(self) -> Direct:
         if self._direct is None:
             from modelyard.routes.oauth.common import exchange_of  # noqa: PLC0415 - see above
-            from modelyard.services.identity.direct import Direct  # noqa: PLC0415
+            from modelyard.services.identity.direct import Direct  # noqa: PLC0415 - most servers know no issuer
 
             loopback = self._app.state.settings.loopback_issuers
             self._direct = Direct(exchange_of(self._app), loopback=loopback)

@@ -40,7 +40,7 @@ def refusal_page(request: Request, status: int, body: Mapping[str, object], head
 
 def _router() -> Router:
     from modelyard.routes.pages.rendering import environment  # noqa: PLC0415 - see above
-    from modelyard.routes.pages.routers import ROUTES  # noqa: PLC0415
+    from modelyard.routes.pages.routers import ROUTES  # noqa: PLC0415 - as above
 
     environment()
     return Router(ROUTES, redirect_slashes=False)

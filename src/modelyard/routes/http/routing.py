@@ -107,7 +107,7 @@ class Route(APIRoute):
         return next((default.model for default in defaults if isinstance(default, FromRequest)), None)
 
 
-def _kinds(returned: Any) -> list[tuple[type, Any]]:  # noqa: ANN401
+def _kinds(returned: Any) -> list[tuple[type, Any]]:  # noqa: ANN401 - an annotation is anything
     """The classes that may be returned, and the shape that each carries."""
     if get_origin(returned) in {Union, UnionType}:
         return [kind for each in get_args(returned) for kind in _kinds(each)]
@@ -117,5 +117,5 @@ def _kinds(returned: Any) -> list[tuple[type, Any]]:  # noqa: ANN401
     return [(kind, returned)]
 
 
-def _listed(shape: Any) -> Any:  # noqa: ANN401
+def _listed(shape: Any) -> Any:  # noqa: ANN401 - as above
     return list[shape]

@@ -68,7 +68,7 @@ class Announcement(Parameters):
 
     files: list[AnnouncedFile] = Field(max_length=MAX_ANNOUNCED)
     gitAttributes: str | None = Field(None, description="Not looked at.")  # noqa: N815 - the API's own name
-    gitIgnore: str | None = Field(None, description="Not looked at: what is sent is taken.")  # noqa: N815
+    gitIgnore: str | None = Field(None, description="Not looked at: what is sent is taken.")  # noqa: N815 - as above
 
 
 class Mode(TypedDict):

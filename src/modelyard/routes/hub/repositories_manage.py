@@ -66,7 +66,7 @@ class Move(Parameters):
     """A repository that is to have another name."""
 
     fromRepo: str  # noqa: N815 - the API's own name
-    toRepo: str  # noqa: N815
+    toRepo: str  # noqa: N815 - as above
     type: str | None = None
 
 
@@ -76,7 +76,7 @@ class Card(Parameters):
     model_config = ConfigDict(str_max_length=LISTS_BODY_BYTES)
 
     content: str = Field("", description="The file `README.md`.")
-    repoType: str | None = Field(None, description="`model`.")  # noqa: N815
+    repoType: str | None = Field(None, description="`model`.")  # noqa: N815 - the API's own
 
 
 class Made(TypedDict):

@@ -30,7 +30,7 @@ class NewBranch(Parameters):
     """Where a branch begins."""
 
     startingPoint: str | None = Field(None, description="A revision; `main` without one.")  # noqa: N815 - the API's own
-    emptyBranch: bool = Field(False, description="Whether it is to have no files.")  # noqa: N815
+    emptyBranch: bool = Field(False, description="Whether it is to have no files.")  # noqa: N815 - as above
     overwrite: bool = Field(False, description="A branch that is there is never overwritten.")
 
 

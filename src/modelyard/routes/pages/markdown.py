@@ -79,8 +79,8 @@ def card(text: str) -> Card:
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt  # noqa: PLC0415 - as above
-    from mdit_py_plugins.anchors import anchors_plugin  # noqa: PLC0415
-    from mdit_py_plugins.tasklists import tasklists_plugin  # noqa: PLC0415
+    from mdit_py_plugins.anchors import anchors_plugin  # noqa: PLC0415 - as above
+    from mdit_py_plugins.tasklists import tasklists_plugin  # noqa: PLC0415 - as above
 
     made = MarkdownIt("commonmark", {"html": True, "linkify": False, "maxNesting": 20})
     made.enable(["table", "strikethrough"])

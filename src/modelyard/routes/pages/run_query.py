@@ -59,7 +59,7 @@ def wanted_by(pairs: Sequence[tuple[str, str]], kept: Sequence[tuple[str, str]])
 
 def written(wanted: Wanted, **changed: object) -> str:
     """The query of a table with some fields of `Wanted` changed, with `?`; a new order begins at the first page."""
-    return f"?{urlencode(pairs_of(replace(wanted, **changed)))}"  # type: ignore[arg-type]
+    return f"?{urlencode(pairs_of(replace(wanted, **changed)))}"  # type: ignore[arg-type] # fields by their names
 
 
 def pairs_of(now: Wanted) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ async def verify_signature(token: IdToken, issuer: Issuer, keys: Keys, *, loopba
     if key is None:
         raise Refused(Reason.KEY, note=f"the issuer has no key {token.key_id!r} for {token.algorithm}")
     from jwt import PyJWTError  # noqa: PLC0415 - only who has issuers needs it
-    from jwt.api_jws import PyJWS  # noqa: PLC0415
+    from jwt.api_jws import PyJWS  # noqa: PLC0415 - as above
 
     try:
         PyJWS().decode(token.text, key, algorithms=[token.algorithm])
