@@ -14,7 +14,8 @@ import httpx2
 import pytest
 
 from modelyard.services.hub import objects
-from modelyard.services.hub.objects import Objects, Right, Wanted
+from modelyard.services.hub.objects import Objects
+from modelyard.services.hub.tickets import Right, Wanted
 from modelyard.services.upkeep.collecting import collect
 from tests.e2e.between import between, certificate_in
 from tests.e2e.environments import client_python

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from modelyard.clock import now
-from modelyard.services.hub import objects
+from modelyard.services.hub import objects, tickets
 from tests.conftest import Account
 from tests.live import LiveServer
 from tests.raw import exchange
@@ -118,9 +118,9 @@ def test_a_url_ends_with_its_time_its_token_and_its_users_role(
     assert refused(stranger.put(lowered, content=CONTENT))[0] == 403
     root.put(f"{member}/{user.id}", json={"access_level": 30})
     late = offered(hub_client(user.token), repo.id, CONTENT)["href"]
-    at = now() + objects.TICKET_SECONDS * 1000
+    at = now() + tickets.TICKET_SECONDS * 1000
     with monkeypatch.context() as patched:
-        patched.setattr(objects, "now", lambda: at + 1000)
+        patched.setattr(tickets, "now", lambda: at + 1000)
         assert refused(stranger.put(late, content=CONTENT))[:2] == GONE
 
 
@@ -163,7 +163,7 @@ def test_what_was_sent_and_not_committed_counts_towards_the_quota(
 def test_rights_to_send_have_a_bound(
     hub: httpx2.Client, make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "MAX_TICKETS", 2)
+    monkeypatch.setattr(tickets, "MAX_TICKETS", 2)
     repo = make_repo({})
     assert batch(hub, repo.id, b"1", b"2").status_code == 200
     assert refused(batch(hub, repo.id, b"3"))[0] == 429

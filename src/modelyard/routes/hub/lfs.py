@@ -25,7 +25,8 @@ from modelyard.routes.http.urls import base_url
 from modelyard.routes.hub.committing import objects_of
 from modelyard.routes.hub.common import REPOSITORY, AskedId, hub_router
 from modelyard.services.hub import objects as parts
-from modelyard.services.hub.objects import Objects, Offer, Right, Wanted
+from modelyard.services.hub.objects import Objects, Offer
+from modelyard.services.hub.tickets import Right, Wanted
 from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.terms.repositories import RepositoryId
 from modelyard.wire.encodings import refuse_encoded
@@ -173,7 +174,7 @@ async def verify(
 
 async def _right(request: Request, objects: Objects, oid: str) -> Right:
     secret = request.query_params.get(SECRET, "")
-    right = await objects.admit(secret, read_credential(request.scope["headers"]))
+    right = await objects.tickets.admit(secret, read_credential(request.scope["headers"]))
     if right.object().sha256 != oid:
         raise Forbidden("This URL is for another object")
     return right

@@ -19,7 +19,7 @@ from modelyard.routes.http.bodies import bodies_of
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.urls import base_url
 from modelyard.routes.hub.common import MODELS, REPOSITORY, AskedId, Revision, hub_router, read_revision
-from modelyard.services.hub.objects import Right
+from modelyard.services.hub.tickets import Right
 from modelyard.services.hub.xet import Xet
 from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.wire.encodings import refuse_encoded

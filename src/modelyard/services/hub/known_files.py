@@ -10,8 +10,9 @@ from modelyard.registry.hub.chunks import Group, Known
 from modelyard.registry.hub.uploads import Sender
 from modelyard.registry.repository import Registry
 from modelyard.services.hub.known_chunks import ShardWriter
-from modelyard.services.hub.objects import Objects, Right, Wanted
+from modelyard.services.hub.objects import Objects
 from modelyard.services.hub.shards import SentFile
+from modelyard.services.hub.tickets import Right, Wanted
 
 ANSWERED_GROUPS = 8  # in one answer: 4 GiB of chunks of 64 KiB
 ANSWERED_FILES = 8  # that may have the same chunk

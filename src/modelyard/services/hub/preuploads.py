@@ -54,7 +54,7 @@ def advise(
     repository = writable(registry, caller, asked)
     require_branch(revision)
     snapshot = commits.current(registry, repository, find_version(registry, repository.model, revision))
-    holds = objects.holds(registry, repository.facts.id)
+    holds = objects.tickets.holds(registry, repository.facts.id)
     advices = []
     for file in files:
         check_name(file.name)

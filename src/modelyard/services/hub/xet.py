@@ -26,11 +26,12 @@ from modelyard.services.hub import xorbs
 from modelyard.services.hub.committing import require_branch
 from modelyard.services.hub.known_chunks import grouped
 from modelyard.services.hub.known_files import KnownFiles
-from modelyard.services.hub.objects import Objects, Right, Wanted, note
+from modelyard.services.hub.objects import Objects, note
 from modelyard.services.hub.reception import Room
 from modelyard.services.hub.revisions import find_version
 from modelyard.services.hub.shards import ListedXorbs, SentFile, ShardReader
 from modelyard.services.hub.sources import Sources
+from modelyard.services.hub.tickets import Right, Wanted
 from modelyard.services.hub.writing import sender_of, writable
 from modelyard.services.people.authentication import authenticate
 from modelyard.terms.repositories import RepositoryId
@@ -71,7 +72,7 @@ class Xet:
             require_branch(revision)
             find_version(registry, repository.model, revision)
             sender = sender_of(caller, repository)
-            return self._objects.give(registry, caller, sender, [(secret, None)], TOKEN_SECONDS)
+            return self._objects.tickets.give(registry, caller, sender, [(secret, None)], TOKEN_SECONDS)
 
         return Access(secret, await self._objects.write(work), session)
 
@@ -79,7 +80,7 @@ class Xet:
         """What the holder of a token may send. Raises Forbidden, and as `Objects.admit`."""
         if not _SESSION.fullmatch(session):
             raise Forbidden("There is no such session")
-        right = await self._objects.admit(secret)
+        right = await self._objects.tickets.admit(secret)
         if right.ticket.sha256 is not None:
             raise Forbidden("This right to send is for one object")
         return right
