@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx2
 import pytest
 
 from modelyard.clock import now
+from modelyard.registry.repository import Registry
+from modelyard.services.files.recording import Content, Recorder
 from modelyard.services.hub import objects, tickets
 from tests.conftest import Account
 from tests.live import LiveServer
@@ -205,6 +208,31 @@ def test_a_large_object_is_sent_in_parts(
         "header"
         not in batch(hub, repo.id, b"other" * 50_000, transfers=["basic"]).json()["objects"][0]["actions"]["upload"]
     )
+
+
+def test_bytes_that_are_removed_just_before_they_are_recorded_are_put_back(
+    server: LiveServer,
+    hub: httpx2.Client,
+    stranger: httpx2.Client,
+    make_repo: Callable[..., Repo],
+    small_parts: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    removed: list[bool] = []
+
+    def after_removal(self: Recorder, registry: Registry, content: Content) -> None:
+        removed.append(server.app.state.store.delete(content.sha256))
+        hold(self, registry, content)
+
+    hold = Recorder.hold
+    monkeypatch.setattr(Recorder, "hold", after_removal)
+    repo, large, small = make_repo({}), os.urandom(len(CONTENT)), os.urandom(100)
+    action = offered(hub, repo.id, large)
+    assert complete(stranger, action, send_parts(stranger, action, large, small_parts)).status_code == 200
+    send_object(hub, stranger, repo.id, small)
+    assert removed == [True] * 5
+    commit(hub, repo.id, lfs_file("large", large), lfs_file("small", small))
+    assert files(hub, repo.id) == {"large": sha256(large), "small": sha256(small)}
 
 
 def test_parts_that_are_left_out_doubled_or_others_are_refused(

@@ -309,6 +309,24 @@ def test_a_part_whose_bytes_are_gone_is_named(server: LiveServer, api: Mlflow) -
     assert "Part 2 is not there any more" in complete(api, upload, parts).text
 
 
+def test_bytes_that_the_end_of_another_upload_removes_just_before_they_are_recorded_are_put_back(
+    server: LiveServer, api: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, store = server.app.state.database, server.app.state.store
+    write = database.write
+    upload, content = created(api, count=1), os.urandom(MIB)
+
+    async def removed_before(work: Callable[..., Any], **options: Any) -> Any:
+        store.delete(hashlib.sha256(content).hexdigest())
+        return await write(work, **options)
+
+    monkeypatch.setattr(database, "write", removed_before)
+    etag = send(upload, 1, content)
+    monkeypatch.undo()
+    assert complete(api, upload, [{"part_number": 1, "etag": etag}]).status_code == 200
+    assert api.artifact("GET", "candidate:1/model.bin").content == content
+
+
 def test_a_part_that_ends_early_is_not_kept(server: LiveServer, api: Mlflow) -> None:
     upload = created(api)
     path = upload["credentials"][0]["url"].removeprefix(server.url)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
-from modelyard.blobs.store import BlobStore
+from modelyard.blobs.store import BlobStore, Buffer
 from modelyard.registry.engine import Database
 from modelyard.registry.files.locations import Location, StoredFile
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
 from modelyard.services.files import following, packages
 from modelyard.services.files.following import Copy
+from modelyard.services.files.ingest import Ingest
 from modelyard.services.files.locating import FileRequest, find, find_to_change
 from modelyard.services.files.quota import Quota
+
+T = TypeVar("T")
 
 Precondition = Callable[[StoredFile | None], None]  # raises when the current file forbids the request
 Beside = Callable[[Registry], object]  # what is to be written with a record, or not at all
@@ -92,9 +96,37 @@ class Recorder:
             copies = following.hold(registry, located.location, address.owner, address.name)
             located = find(registry, arrival.request)
         arrival.precondition(located.location.file)
-        if self._store.stat(arrival.content.sha256) is None:
-            arrival.content.publish_again()
+        self._restore(arrival.content)
         return Admitted(arrival, located.location, caller, copies)
+
+    async def keep_bytes(
+        self, ingest: Ingest, pieces: AsyncIterator[Buffer], record: Callable[[Registry, Content], T]
+    ) -> T:
+        """Take in bytes that are no file yet, and record what they are, in one transaction that holds them.
+
+        Parts of an upload that has ended are removed at once: those that come again just then are put back.
+        Raises as `Ingest.receive`, and whatever `record` raises.
+        """
+        try:
+            sha256 = await ingest.receive(pieces)
+            content = Content(sha256, ingest.size, ingest.publish_again)
+
+            def work(registry: Registry) -> T:
+                self.hold(registry, content)
+                return record(registry, content)
+
+            return await self._database.write(work, brief=True)
+        finally:
+            await ingest.close()
+
+    def hold(self, registry: Registry, content: Content) -> None:
+        """Hold bytes in a write transaction, before all else in it: they are there, and nobody removes them."""
+        registry.locks.blob(content.sha256)
+        self._restore(content)
+
+    def _restore(self, content: Content) -> None:
+        if self._store.stat(content.sha256) is None:
+            content.publish_again()
 
 
 def record(registry: Registry, admitted: Admitted) -> StoredFile:

@@ -19,6 +19,7 @@ from modelyard.registry.hub.uploads import Piece, Sender
 from modelyard.registry.repository import Registry
 from modelyard.services.files.ingest import DigestMismatch, Expectations, Hold, Ingest
 from modelyard.services.files.quota import Quota
+from modelyard.services.files.recording import Content
 from modelyard.services.files.transfers import Transfers
 from modelyard.services.hub.tickets import Right, Tickets, Wanted
 from modelyard.services.hub.writing import sender_of, writable
@@ -84,8 +85,11 @@ class Objects:
         """
         wanted = right.object()
         expected = Expectations({"sha-256": bytes.fromhex(wanted.sha256)}, {}, None)
-        await self._ingest(right, pieces, declared, wanted.size, expected)
-        await self._database.write(lambda registry: note(registry, right.sender, wanted))
+
+        def record(registry: Registry, _content: Content) -> None:
+            note(registry, right.sender, wanted)
+
+        await self._take(right, pieces, declared, wanted.size, record, expected)
         return wanted
 
     async def receive_part(self, right: Right, number: int, pieces: AsyncIterator[Buffer], declared: int | None) -> str:
@@ -95,10 +99,12 @@ class Objects:
         if not 1 <= number <= len(sizes):
             raise BadRequest.plain(f"The object has the parts 1 to {len(sizes)}")
         size = sizes[number - 1]
-        sha256 = await self._ingest(right, pieces, declared, size, NOTHING_EXPECTED)
-        piece = Piece(str(number), sha256, size, b"")
-        await self._database.write(lambda registry: registry.uploads.keep_piece(right.sender, right.session, piece))
-        return sha256
+
+        def record(registry: Registry, content: Content) -> str:
+            registry.uploads.keep_piece(right.sender, right.session, Piece(str(number), content.sha256, size, b""))
+            return content.sha256
+
+        return await self._take(right, pieces, declared, size, record)
 
     async def complete(self, right: Right, parts: Mapping[int, str]) -> Wanted:
         """Put an object together of its parts, each by number with the SHA-256 that was told of it.
@@ -115,17 +121,21 @@ class Objects:
             piece = found.get(str(number))
             if piece is None or piece.sha256 != parts[number]:
                 raise BadRequest.plain(f"Part {number} has not been sent, or is another one")
-        await self.put_together(wanted, lambda: _bytes_of([found[name] for name in names], self.store))
 
-        def work(registry: Registry) -> None:
+        def record(registry: Registry) -> None:
             note(registry, right.sender, wanted)
             registry.uploads.forget_pieces(right.sender, right.session)
 
-        await self._database.write(work)
+        await self.put_together(wanted, lambda: _bytes_of([found[name] for name in names], self.store), record)
         return wanted
 
-    async def put_together(self, wanted: Wanted, content: Callable[[], Iterator[bytes]]) -> None:
-        """Keep an object that is made of what is in the store. Raises DigestMismatch, BadRequest and BlobError."""
+    async def put_together(
+        self, wanted: Wanted, content: Callable[[], Iterator[bytes]], record: Callable[[Registry], None]
+    ) -> None:
+        """Keep an object that is made of what is in the store, and record it.
+
+        Raises DigestMismatch, BadRequest and BlobError.
+        """
 
         def work() -> None:
             size = 0
@@ -138,8 +148,14 @@ class Objects:
                 if writer.digest() != wanted.sha256 or size != wanted.size:
                     raise DigestMismatch
                 writer.publish()
+                kept = Content(wanted.sha256, size, writer.publish)
+                self._database.write_now(lambda registry: self._recorded(registry, kept, record))
 
         await self.run(work)
+
+    def _recorded(self, registry: Registry, content: Content, record: Callable[[Registry], None]) -> None:
+        self._files.recorder.hold(registry, content)
+        record(registry)
 
     async def verify(self, credential: str | None, asked: RepositoryId | None, wanted: Wanted) -> None:
         """Hold that an object has come. Raises as `writing.writable`, EntryNotFound and BadRequest."""
@@ -173,32 +189,39 @@ class Objects:
         """What `work` makes, on threads of their own: gigabytes take seconds, and the reads of others would wait."""
         return await asyncio.get_running_loop().run_in_executor(self._files.verifiers, work)
 
-    async def ingest(self, right: Right, pieces: AsyncIterator[Buffer], declared: int | None, most: int) -> Wanted:
-        """Take bytes in of which no more is known than how many there can be."""
-        ingest = Ingest(self.store, self._files.io, NOTHING_EXPECTED, _at_most(most, right.holds))
+    async def ingest(
+        self,
+        right: Right,
+        pieces: AsyncIterator[Buffer],
+        declared: int | None,
+        most: int,
+        record: Callable[[Registry, Content], T],
+        expected: Expectations = NOTHING_EXPECTED,
+    ) -> T:
+        """Take bytes in of which there can be so many, and record them. Raises as `Recorder.keep_bytes`."""
+        holds = _at_most(most, right.holds)
         if declared is not None:
-            _at_most(most, right.holds)(declared)
+            holds(declared)
         self._files.in_flight("up", 1)
         try:
-            return Wanted(await ingest.receive(pieces), ingest.size)
+            ingest = Ingest(self.store, self._files.io, expected, holds)
+            return await self._files.recorder.keep_bytes(ingest, pieces, record)
         finally:
             self._files.in_flight("up", -1)
-            await ingest.close()
 
-    async def _ingest(
-        self, right: Right, pieces: AsyncIterator[Buffer], declared: int | None, size: int, expected: Expectations
-    ) -> str:
-        """Take exactly so many bytes in; the answer is their SHA-256."""
+    async def _take(
+        self,
+        right: Right,
+        pieces: AsyncIterator[Buffer],
+        declared: int | None,
+        size: int,
+        record: Callable[[Registry, Content], T],
+        expected: Expectations = NOTHING_EXPECTED,
+    ) -> T:
+        """Take exactly so many bytes in, and record them."""
         if declared is not None and declared != size:
             raise BadRequest.plain(f"{size} bytes are to come, not {declared}")
-        ingest = Ingest(self.store, self._files.io, expected, _at_most(size, right.holds))
-        self._files.in_flight("up", 1)
-        try:
-            sha256 = await ingest.receive(_whole(pieces, size))
-        finally:
-            self._files.in_flight("up", -1)
-            await ingest.close()
-        return sha256
+        return await self.ingest(right, _whole(pieces, size), None, size, record, expected)
 
     def there(self, registry: Registry, sender: Sender, wanted: Sequence[Wanted]) -> set[Wanted]:
         """Those of the objects that need not be sent: the store has them as they should be, and the user may name

@@ -22,6 +22,7 @@ from modelyard.errors import BadRequest, BodyTooLarge, Forbidden
 from modelyard.registry.hub.chunks import Group
 from modelyard.registry.hub.uploads import Piece, Sender
 from modelyard.registry.repository import Registry
+from modelyard.services.files.recording import Content
 from modelyard.services.hub import xorbs
 from modelyard.services.hub.committing import require_branch
 from modelyard.services.hub.known_chunks import grouped
@@ -94,15 +95,14 @@ class Xet:
         if declared is not None and declared > xorbs.MAX_XORB_BYTES:
             raise BodyTooLarge(f"a xorb has {xorbs.MAX_XORB_BYTES} bytes at most")
         scanner = xorbs.Scanner()
-        came = await self._objects.ingest(right, _scanned(pieces, scanner), declared, xorbs.MAX_XORB_BYTES)
-        piece = Piece(name, came.sha256, came.size, bytes(scanner.places))
 
-        def work(registry: Registry) -> bool:
+        def record(registry: Registry, content: Content) -> bool:
             known = registry.uploads.pieces(right.sender, session, [name])
+            piece = Piece(name, content.sha256, content.size, bytes(scanner.places))
             registry.uploads.keep_piece(right.sender, session, piece)
             return not known
 
-        return await self._objects.write(work)
+        return await self._objects.ingest(right, _scanned(pieces, scanner), declared, xorbs.MAX_XORB_BYTES, record)
 
     async def receive_shard(
         self, right: Right, session: str, pieces: AsyncIterator[Buffer], declared: int | None, room: Room
@@ -175,8 +175,6 @@ class Xet:
             return
 
         def work(registry: Registry) -> None:
-            if not is_there:
-                note(registry, sender, wanted)
             registry.uploads.count_no_more(sender, session, sorted(sources.used))
             if first is not None:
                 known.keep(registry, sender, file, first)
@@ -190,7 +188,8 @@ class Xet:
 
     async def _join(self, sender: Sender, wanted: Wanted, file: SentFile, sources: Sources) -> None:
         try:
-            await self._objects.put_together(wanted, lambda: sources.content(file))
+            noted = partial(note, sender=sender, wanted=wanted)
+            await self._objects.put_together(wanted, lambda: sources.content(file), noted)
         except BadRequest:
             # Perhaps for what is known of other files: it is forgotten, and all of this one comes next time.
             borrowed = sorted(sources.borrowed)

@@ -26,7 +26,7 @@ from modelyard.registry.engine import Database
 from modelyard.registry.files.resumable import FINISHED, OPEN
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Upload
-from modelyard.services.files.ingest import Expectations, Hold, Ingest
+from modelyard.services.files.ingest import Expectations, Ingest
 from modelyard.services.files.locating import Address, FileRequest, Located, find
 from modelyard.services.files.recording import Arrival, Content
 from modelyard.services.files.transfers import Transfers
@@ -118,16 +118,21 @@ class PartUploads:
         Raises UploadNotFound, FileTooLarge, OverQuota, and DigestMismatch where it is not what is expected.
         """
         part.hold(declared or 0)
-        sha256, size = await self._ingest(pieces, part.hold, expected)
 
-        def record(registry: Registry) -> Upload:
+        def record(registry: Registry, content: Content) -> tuple[Upload, Content]:
             current, _terms = _with_parts(registry, part.uid)
-            registry.resumable.keep_part(current.id, part.number, size, sha256, self._uploads.expires_at())
-            return current
+            expires_at = self._uploads.expires_at()
+            registry.resumable.keep_part(current.id, part.number, content.size, content.sha256, expires_at)
+            return current, content
 
-        upload = await self._database.write(record, brief=True)
-        self._ahead.came(upload, part.others + size)
-        return sha256
+        self._files.in_flight("up", 1)
+        try:
+            ingest = Ingest(self._store, self._files.io, expected, part.hold)
+            upload, content = await self._files.recorder.keep_bytes(ingest, pieces, record)
+        finally:
+            self._files.in_flight("up", -1)
+        self._ahead.came(upload, part.others + content.size)
+        return content.sha256
 
     async def complete(self, credential: str | None, uid: str, address: Address, told: Mapping[int, str]) -> None:
         """Make a file of the parts, by number with the SHA-256 that each was answered with. May be repeated.
@@ -182,15 +187,6 @@ class PartUploads:
             return upload, located
 
         return await self._database.read_file(work)
-
-    async def _ingest(self, pieces: AsyncIterator[Buffer], hold: Hold, expected: Expectations) -> tuple[str, int]:
-        ingest = Ingest(self._store, self._files.io, expected, hold)
-        self._files.in_flight("up", 1)
-        try:
-            return await ingest.receive(pieces), ingest.size
-        finally:
-            self._files.in_flight("up", -1)
-            await ingest.close()
 
     async def _join(self, upload: Upload, located: Located, parts: Sequence[Part]) -> None:
         departures.begin(None)  # it goes on when the client asks again
