@@ -37,6 +37,8 @@ class FaultyServer(ThreadingHTTPServer):
         self.cuts = 0
         self.first_cut = OPENING_BYTES
         self.streams = self.connections = 0
+        self.hangs = False  # where a stream is cut, nothing comes any more, and the connection stays
+        self.over = threading.Event()
 
     def store(self) -> S3BlobStore:
         return S3BlobStore(self.bucket())
@@ -76,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", content_range)
         self.end_headers()
         self.wfile.write(body[:sent])
+        if sent is not None and sent < len(body) and self.server.hangs:
+            self.server.over.wait(30)
         self.close_connection = sent not in (None, len(body))
 
     def log_message(self, format: str, *args: object) -> None:
@@ -88,6 +92,7 @@ def faulty() -> Iterator[FaultyServer]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
+        server.over.set()
         server.shutdown()
         thread.join()
 
@@ -124,6 +129,24 @@ def test_a_stream_that_breaks_each_time_it_is_sent_is_given_up(faulty: FaultySer
 
     with ours, theirs, faulty.store().open(DIGEST) as reader, pytest.raises(StoreUnavailable):
         send(OPENING_BYTES)
+
+
+def test_a_storage_that_falls_silent_as_it_is_sent_is_given_up(
+    faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty.cuts, faulty.hangs = 1000, True
+    monkeypatch.setattr("modelyard.blobs.s3.connection.SILENCE_SECONDS", 0.2)
+    ours, theirs = socket.socketpair()
+    sent = [OPENING_BYTES]
+
+    def send() -> None:
+        while sent[-1] < len(CONTENT):
+            sent.append(sent[-1] + reader.send(ours.fileno(), sent[-1], 64 * 1024))
+            theirs.recv(64 * 1024)
+
+    with ours, theirs, faulty.store().open(DIGEST) as reader, pytest.raises(StoreUnavailable, match="Timeout"):
+        send()
+    assert OPENING_BYTES < sent[-1] < len(CONTENT)
 
 
 def test_a_stream_that_breaks_each_time_is_given_up(faulty: FaultyServer) -> None:

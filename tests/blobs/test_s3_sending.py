@@ -1,9 +1,11 @@
-"""Bytes of a bucket on their way to a client's socket: by one piece of memory, and that they are the right ones."""
+"""Bytes of a bucket on their way to a client's socket: copied as little as can be, and that they are the right ones."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from modelyard.blobs.s3.answers import END_BYTES, Stream
+from modelyard.blobs.s3.outgoing import BLOCK_BYTES
 from modelyard.blobs.s3.reader import FIRST_WINDOW_BYTES, OPENING_BYTES, S3BlobReader
 from modelyard.blobs.s3.store import S3BlobStore
 from tests.e2e.between import between, certificate_in
@@ -97,6 +100,78 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
+@pytest.fixture
+def spliced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes went from a pipe to the client, each time."""
+    splice, sizes = os.splice, list[int]()
+
+    def counting(source: int, target: int, count: int, **more: int) -> int:
+        size = splice(source, target, count, **more)
+        if not os.get_blocking(target):  # which a pipe is
+            sizes.append(size)
+        return size
+
+    monkeypatch.setattr(os, "splice", counting)
+    return sizes
+
+
+def pipes() -> set[str]:
+    """The pipes of this process."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # of the folder itself, which is closed by now
+            found.add(str(each.readlink()))
+    return {name for name in found if name.startswith("pipe:")}
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="splice(2) is Linux's")
+
+
+@on_linux
+def test_what_comes_by_a_bare_socket_never_leaves_the_kernel(
+    stored: tuple[S3BlobStore, str], client: Client, spliced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, digest = stored
+    asked = noted_requests(monkeypatch)
+    with store.open(digest) as reader:
+        client.get(reader, 0, len(CONTENT))
+    assert client.received == CONTENT
+    at_once = BLOCK_BYTES + END_BYTES  # at most: the first read of each answer, and its end
+    assert sum(spliced) >= len(CONTENT) - OPENING_BYTES - at_once * asked.count(("GET", "data"))
+
+
+@on_linux
+def test_a_pipe_goes_with_its_reader(stored: tuple[S3BlobStore, str], client: Client) -> None:
+    store, digest = stored
+    before = pipes()
+    with store.open(digest) as reader:
+        client.get(reader, 0, 3 * MIB)
+        client.fill(reader, 3 * MIB)
+        assert len(pipes() - before) == 1
+    assert not pipes() - before
+
+
+@on_linux
+def test_without_a_pipe_the_bytes_go_by_memory(
+    reader: S3BlobReader, client: Client, spliced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_descriptor_is_left() -> tuple[int, int]:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe", no_descriptor_is_left)
+    client.get(reader, 0, len(CONTENT))
+    assert client.received == CONTENT
+    assert spliced == []
+
+
+def test_where_there_is_no_splice_the_bytes_go_by_memory(
+    reader: S3BlobReader, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "splice", raising=False)
+    client.get(reader, 0, len(CONTENT))
+    assert client.received == CONTENT
+
+
 def test_only_the_ends_of_an_answer_are_copied(
     stored: tuple[S3BlobStore, str], client: Client, copied: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,8 +183,14 @@ def test_only_the_ends_of_an_answer_are_copied(
     assert sum(copied) <= OPENING_BYTES + END_BYTES * asked.count(("GET", "data"))
 
 
-def test_what_comes_by_tls_is_sent_in_the_same_way(
-    moto: S3Server, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copied: list[int]
+@on_linux
+def test_what_comes_by_tls_goes_by_one_piece_of_memory(
+    moto: S3Server,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    copied: list[int],
+    spliced: list[int],
 ) -> None:
     certificate = certificate_in(tmp_path)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
@@ -119,6 +200,7 @@ def test_what_comes_by_tls_is_sent_in_the_same_way(
             client.get(reader, 0, len(CONTENT))
     assert client.received == CONTENT
     assert sum(copied) < MIB
+    assert spliced == []
 
 
 def test_what_is_read_and_what_is_sent_go_on_from_each_other(reader: S3BlobReader, client: Client) -> None:

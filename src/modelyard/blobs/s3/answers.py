@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import re
+import select
+import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from typing import Any, BinaryIO
 
@@ -59,32 +63,66 @@ class Stream:
         self.total = total
         self.is_whole = (position, stop) == (0, total)
         self._body = body
+        self._bufferless = False  # the answer's buffer is known to be empty
 
     def read(self, length: int) -> bytes:
         """The next `length` bytes, fewer only where the stream ends. Raises StoreUnavailable."""
         with s3_errors():
             data = self._body.read(min(length, self.stop - self.position))
+        self._bufferless = False
         self.position += len(data)
         return data
 
     def read_into(self, room: memoryview) -> int:
-        """As `read`, but into memory that is there: how many bytes. Raises StoreUnavailable.
+        """As `read`, but into memory that is there, perhaps fewer: how many bytes. Raises StoreUnavailable.
 
         http.client's own answer is asked where it can be: urllib3 makes a new object of each block, whose memory the
         processor's cache never has.
         """
-        left = self.stop - self.position
-        answer: Any = getattr(self._body, "_raw_stream", None)
-        plain = getattr(answer, "_fp", None)
-        if left <= END_BYTES or not isinstance(plain, HTTPResponse) or plain.length != left:
+        answer = self._counted()
+        if answer is None:
             data = self.read(len(room))
             room[: len(data)] = data
             return len(data)
+        room = room[: self.stop - self.position - END_BYTES]
         with s3_errors():
-            size = plain.readinto(room[: left - END_BYTES])
-            answer.length_remaining = plain.length
-        self.position += size
+            if _bare_socket(answer) is None:
+                size: int = answer.readinto(room)
+            else:  # one read of much leaves nothing in its buffer, and what follows can be spliced
+                size = answer.fp.readinto1(room)
+                answer.length -= size
+                self._bufferless = len(room) > io.DEFAULT_BUFFER_SIZE
+        self._went_on(answer, size)
         return size
+
+    @property
+    def splices(self) -> bool:
+        """Whether the next bytes can be had by `splice`."""
+        answer = self._counted() if self._bufferless else None
+        return answer is not None and _bare_socket(answer) is not None
+
+    def splice(self, pipe: int, length: int) -> int:
+        """As `read`, but from the socket to an empty pipe, perhaps fewer: how many bytes. Raises StoreUnavailable."""
+        answer = self._counted()
+        source = answer and _bare_socket(answer)
+        if answer is None or source is None:
+            raise ValueError("not the bytes of a bare socket")
+        with s3_errors():
+            size = _spliced(source, pipe, min(length, self.stop - self.position - END_BYTES))
+        answer.length -= size
+        self._went_on(answer, size)
+        return size
+
+    def _counted(self) -> Any | None:  # noqa: ANN401 - http.client's answer, of which its types tell too little
+        """http.client's answer, if its bytes are those that are left, as they are, and more than its end."""
+        left = self.stop - self.position
+        answer: Any = getattr(getattr(self._body, "_raw_stream", None), "_fp", None)
+        return answer if left > END_BYTES and isinstance(answer, HTTPResponse) and answer.length == left else None
+
+    def _went_on(self, answer: Any, size: int) -> None:  # noqa: ANN401 - see `_counted`
+        body: Any = self._body
+        body._raw_stream.length_remaining = answer.length
+        self.position += size
 
     def skip_to(self, position: int, step: int) -> None:
         """Drop the bytes before a position, so many at a time. Raises StoreUnavailable."""
@@ -116,6 +154,23 @@ def require_bytes_as_they_are(answer: Mapping[str, Any]) -> None:
     encoding = answer.get("ContentEncoding")
     if encoding not in _AS_THEY_ARE:
         raise StoreUnavailable(f"the bytes of an object arrived in the encoding {encoding!r}")
+
+
+def _bare_socket(answer: Any) -> socket.socket | None:  # noqa: ANN401 - http.client's answer
+    """The socket that an answer comes from, if its bytes are the answer's, as by TLS they are not; where splice is."""
+    found = getattr(getattr(answer.fp, "raw", None), "_sock", None)
+    return found if type(found) is socket.socket and hasattr(os, "splice") else None
+
+
+def _spliced(source: socket.socket, pipe: int, length: int) -> int:
+    """Move what has come to a pipe, once anything has. Raises OSError."""
+    arrival, patience = select.poll(), source.gettimeout()
+    arrival.register(source, select.POLLIN)
+    while True:
+        with suppress(BlockingIOError):
+            return os.splice(source.fileno(), pipe, length, flags=os.SPLICE_F_NONBLOCK)
+        if not arrival.poll(None if patience is None else patience * 1000):
+            raise TimeoutError("the storage has sent nothing for a while")
 
 
 @contextmanager
