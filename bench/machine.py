@@ -34,7 +34,7 @@ def described(work: Path) -> dict[str, str]:
         "processor": _line_value(Path("/proc/cpuinfo"), "model name"),
         "cores": f"{len(ALL_CORES)}, servers on {min(SERVER_CORES)}, clients on {min(CLIENT_CORES)}",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / (1 << 30):.0f} GiB",
-        "kernel": f"{platform.system()} {platform.release()}",
+        "kernel": f"{platform.system()} {platform.release()}, TCP by {_congestion_control()}",
         "python": platform.python_version(),
         "file system": file_system(work),
     }
@@ -53,9 +53,15 @@ def warnings(work: Path) -> list[str]:
         found.append("one core only: servers and clients share it")
     if file_system(work) in {"tmpfs", "ramfs", "overlay"}:
         found.append("the work folder is no disk: what is durable costs nothing here; choose another with --work")
+    if _congestion_control() == "bbr":
+        found.append("TCP is paced by bbr, between the machine's own processes too, which slows large transfers")
     if os.getloadavg()[0] > 1:
         found.append(f"the machine was busy at the start: load {os.getloadavg()[0]:.1f}")
     return found
+
+
+def _congestion_control() -> str:
+    return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
 
 
 def _line_value(path: Path, name: str) -> str:
