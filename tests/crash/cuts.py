@@ -18,7 +18,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -137,11 +137,11 @@ class _Driver:
         connection = HTTPConnection("127.0.0.1", self._server.port, timeout=60)
         token = self._server.client.headers["Authorization"]
         if self.cuts >= self._plan.count or chance.random() < 0.1:
-            connection.request(method, path, sent.content[sent.told : end], headers | {"Authorization": token})
-            status = connection.getresponse().status
+            with closing(connection):
+                connection.request(method, path, sent.content[sent.told : end], headers | {"Authorization": token})
+                status = connection.getresponse().status
             assert status in {201, 202, 204, 409}, status  # 409 where one that was cut is only now looked at
             sent.most = max(sent.most, end)
-            connection.close()
             return
         self.cuts += 1
         sent.most = max(sent.most, cut)
