@@ -6,13 +6,15 @@ import os
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from modelyard.blobs.s3 import answers
 from modelyard.blobs.s3.answers import END_BYTES, Stream
 from modelyard.blobs.s3.outgoing import BLOCK_BYTES
 from modelyard.blobs.s3.reader import FIRST_WINDOW_BYTES, OPENING_BYTES, S3BlobReader
@@ -22,7 +24,7 @@ from tests.s3 import S3Server, noted_requests
 
 from .tools import put
 
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 CONTENT = secrets.token_bytes(FIRST_WINDOW_BYTES + 5 * MIB + 7)
 
 
@@ -138,6 +140,29 @@ def test_what_comes_by_a_bare_socket_never_leaves_the_kernel(
     assert client.received == CONTENT
     at_once = BLOCK_BYTES + END_BYTES  # at most: the first read of each answer, and its end
     assert sum(spliced) >= len(CONTENT) - OPENING_BYTES - at_once * asked.count(("GET", "data"))
+
+
+@on_linux
+@pytest.mark.parametrize(("seconds", "later"), [(60, b"2" * KIB), (0.05, b"")])
+def test_little_is_waited_for_until_it_is_much_or_a_moment_has_passed(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, later: bytes
+) -> None:
+    monkeypatch.setattr(answers, "MUCH_SECONDS", seconds)
+    with ExitStack() as stack:
+        reading, writing = os.pipe()
+        stack.callback(os.close, reading)
+        stack.callback(os.close, writing)
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        storage = stack.enter_context(socket.create_connection(listening.getsockname()))
+        source = stack.enter_context(listening.accept()[0])
+        source.settimeout(60)
+        storage.send(b"1" * KIB)
+        sending = threading.Timer(0.5, lambda: storage.send(later))
+        sending.start()
+        stack.callback(sending.join)
+        assert answers._spliced(source, writing, 2 * KIB) == KIB + len(later)
+        assert os.read(reading, 4 * KIB) == b"1" * KIB + later
+        assert source.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
 
 
 @on_linux

@@ -32,6 +32,9 @@ _AS_THEY_ARE = frozenset({None, "", "identity", "aws-chunked"})  # the last is s
 
 END_BYTES = 4096  # of an answer, by whose reading urllib3 sees that it is over, and keeps the connection
 
+MUCH_BYTES = 256 << 10  # that are worth a turn of whoever hands them on
+MUCH_SECONDS = 0.2  # for which they are waited for
+
 _CONTENT_RANGE = re.compile(r"bytes[ =]+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
@@ -163,14 +166,24 @@ def _bare_socket(answer: Any) -> socket.socket | None:  # noqa: ANN401 - http.cl
 
 
 def _spliced(source: socket.socket, pipe: int, length: int) -> int:
-    """Move what has come to a pipe, once anything has. Raises OSError."""
+    """Move what has come to a pipe, once much has, or anything and a moment has passed. Raises OSError."""
     arrival, patience = select.poll(), source.gettimeout()
     arrival.register(source, select.POLLIN)
+    _await_much(source, arrival, length)
     while True:
         with suppress(BlockingIOError):
             return os.splice(source.fileno(), pipe, length, flags=os.SPLICE_F_NONBLOCK)
         if not arrival.poll(None if patience is None else patience * 1000):
             raise TimeoutError("the storage has sent nothing for a while")
+
+
+def _await_much(source: socket.socket, arrival: select.poll, length: int) -> None:
+    """Wait a moment for so many bytes, or for much: a storage that writes little at a time would wake us for each."""
+    source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(length, MUCH_BYTES))
+    try:
+        arrival.poll(MUCH_SECONDS * 1000)
+    finally:
+        source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
 
 @contextmanager
