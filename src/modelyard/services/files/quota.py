@@ -15,6 +15,7 @@ from modelyard.registry.engine import Database
 from modelyard.registry.files.locations import Location
 from modelyard.registry.repository import Registry
 from modelyard.services.files import following
+from modelyard.services.files.ingest import FileTooLarge
 from modelyard.services.files.locating import Located
 
 
@@ -75,6 +76,14 @@ def within(registry: Registry, project_id: int, limit: int) -> Iterator[None]:
     after = registry.storage.used(project_id)
     if after > before and after + registry.resumable.reserved(project_id, now()) > limit:
         raise OverQuota(limit)
+
+
+def require_room(size: int, most: int, room: Room | None) -> None:
+    """Raise FileTooLarge for a file of more bytes than any may have (0: no limit), OverQuota where no room is left."""
+    if most and size > most:
+        raise FileTooLarge
+    if room is not None:
+        room.hold(size)
 
 
 class Quota:

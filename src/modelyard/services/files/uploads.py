@@ -10,9 +10,9 @@ from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
 from modelyard.blobs.store import BlobStore, Buffer
 from modelyard.registry.files.locations import StoredFile
-from modelyard.services.files.ingest import Expectations, FileTooLarge, Ingest
+from modelyard.services.files.ingest import Expectations, Ingest
 from modelyard.services.files.locating import FileLookup, FileRequest, Located
-from modelyard.services.files.quota import Quota, Room
+from modelyard.services.files.quota import Quota, Room, require_room
 from modelyard.services.files.recording import Arrival, Content, Precondition, Recorder
 from modelyard.services.files.uses import InFlight, Uses
 
@@ -33,10 +33,7 @@ class Permit:
 
     def hold(self, size: int) -> None:
         """Raise FileTooLarge or OverQuota for a file of so many bytes."""
-        if self.max_size and size > self.max_size:
-            raise FileTooLarge
-        if self.room is not None:
-            self.room.hold(size)
+        require_room(size, self.max_size, self.room)
 
 
 class Uploads:

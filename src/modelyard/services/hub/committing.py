@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from modelyard.access.identity import Identity
 from modelyard.blobs.store import Buffer
@@ -16,7 +17,8 @@ from modelyard.registry.engine import Database
 from modelyard.registry.hub.commits import Made
 from modelyard.registry.hub.uploads import Sender
 from modelyard.registry.repository import Registry
-from modelyard.services.files.ingest import FileTooLarge, Hold
+from modelyard.services.files.ingest import Hold
+from modelyard.services.files.quota import require_room
 from modelyard.services.files.transfers import Transfers
 from modelyard.services.hub import versions
 from modelyard.services.hub.commits import MAX_FILES, Commits, Snapshot, commit_of
@@ -77,14 +79,7 @@ class Committing:
         require_branch(revision)
         find_version(registry, repository.model, revision)
         room, most = self._contents.quota.left(registry, repository.facts.id), self._files.max_file_size
-
-        def holds(size: int) -> None:
-            if most and size > most:
-                raise FileTooLarge
-            if room is not None:
-                room.hold(size)
-
-        return holds
+        return partial(require_room, most=most, room=room)
 
     def _make(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from modelyard.access.identity import Identity, identify, require_scope
 from modelyard.access.policy import Action, require
@@ -18,7 +19,8 @@ from modelyard.registry.engine import Database
 from modelyard.registry.hub.uploads import Sender
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import UploadTicket
-from modelyard.services.files.ingest import FileTooLarge, Hold
+from modelyard.services.files.ingest import Hold
+from modelyard.services.files.quota import require_room
 from modelyard.services.files.transfers import Transfers
 from modelyard.services.people.authentication import authenticate
 
@@ -97,14 +99,7 @@ class Tickets:
     def holds(self, registry: Registry, project_id: int) -> Hold:
         """What refuses more bytes than a file, or the project, may have."""
         most, room = self._files.max_file_size, self._files.quota.left(registry, project_id)
-
-        def holds(size: int) -> None:
-            if most and size > most:
-                raise FileTooLarge
-            if room is not None:
-                room.hold(size)
-
-        return holds
+        return partial(require_room, most=most, room=room)
 
     async def admit(self, secret: str, credential: str | None = None) -> Right:
         """What the holder of a secret may send; `credential`: a token that came beside it, which must be of the same
