@@ -40,8 +40,10 @@ Hook = Callable[[Request], Meddling | None]
 
 
 def answer(status: str, body: bytes = b"", **headers: str) -> Meddling:
-    """An answer of the proxy's own; headers with `_` for `-`."""
-    told = {"Content-Length": str(len(body)), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    """An answer of the proxy's own; headers with `_` for `-`. It closes, which a client is not to find out by itself."""
+    told = {"Content-Length": str(len(body)), "Connection": "close"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
     return Meddling(f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body)
 
