@@ -40,7 +40,7 @@ Hook = Callable[[Request], Meddling | None]
 
 
 def answer(status: str, body: bytes = b"", **headers: str) -> Meddling:
-    """An answer of the proxy's own; headers with `_` for `-`. It closes, which a client is not to find out by itself."""
+    """An answer of the proxy's own, which says that it closes; headers with `_` for `-`."""
     told = {"Content-Length": str(len(body)), "Connection": "close"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 from modelyard_client.stopping import Stop
+
+PIECE_BYTES = 256 * 1024
 
 
 class Pace:
@@ -28,3 +31,13 @@ class Pace:
             self._free_at = begins + count / self._limit
         if begins > now:
             self._stop.wait(begins - now)
+
+    def body(self, content: bytes) -> bytes | Iterator[bytes]:
+        """Content as a request's body, in pieces that wait for their turn where there is a limit."""
+        return self._pieces(content) if self.limits else content
+
+    def _pieces(self, content: bytes) -> Iterator[bytes]:
+        for at in range(0, len(content), PIECE_BYTES):
+            piece = content[at : at + PIECE_BYTES]
+            self.take(len(piece))
+            yield piece

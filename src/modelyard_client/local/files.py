@@ -84,7 +84,9 @@ class LocalFile(NamedTuple):
 
         Raises FileChanged where it is shorter now.
         """
-        buffer = memoryview(bytearray(READ_BYTES))  # one for all: to get new memory for each costs more than to read
+        buffer = memoryview(
+            bytearray(min(READ_BYTES, end - begin))
+        )  # one for all: to get new memory for each costs more than to read
         while begin < end:
             stop.check()
             with local_errors(self.path):
@@ -93,6 +95,15 @@ class LocalFile(NamedTuple):
                 raise FileChanged(f"{self.path} was changed meanwhile: it is shorter now")
             begin += count
             yield buffer[:count]
+
+    def content(self, stop: Stop) -> bytes:
+        """All of its bytes. Raises FileChanged for a file that is changed meanwhile."""
+        with self.opened() as descriptor:
+            content = bytearray()
+            for piece in self.pieces(descriptor, 0, self.size, stop):
+                content += piece
+            self.require_unchanged(descriptor)
+        return bytes(content)
 
     def sha256(self, stop: Stop, tell: Callable[[int], object]) -> str:
         """In hex; `tell` is told of bytes as they are read. Raises FileChanged for a file that is changed meanwhile."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelyard_client.catalog import Catalog, Place
-from modelyard_client.collecting import Work, collected
-from modelyard_client.errors import Mismatch, NotFound, UsageMistake
+from modelyard_client.collecting import FOR_ALL, Work, collected
+from modelyard_client.errors import ClientError, Mismatch, NotFound, UsageMistake
 from modelyard_client.http.pace import Pace
 from modelyard_client.http.transport import Transport, understood
 from modelyard_client.local.digests import Digests
@@ -19,6 +19,7 @@ from modelyard_client.progress import Progress
 from modelyard_client.push.remembering import prune
 from modelyard_client.push.resuming import LargeUploads
 from modelyard_client.push.sending import SmallUploads
+from modelyard_client.push.together import Together
 from modelyard_client.results import Moved, RemoteFile, Transfer
 from modelyard_client.targets import Target
 
@@ -53,6 +54,7 @@ class Push:
         self.catalog = Catalog(transport)
         self._stop = transport.stop
         self._small = SmallUploads(transport, pace, progress)
+        self._together = Together(transport, pace, progress)
         self._large = LargeUploads(transport, pace, progress, keeping.uploads)
         self._digests = Digests(keeping.cache)
 
@@ -66,15 +68,23 @@ class Push:
             there = {file.path: file for file in self._there(place, files)} if place else {}
             self.progress.planned(len(files), sum(file.size for file in files))
             prune(self.keeping.uploads)
-            largest_first = sorted(files, key=lambda file: -file.size)
-            do = self._planned if self.options.dry_run else self._sent
-            work = [Work(file.name, partial(do, place, file, there)) for file in largest_first]
+            work = self._work(place, sorted(files, key=lambda file: -file.size), there)
             moved, failed = collected(work, self.options.jobs, self._stop, self.progress)
         finally:
             self._digests.close()
             self.progress.ended()
         seconds = time.monotonic() - begun
         return Transfer(str(target), moved, failed, sum(file.bytes for file in moved), seconds)
+
+    def _work(self, place: Place | None, files: Sequence[LocalFile], there: Mapping[str, RemoteFile]) -> list[Work]:
+        """What there is to do, in the order of the files; those that go together come last."""
+        if place is None or self.options.dry_run:
+            return [Work(file.name, partial(self._planned, file, there)) for file in files]
+        new = [file for file in files if not _may_be_there(file, there)]
+        batches = self._together.batches(place, new)
+        batched = {file.name for batch in batches for file in batch}
+        alone = [self._alone(place, file, there) for file in files if file.name not in batched]
+        return alone + [Work(batch[0].name, partial(self._sent_together, place, batch, there)) for batch in batches]
 
     def _place(self, target: Target) -> Place | None:
         """Where the files go; None where that is to be made, and nothing is to be done."""
@@ -109,10 +119,27 @@ class Push:
             raise UsageMistake(f"{file.path} has {file.size} bytes, and a file has {most} at most here")
         return there
 
-    def _sent(self, place: Place | None, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
-        assert place is not None  # noqa: S101 - it is made where something is to be done
+    def _sent_together(self, place: Place, batch: Sequence[LocalFile], there: Mapping[str, RemoteFile]) -> list[Work]:
+        """Send a batch. Where it is refused, each file goes by itself, so that what refuses one is told of that one."""
+        try:
+            sent = self._together.send(place, batch) if self._together.works else []
+        except FOR_ALL:
+            raise
+        except ClientError:
+            sent = []
+        for each in sent:
+            self._digests.remember(each.file.fingerprint, each.sha256)
+        done = [Moved(each.file.name, each.file.size, each.sha256, "sent", each.bytes) for each in sent]
+        return [Work(moved.path, partial(_same, moved)) for moved in done] or [
+            self._alone(place, file, there) for file in batch
+        ]
+
+    def _alone(self, place: Place, file: LocalFile, there: Mapping[str, RemoteFile]) -> Work:
+        return Work(file.name, partial(self._sent, place, file, there))
+
+    def _sent(self, place: Place, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
         known = None
-        if (other := there.get(file.name)) is not None and other.size == file.size:
+        if _may_be_there(file, there):
             known = self._digests.of(file, self._stop, self.progress)
             if self._authorized(place, file) == RemoteFile(file.name, file.size, known):  # and whole
                 self.progress.spared(file.size)
@@ -129,8 +156,7 @@ class Push:
         self._digests.remember(file.fingerprint, sha256)
         return Moved(file.name, file.size, sha256, "sent", count)
 
-    def _planned(self, place: Place | None, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
-        del place
+    def _planned(self, file: LocalFile, there: Mapping[str, RemoteFile]) -> Moved:
         other = there.get(file.name)
         if (
             other is not None
@@ -139,3 +165,12 @@ class Push:
         ):
             return Moved(file.name, file.size, other.sha256, "present", 0)
         return Moved(file.name, file.size, None, "planned", 0)
+
+
+def _may_be_there(file: LocalFile, there: Mapping[str, RemoteFile]) -> bool:
+    """Whether the server has a file of that name and size, so that to compare is worth it."""
+    return file.name in there and there[file.name].size == file.size
+
+
+def _same(moved: Moved) -> Moved:
+    return moved

@@ -19,7 +19,7 @@ from modelyard_client.local.files import LocalFile
 from modelyard_client.progress import Progress
 from modelyard_client.push.hashing import Hashing
 from modelyard_client.push.remembering import Memory, remembered
-from modelyard_client.push.sending import repr_digest
+from modelyard_client.push.sending import digest_field
 from modelyard_client.rows import count_of, digest_of
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -135,7 +135,7 @@ class LargeUploads:
         name = base64.b64encode(sending.file.name.encode()).decode()
         headers = {**TUS, "Upload-Length": str(sending.file.size), "Upload-Metadata": f"path {name}"}
         if sending.known is not None:
-            headers["Repr-Digest"] = repr_digest(sending.known)
+            headers["Repr-Digest"] = digest_field(sending.known)
         answer = self._transport.once("POST", f"{place.root}/uploads", headers=headers, ok={201})
         uid = answer.headers.get("Location", "").rpartition("/")[2]
         memory.keep(uid)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
 
 from modelyard_client.catalog import Place
 from modelyard_client.http.pace import Pace
@@ -13,11 +12,9 @@ from modelyard_client.http.trying import TryAgain
 from modelyard_client.local.files import LocalFile
 from modelyard_client.progress import Progress
 
-PIECE_BYTES = 256 * 1024
 
-
-def repr_digest(sha256: str) -> str:
-    """`Repr-Digest` of a SHA-256 in hex (RFC 9530)."""
+def digest_field(sha256: str) -> str:
+    """A SHA-256 in hex as `Repr-Digest` and `Content-Digest` tell it (RFC 9530)."""
     return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
 
 
@@ -31,17 +28,17 @@ class SmallUploads:
 
     def send(self, place: Place, file: LocalFile) -> tuple[str, int]:
         """Send a file; the answer is its SHA-256 and how many bytes crossed the wire. Raises ClientError."""
-        content = self._read(file)
+        content = file.content(self._transport.stop)
         sha256 = hashlib.sha256(content).hexdigest()
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(len(content)),
-            "Repr-Digest": repr_digest(sha256),
+            "Repr-Digest": digest_field(sha256),
         }
         tries, sent = self._transport.tries(), 0
         while True:
             try:
-                body = self._paced(content) if self._pace.limits else content
+                body = self._pace.body(content)
                 sent += len(content)
                 self._transport.once("PUT", place.file(file.name), headers=headers, body=body, ok={200, 201})
             except TryAgain as again:
@@ -49,17 +46,3 @@ class SmallUploads:
             else:
                 self._progress.moved(len(content))
                 return sha256, sent
-
-    def _read(self, file: LocalFile) -> bytes:
-        with file.opened() as descriptor:
-            content = bytearray()
-            for piece in file.pieces(descriptor, 0, file.size, self._transport.stop):
-                content += piece
-            file.require_unchanged(descriptor)
-        return bytes(content)
-
-    def _paced(self, content: bytes) -> Iterator[bytes]:
-        for at in range(0, len(content), PIECE_BYTES):
-            piece = content[at : at + PIECE_BYTES]
-            self._pace.take(len(piece))
-            yield piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -260,6 +261,27 @@ def test_lines_that_are_none_are_refused_and_nothing_is_there(
     repo = make_repo()
     assert refused(post(hub, repo.id, lines))[0] == 400
     assert list(files(hub, repo.id)) == ["config.json"]
+
+
+def test_a_commit_is_held_against_its_digest(hub: httpx2.Client, make_repo: Callable[..., Repo]) -> None:
+    repo, body = make_repo({}), b"\n".join([header(), file("a", b"a" * 100_000), file("b", b"b")])
+
+    def sent(**digest: str) -> httpx2.Response:
+        headers = {name.replace("_", "-"): value for name, value in digest.items()}
+        return hub.post(f"/api/models/{repo.id}/commit/1.0.0", content=body, headers=headers)
+
+    def told(algorithm: str, content: bytes) -> str:
+        return base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
+
+    other = body.replace(b"YWFh", b"YWFi")
+    assert refused(sent(Content_Digest=f"sha-256=:{told('sha256', other)}:"))[0] == 400
+    assert refused(sent(Content_Digest=f"sha-512=:{told('sha512', other)}:"))[0] == 400
+    assert refused(sent(Content_MD5=told("md5", other)))[0] == 400
+    assert refused(sent(Content_Digest="sha-256=:no:"))[0] == 400
+    assert files(hub, repo.id) == {}
+    sha512 = f"sha-256=:{told('sha256', body)}:, sha-512=:{told('sha512', body)}:"
+    assert sent(Content_Digest=sha512, Content_MD5=told("md5", body)).status_code == 200
+    assert files(hub, repo.id) == digests(a=b"a" * 100_000, b=b"b")
 
 
 @pytest.mark.parametrize(

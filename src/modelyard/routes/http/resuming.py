@@ -12,6 +12,7 @@ from modelyard.errors import BadRequest, ChecksumMismatch, ParameterError
 from modelyard.routes.http.known import known_first
 from modelyard.routes.http.transfers import CONDITIONS
 from modelyard.routes.http.urls import base_url
+from modelyard.routes.http.verified import check_of
 from modelyard.services.files.ingest import DigestMismatch
 from modelyard.services.files.locating import Address
 from modelyard.services.resuming.claims import UploadNotFound
@@ -75,7 +76,7 @@ def piece_of(
     Raises UnsupportedMediaType for a content coding, and BadRequest for a digest that cannot be read.
     """
     refuse_encoded(headers)
-    check = check or _check_of(headers)
+    check = check or check_of(headers)
     begins: Callable[[int], None] | None = request.scope.get(FILE_BEGINS)
     if begins is not None:
         begins(-offset)
@@ -97,15 +98,6 @@ async def received(request: Request, uid: str, piece: Piece, address: Address | 
             if "tus-resumable" in request.headers:
                 raise
             raise DigestMismatch from error
-
-
-def _check_of(headers: Mapping[str, str]) -> DigestCheck | None:
-    """What holds a body against its own digest; None where it tells none."""
-    try:
-        _file, body = announced_digests(headers)
-    except MalformedDigest as error:
-        raise BadRequest(str(error)) from error
-    return DigestCheck(body, own_sha256=True) if body else None
 
 
 async def put_on(request: Request, address: Address, headers: Mapping[str, str], named: str) -> Session:

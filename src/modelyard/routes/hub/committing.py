@@ -18,6 +18,7 @@ from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.known import known_first
 from modelyard.routes.http.params import LISTS_BODY_BYTES, Parameters, parameters
 from modelyard.routes.http.urls import base_url
+from modelyard.routes.http.verified import check_of, verified
 from modelyard.routes.hub.common import (
     MODELS,
     REPOSITORY,
@@ -125,10 +126,11 @@ async def commit(request: Request, call: ApiCall, asked: AskedId, revision: Revi
         await visitor.introduce()
         refuse_encoded(request.headers)
         _refuse_pull_request(request)
-        name = read_revision(revision)
+        name, check = read_revision(revision), check_of(request.headers)
     token = digest_of(call.credential) if call.credential is not None else None
     with slots.taken(token), bodies_of(request).budget.claim(request.scope["sender"]) as claim:
-        made = await committing.commit(call.credential, asked, name, request.stream(), claim)
+        lines = verified(request.stream(), check)
+        made = await committing.commit(call.credential, asked, name, lines, claim)
     url = f"{base_url(request)}/{made.repository}/commit/{made.oid}"
     return answer({"success": True, "commitOid": made.oid, "commitUrl": url})
 
