@@ -77,8 +77,9 @@ from modelyard.services.hub.contents import Contents
 from modelyard.services.hub.files import HubFiles
 from modelyard.services.hub.objects import Objects
 from modelyard.services.hub.xet import Xet
+from modelyard.services.resuming.beginning import Beginning, Bounds
 from modelyard.services.resuming.parts import PartUploads
-from modelyard.services.resuming.resumable_uploads import Bounds, ResumableUploads
+from modelyard.services.resuming.resumable_uploads import ResumableUploads
 from modelyard.services.tracking.rows_quota import RowsQuota
 from modelyard.services.traffic.searching import Searches
 from modelyard.services.traffic.shares import Shares
@@ -236,14 +237,10 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
 
 
 def _resumable(app: FastAPI, settings: Settings, counted: Metrics) -> ResumableUploads:
-    return ResumableUploads(
-        app.state.database,
-        app.state.store,
-        app.state.files,
-        counted.transfer,
-        precondition_of,
-        Bounds(settings.upload_expiry, settings.max_unfinished_uploads),
-    )
+    bounds = Bounds(settings.upload_expiry, settings.max_unfinished_uploads)
+    state = app.state
+    beginning = Beginning(state.database, state.files, precondition_of, bounds)
+    return ResumableUploads(state.database, state.store, state.files, counted.transfer, precondition_of, beginning)
 
 
 def _proxy_path(store: BlobStore, root: str | None) -> ProxyPath | None:

@@ -15,7 +15,7 @@ import pytest
 
 from modelyard.blobs._layout import Layout
 from modelyard.blobs.store import BlobError, StoreFull, StoreUnavailable
-from modelyard.services.resuming import resumable_uploads, writers
+from modelyard.services.resuming import settling, writers
 from tests import tus
 from tests.conftest import Account
 from tests.e2e.processes import new_version
@@ -677,7 +677,7 @@ def test_head_waits_for_what_another_has_left_and_says_locked_where_that_takes_l
         return found
 
     monkeypatch.setattr(type(store), "hold", holding)
-    monkeypatch.setattr(resumable_uploads, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(settling, "SETTLE_SECONDS", 0.1)
     answers: list[httpx2.Response] = []
 
     def send() -> None:

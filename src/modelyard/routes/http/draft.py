@@ -100,7 +100,7 @@ def _told(session: Session, headers: Mapping[str, str]) -> dict[str, str]:
 
 def _limits(request: Request) -> dict[str, str]:
     uploads = resuming.uploads_of(request)
-    return {"Upload-Limit": resumption.limits(uploads.max_file_size, uploads.bounds.seconds)}
+    return {"Upload-Limit": resumption.limits(uploads.max_file_size, uploads.beginning.bounds.seconds)}
 
 
 def _complete(headers: Mapping[str, str]) -> bool | None:

@@ -36,7 +36,8 @@ from modelyard.services.resuming.claims import UploadNotFound
 from modelyard.services.resuming.finishing import Whole
 from modelyard.services.resuming.joined import Part
 from modelyard.services.resuming.joining import Joining
-from modelyard.services.resuming.resumable_uploads import ResumableUploads, forget, leads_to, own
+from modelyard.services.resuming.owning import forget, leads_to, own
+from modelyard.services.resuming.resumable_uploads import ResumableUploads
 from modelyard.services.resuming.sessions import Terms, address_of
 from modelyard.services.upkeep.collecting import remove_unreferenced
 
@@ -79,13 +80,13 @@ class PartUploads:
         self._files = files
         self._store: BlobStore = files.store
         self._uploads = uploads
-        self._ahead = Joining(database, uploads.store, uploads.claims, uploads.bounds.seconds)
+        self._ahead = Joining(database, uploads.store, uploads.claims, uploads.beginning.bounds.seconds)
         self._joining: dict[int, asyncio.Task[None]] = {}
         self._removing: set[asyncio.Task[None]] = set()
 
     async def begin(self, request: FileRequest, count: int) -> Begun:
-        """A new upload of so many parts. Raises as `ResumableUploads.begin`."""
-        upload = await self._uploads.begin_parts(request, count)
+        """A new upload of so many parts. Raises as `Beginning.begin`."""
+        upload = await self._uploads.beginning.begin_parts(request, count)
         secret = bytes.fromhex(str(Terms.decoded(upload.terms).secret))
         return Begun(upload.uid, [_signature(secret, number) for number in range(1, count + 1)])
 
@@ -121,7 +122,7 @@ class PartUploads:
 
         def record(registry: Registry, content: Content) -> tuple[Upload, Content]:
             current, _terms = _with_parts(registry, part.uid)
-            expires_at = self._uploads.expires_at()
+            expires_at = self._uploads.beginning.expires_at()
             registry.resumable.keep_part(current.id, part.number, content.size, content.sha256, expires_at)
             return current, content
 
