@@ -13,7 +13,8 @@ from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.transferred import BODY, TEXT_HEADER
 from modelyard.routes.http.transfers import expectations_of
-from modelyard.routes.uploads.tus import UploadKey, UploadRoute
+from modelyard.routes.uploads.spoken import UploadRoute
+from modelyard.routes.uploads.tus import UploadKey
 from modelyard.services.resuming.parts import PartUploads
 from modelyard.terms.paths import API, UPLOADS, parse_id
 from modelyard.wire import tus

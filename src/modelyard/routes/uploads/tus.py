@@ -5,8 +5,7 @@ Concatenation is not offered: it copies, and hashes late, and browsers gain litt
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
@@ -16,110 +15,40 @@ from modelyard import departures
 from modelyard.access.tokens import read_credential
 from modelyard.errors import (
     BadRequest,
-    BodyTooLarge,
-    Locked,
     MethodNotAllowed,
     ParameterError,
     TusVersion,
     UnsupportedMediaType,
 )
-from modelyard.routes.http import draft, failures, resuming
+from modelyard.routes.http import draft, resuming
 from modelyard.routes.http.bodies import has_body, read_query
 from modelyard.routes.http.known import known_first
 from modelyard.routes.http.params import validate
 from modelyard.routes.http.path_params import ProjectKey, VersionKey
-from modelyard.routes.http.refusals import Message, TokenError, refusing
-from modelyard.routes.http.refusals import ParameterError as ParameterErrorShape
-from modelyard.routes.http.routing import Face, Route, Traits
-from modelyard.routes.http.transferred import BYTES, MAYBE_HEADER, NUMBER_HEADER, TEXT_HEADER, VALIDATORS
+from modelyard.routes.http.refusals import refusing
+from modelyard.routes.http.routing import Traits
+from modelyard.routes.http.transferred import TEXT_HEADER
 from modelyard.routes.http.transfers import UploadOptions
-from modelyard.services.files.ingest import FileTooLarge
+from modelyard.routes.uploads.spoken import APPENDING, CHUNK, CREATING, SPOKEN, TOLD, TUS, UploadRoute, is_draft, spoken
 from modelyard.services.files.locating import Address, FileRequest
-from modelyard.services.resuming.sessions import Piece, Session, Terms, WrongOffset
+from modelyard.services.resuming.sessions import Piece, Session, Terms
 from modelyard.terms.digests import DigestCheck
 from modelyard.terms.paths import API, MODEL_FILES, UPLOADS
 from modelyard.wire import tus
 from modelyard.wire.headers import combined
 from modelyard.wire.paths import parse_named, parse_owner, parse_project
 
-Endpoint = Callable[..., Awaitable[Response]]
-
-
-class UploadRoute(Route):
-    """A route of tus."""
-
-    face = Face(
-        "Upload", Message | ParameterErrorShape | TokenError, headers=("Tus-Resumable", "Tus-Version", "Upload-Offset")
-    )
-
-
 router = APIRouter(prefix=API, tags=["resumable uploads"], route_class=UploadRoute)
 
 OF_VERSION = f"/projects/{{project}}{MODEL_FILES}/{{model_version_id}}{UPLOADS}"
 ONE = f"{UPLOADS}/{{upload_id}}"
 OVERRIDE = "x-http-method-override"
-PASSING = frozenset({429, 500, 503, 504, 507})  # refusals that may be none the next time
 
 UploadKey = Annotated[
     str,
     Path(description="As `Location` has told it."),
     WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{32}$"}),
 ]
-
-
-def _header(name: str, description: str, *, required: bool = False, **rules: object) -> dict[str, Any]:
-    schema = {"type": "string", "maxLength": tus.MAX_METADATA, **rules}
-    return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
-
-
-TUS = _header("Tus-Resumable", "The version.", required=True, enum=[tus.VERSION])
-CREATING = [
-    TUS,
-    _header("Upload-Length", "Bytes of the file."),
-    _header("Upload-Defer-Length", "`1`: the length is told later."),
-    _header("Upload-Metadata", "`path` or `filename`, in base64: where the file is to be.", required=True),
-]
-APPENDING = [
-    TUS,
-    _header("Upload-Offset", "Where these bytes begin.", required=True),
-    _header("Upload-Length", "Bytes of the file, where it was not told."),
-    _header("Upload-Checksum", "Algorithm (sha1, sha256, sha512, md5) and digest of these bytes in base64."),
-]
-SPOKEN = {"Tus-Resumable": TEXT_HEADER}
-TOLD = SPOKEN | {
-    "Upload-Offset": NUMBER_HEADER,
-    "Upload-Expires": MAYBE_HEADER | {"description": "Until the file is there."},
-    **{name: header | {"required": False} for name, header in VALIDATORS.items()},
-}
-CHUNK: dict[str, Any] = {"requestBody": {"content": {tus.CHUNK_TYPE: {"schema": BYTES}}}}
-
-
-def spoken(endpoint: Endpoint) -> Endpoint:
-    """Have all answers of an endpoint say that they are tus', refusals too.
-
-    What passes is 423 to a HEAD: any other refusal makes tus-js-client, and with it Uppy, begin a new upload at zero.
-    """
-
-    @wraps(endpoint)
-    async def speaking(*arguments: Any, **named: Any) -> Response:  # noqa: ANN401 - whatever the endpoint takes
-        request: Request = named["request"]
-        try:
-            response = await endpoint(*arguments, **named)
-        except FileTooLarge:
-            most = resuming.uploads_of(request).max_file_size
-            response = failures.answer(request, BodyTooLarge(f"A file has {most} bytes at most"))
-        except failures.EXPECTED as error:
-            if isinstance(error, WrongOffset):
-                error.headers["Upload-Offset"] = str(error.offset)
-            response = await failures.respond(request, error)
-        if _is_draft(request.headers):
-            return response
-        if request.method == "HEAD" and response.status_code in PASSING:
-            response = failures.answer(request, Locked("The upload cannot be asked for now", retry_after=5))
-        response.headers["Tus-Resumable"] = tus.VERSION
-        return response
-
-    return speaking
 
 
 @router.options(OF_VERSION, status_code=204, include_in_schema=False)
@@ -176,7 +105,7 @@ async def where(request: Request, upload_id: UploadKey) -> Response:
     """Tell where the upload goes on. Whoever has written it until now writes nothing more."""
     headers = combined(request.scope["headers"])
     async with known_first(request):
-        if _is_draft(headers):
+        if is_draft(headers):
             return await draft.where(request, resuming.uid_of(upload_id), headers)
         _require_version(headers)
     session = await resuming.uploads_of(request).where(
@@ -242,7 +171,7 @@ async def overridden(request: Request, upload_id: UploadKey) -> Response:
 
 async def _append(request: Request, upload_id: str) -> Response:
     headers = combined(request.scope["headers"])
-    if _is_draft(headers):
+    if is_draft(headers):
         return await draft.append(request, resuming.uid_of(upload_id), headers)
     async with known_first(request):
         _require_version(headers)
@@ -257,7 +186,7 @@ async def _append(request: Request, upload_id: str) -> Response:
 async def _cancel(request: Request, upload_id: str) -> Response:
     async with known_first(request):
         headers = combined(request.scope["headers"])
-        if not _is_draft(headers):
+        if not is_draft(headers):
             _require_version(headers)
     await resuming.uploads_of(request).cancel(read_credential(request.scope["headers"]), resuming.uid_of(upload_id))
     return Response(status_code=204)
@@ -294,10 +223,6 @@ def _asked(request: Request, headers: Mapping[str, str]) -> tuple[int | None, Te
     if name is None:
         raise ParameterError("Upload-Metadata has neither path nor filename")
     return length, resuming.terms_of(headers, options.status, headers.get("upload-metadata")), parse_named(name)
-
-
-def _is_draft(headers: Mapping[str, str]) -> bool:
-    return "tus-resumable" not in headers and draft.speaks(headers)
 
 
 def _require_version(headers: Mapping[str, str]) -> None:
