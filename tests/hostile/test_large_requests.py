@@ -72,8 +72,8 @@ def test_a_body_larger_than_any_is_413(root: httpx2.Client, headers: dict[str, s
 
 
 def test_a_document_with_more_values_than_any_is_refused(root: httpx2.Client, mlflow: str) -> None:
-    answer = root.post(f"{mlflow}/runs/log-batch", json={"run_id": "r", "metrics": [0] * 60_000})
-    assert (answer.status_code, answer.json()["error"]) == (400, "The request body has more than 50000 values")
+    answer = root.post(f"{mlflow}/runs/log-batch", json={"run_id": "r", "metrics": [0] * 120_000})
+    assert (answer.status_code, answer.json()["error"]) == (400, "The request body has more than 100000 values")
 
 
 def test_one_sentence_is_said_of_a_list(root: httpx2.Client, mlflow: str) -> None:

@@ -6,9 +6,11 @@ calls are tried. MODELYARD_FUZZ_SEED replays a run.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,16 @@ def test_the_server_does_what_its_document_says(process: ServerProcess, tmp_path
     environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
+    answers = statuses(process.folder / "server.log")
+    # Was it let in? Its own token must not be lost among credentials that it makes up, or ended by what it does.
+    assert answers[401] < 0.1 * answers.total(), answers
     assert "Traceback" not in (process.folder / "server.log").read_text()
+
+
+def statuses(log: Path) -> Counter[int]:
+    """How often each was answered."""
+    lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+    return Counter(line["status"] for line in lines if line["event"] == "request")
 
 
 @pytest.fixture

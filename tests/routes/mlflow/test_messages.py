@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from modelyard.errors import ParameterError
-from modelyard.routes.mlflow.messages import MAX_INT64, MAX_NUMBER, NUMBERED, Double, Int64, Message
+from modelyard.routes.mlflow.messages import MAX_INT64, MAX_NUMBER, NUMBERED, Double, Flag, Int64, Message, NumberOrText
 
 
 class View(StrEnum):
@@ -24,6 +24,8 @@ class Asked(Message):
     max_step: Int64 = 0
     rate: Double = 0.0
     view: Annotated[View, NUMBERED] = View.ACTIVE
+    ascending: Flag = True
+    user: NumberOrText = ""
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,22 @@ def test_a_field_has_two_names_and_comes_by_one() -> None:
         Asked.model_validate({"max_step": 1, "maxStep": 1})
     assert "both 'max_step' and 'maxStep'" in str(refused.value.body)
     assert Asked.model_validate({"max_step": None, "maxStep": 1}).max_step == 1
+
+
+@pytest.mark.parametrize(("value", "read"), [(True, True), (False, False), ("false", False), (None, True)], ids=repr)
+def test_a_truth_value_is_read(value: object, read: bool) -> None:
+    assert Asked.model_validate({"ascending": value}).ascending is read
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.0, "x", []], ids=repr)
+def test_what_is_no_truth_value_is_refused(value: object) -> None:
+    with pytest.raises(ValidationError):
+        Asked.model_validate({"ascending": value})
+
+
+def test_a_text_may_come_as_a_number_and_the_schema_says_so() -> None:
+    assert Asked.model_validate({"user": 7}).user == "7"
+    with pytest.raises(ValidationError):
+        Asked.model_validate({"user": True})
+    (told, _null) = Asked.model_json_schema()["properties"]["user"]["anyOf"]
+    assert [kind["type"] for kind in told["anyOf"]] == ["string", "integer"]

@@ -208,6 +208,15 @@ def test_too_many_parts_are_declined_so_that_clients_fall_back(api: Mlflow) -> N
     assert answer.json()["message"].startswith("Multipart upload is not supported for the current artifact repository")
 
 
+def test_a_completion_tells_of_as_many_parts_as_an_upload_may_have(api: Mlflow) -> None:
+    """100 GB in parts of 10 MiB, each told of as the client does: that are 70 000 values."""
+    upload = created(api, count=resuming_parts.MAX_PARTS)
+    urls = {each["part_number"]: each["url"] for each in upload["credentials"]}
+    told = [{"part_number": number, "etag": f"{number:064x}", "url": url} for number, url in urls.items()]
+    answer = complete(api, upload, told)
+    assert (answer.status_code, answer.json()["message"]) == (400, "400 Bad request - Part 1 is missing")
+
+
 def test_a_part_of_a_part_and_one_that_is_not_as_its_digest_says_are_400_and_not_kept(api: Mlflow) -> None:
     upload = created(api)
     first, content = upload["credentials"][0]["url"], PARTS[0]

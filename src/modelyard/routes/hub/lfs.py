@@ -17,7 +17,7 @@ from modelyard.errors import BadRequest, Forbidden, NotOffered
 from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.bodies import bodies_of
 from modelyard.routes.http.call import ApiCall
-from modelyard.routes.http.params import LISTS_BODY_BYTES, Parameters, parameters, validate
+from modelyard.routes.http.params import LISTS_BODY_BYTES, Parameters, parameters, stating, validate
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.transferred import TEXT_HEADER
@@ -25,7 +25,7 @@ from modelyard.routes.http.urls import base_url
 from modelyard.routes.hub.committing import objects_of
 from modelyard.routes.hub.common import REPOSITORY, AskedId, hub_router
 from modelyard.services.hub import objects as parts
-from modelyard.services.hub.objects import Objects, Offer
+from modelyard.services.hub.objects import MAX_SIZE, Objects, Offer
 from modelyard.services.hub.tickets import Right, Wanted
 from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.terms.repositories import RepositoryId
@@ -50,8 +50,8 @@ BODY = {
 class LfsObject(Parameters):
     """An object that a client has."""
 
-    oid: str = Field(description="Its SHA-256.")
-    size: int = Field(description="Its bytes.")
+    oid: Annotated[str, stating(pattern="^[0-9a-f]{64}$")] = Field(description="Its SHA-256.")
+    size: Annotated[int, stating(minimum=0, maximum=MAX_SIZE)] = Field(description="Its bytes.")
 
 
 class Batch(Parameters):

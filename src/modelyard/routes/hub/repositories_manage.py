@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 import orjson
 from fastapi import Request
@@ -13,14 +13,14 @@ from modelyard.access.policy import Visibility
 from modelyard.errors import BadRequest, NotOffered, RepositoryNotFound
 from modelyard.routes.http.answers import NOTHING, Answer, Nothing, answer
 from modelyard.routes.http.call import ApiCall
-from modelyard.routes.http.params import LISTS_BODY_BYTES, Parameters, parameters
+from modelyard.routes.http.params import LISTS_BODY_BYTES, Parameters, parameters, stating
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import SHAPE
 from modelyard.routes.http.transferred import TEXT_HEADER
 from modelyard.routes.http.urls import base_url
 from modelyard.routes.hub.common import MODELS, REPOSITORY, AskedId, hub_router
 from modelyard.services.hub import managing
-from modelyard.terms.repositories import RepositoryId
+from modelyard.terms.repositories import MAX_PART, PART, RepositoryId
 from modelyard.wire.hub import MESSAGE
 
 router = hub_router()
@@ -32,9 +32,9 @@ CONFLICT = 409
 class Named(Parameters):
     """A repository by the two parts of its name."""
 
-    name: str = Field(description="The last part of its name.")
+    name: Annotated[str, stating(pattern=PART, maxLength=MAX_PART)] = Field(description="The last part of its name.")
     organization: str | None = Field(None, description="The part before; else the caller's own user name.")
-    type: str | None = Field(None, description="`model`, as there are no others.")
+    type: Annotated[str, stating(enum=[MODEL])] | None = Field(None, description="There are no others.")
 
 
 class Seen(Parameters):
@@ -141,7 +141,7 @@ async def move_repository(call: ApiCall, _move: Move = parameters(Move)) -> Answ
     raise NotOffered("Repositories are not moved by this API: rename the project, or the registered model")
 
 
-@router.put(f"{MODELS}{REPOSITORY}/settings", summary="Change a repository")
+@router.put(f"{MODELS}{REPOSITORY}/settings", summary="Change a repository", responses=refusing(501))
 async def change_settings(call: ApiCall, asked: AskedId, wanted: Settings = parameters(Settings)) -> Answer[Changed]:
     """Who sees it, for owners of its project; all models of a project are seen by the same people."""
     if wanted.gated:

@@ -63,6 +63,12 @@ class Tag(Message):
     value: Value = ""
 
 
+class RegistryTag(Tag):
+    """A tag of a model or version, whose key may be a little longer."""
+
+    key: RegistryKey
+
+
 class Param(Tag):
     """A parameter, which is a key with a value too."""
 

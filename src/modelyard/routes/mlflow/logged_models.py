@@ -28,7 +28,7 @@ from modelyard.routes.mlflow.common import (
     mlflow_router,
     tags_by_key,
 )
-from modelyard.routes.mlflow.messages import NUMBERED, Id, Message
+from modelyard.routes.mlflow.messages import NUMBERED, Flag, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.mlflow.records import LoggedModel
 from modelyard.services.files import artifacts
@@ -82,7 +82,7 @@ class FieldOrder(Message):
     """A key to sort by."""
 
     field_name: Asked
-    ascending: bool = True
+    ascending: Flag = True
     dataset_name: str | None = None  # the one whose values of the metric count
     dataset_digest: str | None = None
 

@@ -138,16 +138,33 @@ def _check_spelling(text: str) -> None:
 
 
 def _text(value: object) -> object:
-    """A number as the text that stands for it: ids are texts in MLflow's API, and numbers in many a client."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class _TextOrNumber:
+    """A text that may come as the number that it stands for: ids are texts here, and numbers in many a client."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_text, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        return {"anyOf": [handler(schema), {"type": "integer"}]}
+
+
+def _flag(value: object) -> object:
+    """Protobuf's JSON has no numbers for true and false."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("no truth value")
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
 _INTEGER = _Spelled(_integer, "^-?[0-9]+$")
 Count = Annotated[int, Field(ge=0, le=MAX_INT64), _INTEGER]
 Int64 = Annotated[int, Field(ge=-MAX_INT64 - 1, le=MAX_INT64), _INTEGER]
 Double = Annotated[float, _Spelled(_double, r"^(NaN|-?Infinity|-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)$")]
-NumberOrText = Annotated[str, BeforeValidator(_text)]
-Id = Annotated[str, Field(max_length=MAX_ID), BeforeValidator(_text)]
+NumberOrText = Annotated[str, _TextOrNumber()]
+Id = Annotated[str, Field(max_length=MAX_ID), _TextOrNumber()]
 NUMBERED = _Numbered()  # in an enum's annotation
 
 

@@ -20,13 +20,13 @@ from modelyard.routes.mlflow.common import (
     Description,
     InProject,
     RegistryKey,
+    RegistryTag,
     SearchQuery,
-    Tag,
     Value,
     mlflow_router,
     tags_by_key,
 )
-from modelyard.routes.mlflow.messages import Count, Id, Message
+from modelyard.routes.mlflow.messages import Count, Flag, Id, Message
 from modelyard.routes.mlflow.pages import Piece, page
 from modelyard.routes.mlflow.records import ModelVersion, ShownVersion
 from modelyard.routes.mlflow.uris import Here
@@ -50,7 +50,7 @@ class CreateVersion(Message):
     run_id: RunId | None = Field(None, description="A run to promote, or the one that `source` came from.")
     run_link: Annotated[str, Field(max_length=MAX_SOURCE)] | None = None
     model_id: str | None = Field(None, description="A logged model whose files it is to have.")
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
+    tags: list[RegistryTag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class Version(Message):
@@ -72,7 +72,7 @@ class Transition(Version):
     """The stage that a version is to have."""
 
     stage: Annotated[str, stating(enum=list(Stage))]
-    archive_existing_versions: bool = False
+    archive_existing_versions: Flag = False
 
 
 class TagKey(Version):

@@ -19,8 +19,8 @@ from modelyard.routes.mlflow.common import (
     Description,
     InProject,
     RegistryKey,
+    RegistryTag,
     SearchQuery,
-    Tag,
     Texts,
     Value,
     mlflow_router,
@@ -43,7 +43,7 @@ class NewModel(Message):
 
     name: Name
     description: Description | None = None
-    tags: list[Tag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
+    tags: list[RegistryTag] = Field(default_factory=list, max_length=MAX_LISTED, fail_fast=True)
 
 
 class ModelName(Message):

@@ -8,11 +8,12 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from modelyard.routes.http.bodies import FORM_TYPES
+from modelyard.routes.http.bodies import FORM_TYPES, SMALL_BODY_BYTES
 from modelyard.routes.http.params import Parameters
 
 Schema = dict[str, Any]
 
+NOTHING: tuple[Schema, ...] = ({"type": "null"}, {"type": "array", "maxItems": 0})  # as clients write no fields
 REF = "#/components/schemas/{model}"
 
 
@@ -42,10 +43,11 @@ def answered(shapes: Mapping[Hashable, Any]) -> tuple[dict[Hashable, Schema], di
 def request_body(model: type[Parameters]) -> tuple[Schema, dict[str, Schema]]:
     """What a body may be that `model` is read from, and the schemas that it refers to, by name."""
     schema, referred = _of_parameters(model)
-    content = {"application/json": {"schema": schema}}
+    needed = "required" in schema
+    content = {"application/json": {"schema": schema if needed else {"anyOf": [schema, *NOTHING]}}}
     if form := _form_of(schema):
         content[FORM_TYPES[0]] = {"schema": form}
-    return {"content": content, "required": "required" in schema}, referred
+    return {"content": content, "required": needed}, referred
 
 
 def query_parameters(model: type[Parameters]) -> tuple[list[Schema], dict[str, Schema]]:
@@ -61,11 +63,27 @@ def _of_parameters(model: type[Parameters]) -> tuple[Schema, dict[str, Schema]]:
 
 
 def _form_of(schema: Schema) -> Schema | None:
-    """What a form can say of that schema: no null; None for one with lists of objects, which are for JSON alone."""
+    """What a form can say of that schema: no null, one value for a list of one, 0 and 1 for what is false or true, and
+    an object as a text of JSON; None for one with lists of objects, which are for JSON alone.
+    """
     fields: Schema = {}
     for name, field in schema.get("properties", {}).items():
         kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
         if any("$ref" in kind.get("items", {}) for kind in (field, *kinds)):
             return None
-        fields[name] = field | {"anyOf": kinds} if kinds else field
+        fields[name] = _sent(field | {"anyOf": kinds} if kinds else field)
     return schema | {"properties": fields}
+
+
+def _sent(field: Schema) -> Schema:
+    kinds = field.get("anyOf")
+    if kinds:
+        return field | {"anyOf": [_sent(kind) for kind in kinds]}
+    told = {key: field[key] for key in ("default", "description") if key in field}
+    plain = {key: value for key, value in field.items() if key not in told}
+    if field.get("type") == "object":
+        most = SMALL_BODY_BYTES // 2  # there is room for other fields
+        return told | {"type": "string", "contentMediaType": "application/json", "maxLength": most}
+    if field.get("type") == "array":
+        return told | {"anyOf": [plain, field["items"]]}
+    return told | {"anyOf": [plain, {"enum": [0, 1]}]} if plain == {"type": "boolean"} else field
