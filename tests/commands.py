@@ -37,9 +37,10 @@ def run(folder: Path, *arguments: str | Path, **settings: str) -> subprocess.Com
 def finished(
     arguments: Sequence[str | Path], given: str | None = None, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end, `given` a standard input, with the options of `subprocess.Popen`."""
+    """Run one command to its end, `given` a standard input, with the options of `Command`."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
     options |= {"stdin": subprocess.PIPE} if given is not None else {}
-    with Command(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
+    with Command(arguments, **options) as process:
         output, errors = process.communicate(given)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
@@ -50,8 +51,17 @@ class Command(subprocess.Popen[Any]):
     Where that would be another start (as another user, with other variables for the interpreter) it begins by itself.
     """
 
-    def __init__(self, arguments: Sequence[str | Path], program: Path = COMMAND, **options: Any) -> None:
-        """`program`: a script in Python that runs the command, and the options of `subprocess.Popen`."""
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        program: Path = COMMAND,
+        preloaded: Preloaded | None = None,
+        **options: Any,
+    ) -> None:
+        """`program`: a script in Python that runs the command, whose forks it begins as, and the options of
+        `subprocess.Popen`.
+        """
+        self._preloaded = preloaded or _preloaded
         super().__init__([str(program), *map(str, arguments)], **options)
 
     def _execute_child(
@@ -83,11 +93,11 @@ class Command(subprocess.Popen[Any]):
         """What `subprocess.Popen` calls to begin, when it has made the pipes."""
         variables = dict(os.environ if env is None else env)
         plain = (executable, preexec_fn, gid, gids, uid) == (None,) * 5 and not (shell or pass_fds)
-        if plain and process_group == -1 and _preloaded.serves(variables):
+        if plain and process_group == -1 and self._preloaded.serves(variables):
             mask = umask if umask >= 0 else own_umask()
             start = Start(args, str(cwd or Path.cwd()), variables, mask, start_new_session)
             streams = [given if given != -1 else own for own, given in enumerate((p2cread, c2pwrite, errwrite))]
-            self.pid = _preloaded.start(start, streams)
+            self.pid = self._preloaded.start(start, streams)
             self._child_created = True
             self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
             return
@@ -118,14 +128,22 @@ class Command(subprocess.Popen[Any]):
         )
 
 
-class _Preloaded:
-    """The process `tests.preloaded`, made when it is first asked for."""
+class Preloaded:
+    """The process `tests.preloaded`, made when it is first asked for; its forks may do what it may."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, python: Sequence[str | Path] = (sys.executable,), environment: Mapping[str, str] | None = None, **who: Any
+    ) -> None:
+        """An interpreter with what goes before it, its variables, and the options of `subprocess.Popen` that say as
+        whom it runs.
+        """
         self._turn = threading.Lock()
+        self._python, self._who = python, who
         self._process: subprocess.Popen[bytes] | None = None
         self._channel, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._read_at_start = _read_at_start(os.environ)
+        self._variables = os.environ if environment is None else environment
+        self._read_at_start = _read_at_start(self._variables)
+        _all_preloaded.append(self)
 
     def serves(self, variables: Mapping[str, str]) -> bool:
         """Whether a process with these variables may be one of its forks."""
@@ -149,15 +167,23 @@ class _Preloaded:
     def _begin(self) -> subprocess.Popen[bytes]:
         theirs = self._theirs.fileno()
         # The forks are measured, each by itself; it is not.
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE", "MODELYARD_"))}
-        command = [sys.executable, "-m", "tests.preloaded", str(theirs)]
+        ours = ("COVERAGE", "MODELYARD_")
+        clean = {name: value for name, value in self._variables.items() if not name.startswith(ours)}
+        command = [*self._python, "-m", "tests.preloaded", str(theirs)]
+        options = self._who | {"cwd": ROOT, "env": clean, "pass_fds": [theirs]}
         with Path(os.devnull).open("r+b") as nothing:
-            return subprocess.Popen(command, cwd=ROOT, env=clean, pass_fds=[theirs], stdin=nothing, stdout=nothing)
+            return subprocess.Popen(command, stdin=nothing, stdout=nothing, **options)
 
 
 def _read_at_start(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name.startswith(_READ_AT_START)}
 
 
-_preloaded = _Preloaded()
-end_preloaded = _preloaded.end
+_all_preloaded: list[Preloaded] = []
+_preloaded = Preloaded()
+
+
+def end_preloaded() -> None:
+    """Let all of them end that have begun."""
+    for each in _all_preloaded:
+        each.end()

@@ -16,13 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests.commands import COMMAND, environment_of
+from tests.commands import COMMAND, Command, Preloaded, environment_of, finished
 from tests.e2e.processes import ServerProcess, wait_until_ready
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 NOBODY = pwd.getpwnam("nobody")
-MAIN = ("-c", "from modelyard.cli import main; main()")
 
 
 @contextmanager
@@ -30,7 +29,7 @@ def service_folder() -> Iterator[Path]:
     """A folder that belongs to the service's user, with a folder `data` in it; skipped where that takes rights."""
     if os.geteuid() != 0:
         pytest.skip("files of another user can be made by root alone")
-    _command()
+    _as_nobody()
     with tempfile.TemporaryDirectory(prefix="service-") as name:
         folder = Path(name)
         (folder / "data").mkdir()
@@ -46,17 +45,17 @@ def give(path: Path, who: pwd.struct_passwd = NOBODY) -> None:
 
 def as_service(folder: Path, *arguments: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run one command in the folder as the service's user, to its end."""
-    options = _options(folder, settings)
-    return subprocess.run([*_command(), *arguments], **options, capture_output=True, text=True, check=False)
+    environment = _environment(folder, {f"MODELYARD_{name}": value for name, value in settings.items()})
+    return finished(arguments, preloaded=_as_nobody(), cwd=folder, env=environment)
 
 
 @contextmanager
 def service(folder: Path) -> Iterator[ServerProcess]:
     """A server of the service's user."""
     port = free_port()
-    command = [*_command(), "serve", "--port", str(port)]
+    options: dict[str, Any] = {"preloaded": _as_nobody(), "cwd": folder, "env": _environment(folder)}
     with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, **_options(folder, {}), stdout=log, stderr=log)
+        process = Command(("serve", "--port", str(port)), stdout=log, stderr=log, **options)
     server = ServerProcess(folder, port, process)
     try:
         wait_until_ready(server)
@@ -73,27 +72,23 @@ def of_others(folder: Path) -> list[str]:
 
 
 @cache
-def _command() -> tuple[str | Path, ...]:
-    """The command; the environment's interpreter may lie where others than root cannot go, the system's does not."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for command in ((COMMAND,), (f"/usr/bin/{version}", *MAIN)):
+def _as_nobody() -> Preloaded:
+    """What begins commands as the service's user: by the environment's interpreter, or the system's where that one lies
+    where others than root cannot go.
+    """
+    who: dict[str, Any] = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid, "extra_groups": []}
+    environment = _environment(Path("/"))
+    for python in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
         try:
-            subprocess.run([*command, "--version"], **_options(Path("/"), {}), capture_output=True, check=True)
+            subprocess.run([python, COMMAND, "--version"], env=environment, capture_output=True, check=True, **who)
         except (OSError, subprocess.CalledProcessError):
             continue
-        return command
+        return Preloaded((python,), environment, **who)
     pytest.skip("no interpreter of this version and environment can be run by others than root here")
 
 
-def _options(folder: Path, settings: Mapping[str, str]) -> dict[str, Any]:
-    environment = environment_of(folder, {f"MODELYARD_{name}": value for name, value in settings.items()})
+def _environment(folder: Path, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    environment = environment_of(folder, variables)
     # Who is not root cannot add to the report of coverage.
     clean = {name: value for name, value in environment.items() if not name.startswith("COVERAGE")}
-    packages = os.pathsep.join((str(ROOT / "src"), sysconfig.get_path("purelib")))
-    return {
-        "cwd": folder,
-        "env": clean | {"PYTHONPATH": packages},
-        "user": NOBODY.pw_uid,
-        "group": NOBODY.pw_gid,
-        "extra_groups": [],
-    }
+    return clean | {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), sysconfig.get_path("purelib")))}

@@ -21,7 +21,7 @@ from modelyard.routes.operations import health
 from modelyard.settings import PREFIX, Settings, load_settings
 from modelyard.terms.paths import HEALTH
 from tests import tools
-from tests.commands import COMMAND, environment_of
+from tests.commands import COMMAND, Command, environment_of, finished
 from tests.ports import free_port
 from tests.s3 import S3Server
 from tests.waiting import eventually
@@ -94,18 +94,11 @@ def test_the_healthcheck_finds_the_server_past_a_proxy_wherever_it_listens(
     image |= {"MODELYARD_DATA_DIR": str(tmp_path / "data"), "MODELYARD_PORT": f"{free_port()}\n"} | variables
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     environment = environment_of(tmp_path, image | proxies)
-    ask = partial(
-        subprocess.run,
-        [COMMAND.with_name(HEALTHCHECK[0]), *HEALTHCHECK[1:]],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    assert HEALTHCHECK[0] == COMMAND.name
+    ask = partial(finished, HEALTHCHECK[1:], cwd=tmp_path, env=environment)
     before = ask()
     assert (before.returncode, before.stdout, before.stderr.count("\n")) == (1, "", 1)
-    with subprocess.Popen([COMMAND, "serve"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+    with Command(("serve",), cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             eventually(lambda: ask().returncode == 0, 60)
             assert ask().stdout == "modelyard OK\n"

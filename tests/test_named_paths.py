@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import COMMAND, environment_of, run
+from tests.commands import environment_of, finished, run
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.disks import fill
 from tests.e2e.processes import MIB, new_version, serving
@@ -70,15 +70,7 @@ def test_a_disk_that_is_full_sooner_or_later(original: Path, command: str) -> No
 @pytest.mark.once
 def test_results_that_cannot_be_printed(original: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [COMMAND, "user", "create", "ada"],
-            cwd=original,
-            env=environment_of(original),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = finished(("user", "create", "ada"), cwd=original, env=environment_of(original), stdout=full)
     assert (done.returncode, done.stderr) == (
         1,
         "modelyard: [Errno 28] No space left on device: 'standard output'\n",

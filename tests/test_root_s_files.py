@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pwd
 import shutil
-import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from modelyard.blobs.local import LocalBlobStore
-from tests.commands import COMMAND, environment_of, run
+from tests.commands import Preloaded, environment_of, finished, run
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.e2e.processes import new_version, serving
 from tests.service_user import NOBODY, as_service, give, of_others, service, service_folder
@@ -191,7 +191,8 @@ def test_a_link_that_the_service_has_made_is_not_followed(folder: Path, tmp_path
 @pytest.mark.once
 def test_where_root_may_not_give_files_away_they_are_made_all_the_same(folder: Path) -> None:
     """As in a container without CAP_CHOWN, or on a share that knows root as somebody else."""
+    poor = Preloaded(("setpriv", "--bounding-set=-chown,-fowner", sys.executable))
     for command in (("migrate",), ("check",), ("gc",), ("backup", "backup")):
-        poor = ["setpriv", "--bounding-set=-chown,-fowner", str(COMMAND), *command]
-        subprocess.run(poor, cwd=folder, env=environment_of(folder), check=True)
+        done = finished(command, preloaded=poor, cwd=folder, env=environment_of(folder))
+        assert done.returncode == 0, done.stderr
     assert of_others(folder / "backup")

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.commands import COMMAND, environment_of
+from tests.commands import Command, environment_of
 from tests.e2e.processes import MIB, ServerProcess, new_version, serving, wait_until_ready
 from tests.faults.conftest import SMALL
 from tests.faults.test_disk import small_disk
@@ -145,8 +145,8 @@ def test_nothing_is_left_of_servers_that_were_killed(tmp_path: Path) -> None:
 def test_nowhere_to_announce_the_start_and_no_room_for_the_log(tmp_path: Path, workers: str) -> None:
     port = free_port()
     with Path("/dev/full").open("wb") as full:
-        process = subprocess.Popen(
-            [COMMAND, "serve", "--port", str(port), "--workers", workers],
+        process = Command(
+            ("serve", "--port", str(port), "--workers", workers),
             cwd=tmp_path,
             env=environment_of(tmp_path),
             stdout=full,
