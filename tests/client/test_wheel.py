@@ -37,7 +37,7 @@ def test_it_has_the_client_its_command_and_the_server_s_version(wheel: Path) -> 
         (about,) = [archive.read(name).decode() for name in names if name.endswith("METADATA")]
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"modelyard_client"}
     assert "modelyard_client/py.typed" in names
-    assert "myd = modelyard_client.cli.main:main" in points
+    assert "myd = modelyard_client.cli.entry:main" in points
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"\nVersion: {version}\n" in about
 

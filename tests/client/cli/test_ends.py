@@ -17,8 +17,10 @@ import click
 import pytest
 
 import modelyard_client
+from modelyard_client.cli import entry as entry_point
 from modelyard_client.cli import main as entry
 from modelyard_client.cli.common import Output
+from modelyard_client.errors import Interrupted
 from modelyard_client.registry import Registry
 from tests.client.conftest import Myd
 from tests.conftest import Account
@@ -55,6 +57,28 @@ def test_what_was_not_installed_as_a_package_has_no_version(myd: Myd, monkeypatc
 
     monkeypatch.setattr(metadata, "version", unknown)
     assert (myd("--version").status, myd("--version").out) == (0, "")
+
+
+@pytest.mark.parametrize(("heard", "status", "told"), [(True, 130, ""), (False, 0, "imported\n")])
+def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_word(
+    tmp_path: Path, heard: bool, status: int, told: str
+) -> None:
+    imported = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('imported')\nraise SystemExit(0)\n"
+    (tmp_path / "click.py").write_text(imported)
+    done = subprocess.run(
+        [sys.executable, "-c", "from modelyard_client.cli.entry import main\nmain()"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=None if heard else ignore_interrupts,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, told, "")
+    assert Interrupted.exit_status == entry_point.INTERRUPTED
+
+
+def ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def test_garbage_is_looked_for_once_a_command_works(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ class Completion(Parameters):
     """All parts of an object."""
 
     oid: str
-    parts: list[Part] = Field(max_length=100_000)
+    parts: list[Part] = Field(max_length=10_000)  # 2.5 TiB
 
 
 class Action(TypedDict):
