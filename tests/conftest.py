@@ -47,7 +47,8 @@ def pytest_configure() -> None:
     """Log into a file that stays, with tracebacks as the server's, and load the certificates of authorities once.
 
     By itself structlog prints, and Python 3.11 crashes when pytest puts another sys.stdout in place while a server's
-    thread prints; where Rich is installed it also draws each traceback with all local variables, which takes seconds.
+    thread prints; where Rich is installed it also draws each traceback with all local variables, which takes seconds,
+    and colours and columns take a tenth of a millisecond a line.
     Each of httpx2's clients loads the certificates anew, which takes 30 ms, and no test uses them. One that is told no
     other gives up after 5 seconds, within which a busy machine may not answer.
 
@@ -60,8 +61,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     NodeManager.EXIT_TIMEOUT = 300
     *before, _last = structlog.get_config()["processors"]
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure([*before, plain], logger_factory=structlog.WriteLoggerFactory(sys.__stdout__))
+    plain = structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
+    structlog.configure(
+        [*before, structlog.processors.format_exc_info, plain],
+        logger_factory=structlog.WriteLoggerFactory(sys.__stdout__),
+    )
     pytest.MonkeyPatch().setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
     for waits_for in ("connect", "read", "write", "pool"):
         setattr(DEFAULT_TIMEOUT_CONFIG, waits_for, CLIENT_SECONDS)
