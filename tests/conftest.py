@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -25,6 +24,7 @@ from modelyard.process.server import GC_THRESHOLDS
 from modelyard.registry.tables import Token
 from modelyard.routes.operations import health
 from tests import postgres
+from tests.beginnings import Beginnings, serial
 from tests.commands import end_preloaded
 from tests.databases import ON_POSTGRESQL
 from tests.live import LiveServer, running
@@ -33,8 +33,6 @@ from tests.pgbouncer import PgBouncer, running_pgbouncer
 from tests.s3 import S3Server, running_moto
 from tests.s3rver import running_s3rver
 from tests.swift import require_swift, running_swift
-
-_serial = itertools.count(1)
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
 
@@ -201,17 +199,17 @@ def make_token(root: httpx2.Client) -> Callable[..., dict[str, Any]]:
     return make
 
 
+@pytest.fixture(scope="session")
+def beginnings(server: LiveServer) -> Beginnings:
+    return Beginnings(server)
+
+
 @pytest.fixture
-def make_user(
-    root: httpx2.Client, make_token: Callable[..., dict[str, Any]], clients: Callable[[str | None], httpx2.Client]
-) -> Callable[..., Account]:
+def make_user(beginnings: Beginnings, clients: Callable[[str | None], httpx2.Client]) -> Callable[..., Account]:
     def make(name: str | None = None, *, admin: bool = False) -> Account:
-        username = name or f"user-{next(_serial)}"
-        body = {"username": username, "name": username, "email": f"{username}@example.com", "admin": admin}
-        answer = root.post("/users", json=body)
-        assert answer.status_code == 201, answer.text
-        token = make_token(answer.json()["id"])["token"]
-        return Account(answer.json()["id"], username, token, clients(token))
+        username = name or f"user-{next(serial)}"
+        user_id, token = beginnings.user(username, admin=admin)
+        return Account(user_id, username, token, clients(token))
 
     return make
 
@@ -233,7 +231,7 @@ def make_dormant(server: LiveServer) -> Callable[[int], None]:
 def make_project(root: httpx2.Client) -> Callable[..., dict[str, Any]]:
     def make(owner: Account | None = None, visibility: str = "private", **extra: str) -> dict[str, Any]:
         client = owner.client if owner else root
-        answer = client.post("/projects", json={"name": f"project-{next(_serial)}", "visibility": visibility} | extra)
+        answer = client.post("/projects", json={"name": f"project-{next(serial)}", "visibility": visibility} | extra)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
@@ -241,11 +239,13 @@ def make_project(root: httpx2.Client) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def make_version(root: httpx2.Client) -> Callable[..., int]:
+def make_version(root: httpx2.Client, beginnings: Beginnings) -> Callable[..., int]:
     """Makes a model version in a project; the answer is the id that the file API takes."""
 
     def make(project_id: int, model: str | None = None, **body: object) -> int:
-        name = model or f"model-{next(_serial)}"
+        if model is None and not body:
+            return beginnings.version(project_id)[1]
+        name = model or f"model-{next(serial)}"
         base = f"/projects/{project_id}/{MLFLOW}"
         created = root.post(f"{base}/registered-models/create", json={"name": name})
         assert created.status_code in (200, 400), created.text
@@ -271,10 +271,10 @@ def make_run(root: httpx2.Client) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def version_url(make_project: Callable[..., dict[str, Any]], make_version: Callable[..., int]) -> str:
+def version_url(beginnings: Beginnings) -> str:
     """The files of a fresh version in a fresh private project, below the API's base."""
-    project = make_project()
-    return f"/projects/{project['id']}/packages/ml_models/{make_version(project['id'])}/files"
+    project_id, version_id = beginnings.version()
+    return f"/projects/{project_id}/packages/ml_models/{version_id}/files"
 
 
 @pytest.fixture

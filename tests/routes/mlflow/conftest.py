@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
+
+from tests.beginnings import Beginnings
 
 
 @dataclass(frozen=True)
@@ -90,5 +91,5 @@ def code_of(answer: httpx2.Response, status: int) -> str:
 
 
 @pytest.fixture
-def mlflow(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> Mlflow:
-    return Mlflow(root, make_project()["id"])
+def mlflow(root: httpx2.Client, beginnings: Beginnings) -> Mlflow:
+    return Mlflow(root, beginnings.project())
