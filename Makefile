@@ -9,19 +9,22 @@ export PYTHONDONTWRITEBYTECODE :=
 # The test files of a folder, but those of some names.
 but = $(filter-out $(patsubst %,$1/test_%.py,$2),$(wildcard $1/test_*.py))
 # Tests that ask no database anything that the other kind may answer otherwise: they are about HTTP, files and buckets,
-# texts, processes and clients, meet no database, or name all of theirs. They run once, on SQLite; all others on both.
+# texts, processes and clients, meet no database, name all of theirs, or send no statement that others do not send as
+# well. They run once, on SQLite; all others on both.
 ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_uploads workers) \
 	$(addprefix tests/,access blobs client connection disk process remote routes/front \
 	terms wire $(addprefix cli/test_,commands.py copy_database.py entry.py health.py provider.py sign_in_link.py) \
-	$(addprefix routes/oauth/test_,forgeries.py github_jobs.py gitlab_jobs.py keys.py pods.py) \
+	$(addprefix routes/oauth/test_,forgeries.py github_jobs.py gitlab_jobs.py keys.py pods.py revocation.py) \
 	$(addprefix crash/test_,kill_uploads.py stop.py) \
 	$(addprefix faults/test_,counting.py damage.py disk.py file_systems.py odd_storage.py) \
 	$(addprefix hostile/test_,encoded_forms.py forms.py http_framing.py large_requests.py order_of_work.py rfc_models.py) \
 	$(addprefix routes/gitlab/test_,bad_uploads.py named_authorize.py) \
 	$(addprefix routes/http/test_,announced.py bodies.py challenges.py) \
-	$(addprefix routes/mlflow/test_,general.py json_mapping.py messages.py) \
+	$(addprefix routes/hub/test_,commits.py managing.py names.py other_clients.py resolve.py) \
+	$(addprefix routes/mlflow/test_,artifacts.py elsewhere.py general.py json_mapping.py making.py messages.py parts.py sources.py) \
 	$(addprefix routes/pages/test_,api_documents.py frame.py hub_links.py in_a_browser.py in_place.py passwords.py \
-		previews.py resumed_uploads.py texts.py tus_in_a_page.py wheel.py) \
+		previews.py providers.py resumed_uploads.py texts.py tus_in_a_page.py uploads.py wheel.py) \
+	$(addprefix routes/uploads/test_,draft.py tus.py) \
 	$(addprefix services/,backup/test_copying.py files/test_ingest.py files/test_offers.py identity previews \
 		$(addprefix traffic/test_,body_budget.py searching.py throttling.py) \
 		upkeep/test_pace.py) \
