@@ -32,6 +32,7 @@ from tests.lookups import checked_lookups
 from tests.pgbouncer import PgBouncer, running_pgbouncer
 from tests.s3 import S3Server, running_moto
 from tests.s3rver import running_s3rver
+from tests.scheduling import Scheduling
 from tests.swift import require_swift, running_swift
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
@@ -67,6 +68,11 @@ def pytest_configure() -> None:
     pytest.MonkeyPatch().setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
     for waits_for in ("connect", "read", "write", "pool"):
         setattr(DEFAULT_TIMEOUT_CONFIG, waits_for, CLIENT_SECONDS)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+    """Start what takes long to start as seldom as can be."""
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
