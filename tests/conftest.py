@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import coverage
 import httpcore2
 import httpx2
 import pytest
@@ -71,7 +72,9 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
-    """Start what takes long to start as seldom as can be."""
+    """Start what takes long to start as seldom as can be, and trace none of this process, which runs no test itself."""
+    if measuring := coverage.Coverage.current():
+        measuring.stop()
     return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
