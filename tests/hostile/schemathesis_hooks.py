@@ -34,8 +34,16 @@ def _forget(part: Any, many: int = 1) -> None:
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     """Turn what would end either of them upon something that is not there."""
     parameters = case.path_parameters or {}
+    for name, value in parameters.items():  # a longer URL than any is 414, whatever is asked
+        parameters[name] = value[: LONG // 2] if isinstance(value, str) else value
     if case.method.upper() in ENDING and str(parameters.get("token_id")) in {OWN_TOKEN, "self"}:
         parameters["token_id"] = NONE
     ends_project = case.method.upper() == "DELETE" and case.operation.path == "/api/v4/projects/{project}"
     if ends_project and str(parameters.get("project")) == OWN_PROJECT:
         parameters["project"] = NONE
+
+
+@schemathesis.serializer("application/x-ndjson", "application/offset+octet-stream")
+def as_it_is(_context: Any, value: Any) -> bytes:
+    """A body of a type that it would not know how to write."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")

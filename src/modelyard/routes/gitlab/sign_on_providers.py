@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
 from modelyard.access.identity import Identity
+from modelyard.access.policy import Role
 from modelyard.clock import iso
 from modelyard.registry.identity.sign_on import Listed
 from modelyard.registry.repository import Registry
@@ -22,7 +23,7 @@ from modelyard.routes.http.answers import Listing, Timestamp
 from modelyard.routes.http.bodies import SMALL_BODY_BYTES
 from modelyard.routes.http.call import ApiCall
 from modelyard.routes.http.listing import PageQuery, listing
-from modelyard.routes.http.params import Parameters, comma_separated, parameters
+from modelyard.routes.http.params import Parameters, comma_separated, parameters, stating
 from modelyard.routes.http.path_params import RecordId
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
@@ -95,7 +96,7 @@ class GiveGroup(Parameters):
 
     name: str = Field(max_length=providers.MAX_TEXT + 1, description="As the provider calls it.")
     path: str = Field("", description="A project, or a namespace for all projects in it; empty: everywhere.")
-    access_level: int = Field(
+    access_level: Annotated[int, stating(enum=[providers.ENTRY, *Role, providers.ADMIN])] = Field(
         providers.ENTRY, description="A role at the path; without one 0 to come in, or 60 to administer."
     )
 

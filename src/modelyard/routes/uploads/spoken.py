@@ -31,6 +31,9 @@ class UploadRoute(Route):
     )
 
 
+NUMBER = "^[0-9]{1,19}$"
+
+
 def _header(name: str, description: str, *, required: bool = False, **rules: object) -> dict[str, Any]:
     schema = {"type": "string", "maxLength": tus.MAX_METADATA, **rules}
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
@@ -39,14 +42,14 @@ def _header(name: str, description: str, *, required: bool = False, **rules: obj
 TUS = _header("Tus-Resumable", "The version.", required=True, enum=[tus.VERSION])
 CREATING = [
     TUS,
-    _header("Upload-Length", "Bytes of the file."),
-    _header("Upload-Defer-Length", "`1`: the length is told later."),
+    _header("Upload-Length", "Bytes of the file.", pattern=NUMBER),
+    _header("Upload-Defer-Length", "The length is told later.", enum=["1"]),
     _header("Upload-Metadata", "`path` or `filename`, in base64: where the file is to be.", required=True),
 ]
 APPENDING = [
     TUS,
-    _header("Upload-Offset", "Where these bytes begin.", required=True),
-    _header("Upload-Length", "Bytes of the file, where it was not told."),
+    _header("Upload-Offset", "Where these bytes begin.", required=True, pattern=NUMBER),
+    _header("Upload-Length", "Bytes of the file, where it was not told.", pattern=NUMBER),
     _header("Upload-Checksum", "Algorithm (sha1, sha256, sha512, md5) and digest of these bytes in base64."),
 ]
 SPOKEN = {"Tus-Resumable": TEXT_HEADER}
