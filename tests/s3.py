@@ -13,6 +13,7 @@ import pytest
 from botocore.httpsession import URLLib3Session
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from modelyard.blobs.s3 import parts
 from modelyard.blobs.s3.bucket import Bucket
 from modelyard.blobs.s3.connection import Connection, connect
 from modelyard.blobs.s3.store import S3BlobStore
@@ -100,12 +101,17 @@ def running_moto() -> Iterator[S3Server]:
 def noted_requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The requests that this process sends to buckets from now on: their method, and the first folder of their key."""
     noted: list[tuple[str, str]] = []
-    send = URLLib3Session.send
+    send, send_part = URLLib3Session.send, parts.send_part
 
     def noting(session: URLLib3Session, request: Any) -> Any:
         path = urlsplit(request.url).path
         noted.append((request.method, next((kind for kind in KINDS if f"/{kind}/" in path), "")))
         return send(session, request)
 
+    def noting_part(*part: Any) -> Any:
+        noted.append(("PUT", "data"))
+        return send_part(*part)
+
     monkeypatch.setattr(URLLib3Session, "send", noting)
+    monkeypatch.setattr(parts, "send_part", noting_part)
     return noted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 from modelyard.blobs.store import Buffer
 
@@ -15,10 +16,11 @@ class Body:
 
     A `read` gives the next piece whole, whatever it is asked for: urllib3 would cut a file into 16 KiB.
 
-    `signed`: it is hashed for its request's signature.
+    `signed`: it is hashed for its request's signature. `request`: botocore's last one that had this body.
     """
 
     signed = True
+    request: Any = None
 
     def __init__(self, content: Buffer = b"") -> None:
         self._pieces: list[Buffer] = []

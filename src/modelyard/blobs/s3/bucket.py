@@ -31,6 +31,7 @@ from modelyard.blobs.s3.answers import (
 from modelyard.blobs.s3.bodies import Body
 from modelyard.blobs.s3.connection import Connection
 from modelyard.blobs.s3.pages import OBJECTS, PARTS, UPLOADS, entries
+from modelyard.blobs.s3.parts import Parts
 from modelyard.blobs.s3.remembered import Remembered
 from modelyard.blobs.store import StoreUnavailable
 
@@ -73,6 +74,7 @@ class Bucket:
         self._prefix = f"{prefix}/" if prefix else ""
         self._client = connection.client
         self._connection = connection
+        self._parts = Parts(connection.client, connection.credentials)
         self.remembered = Remembered()
         self._signs = False  # long bodies
         self._said: set[str] = set()
@@ -134,9 +136,13 @@ class Bucket:
     def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Part:
         """Upload one part, numbered from 1 on. Raises KeyMissing where the upload was aborted."""
         with s3_errors():
-            at = self._at(key) | {"UploadId": upload_id, "PartNumber": number}
-            answer = self._send(self._client.upload_part, body, at)
-            return Part(number, answer.get("ETag") or _usual_etag(body))
+            at = self._at(key)
+            gone, etag = self._parts.send(at["Key"], upload_id, number, body)
+            if not gone:
+                numbered = at | {"UploadId": upload_id, "PartNumber": number}
+                etag = self._send(self._client.upload_part, body, numbered).get("ETag")
+                self._parts.follow(body, at["Key"])
+            return Part(number, etag or _usual_etag(body))
 
     def copy(self, source: str, key: str) -> None:
         """Create or replace an object with the bytes of another, of at most 5 GiB. Raises KeyMissing."""

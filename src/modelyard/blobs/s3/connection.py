@@ -73,6 +73,7 @@ def _connect(region: str | None, addressing: Addressing) -> Connection:
     for operation in ("PutObject", "UploadPart"):
         client.meta.events.register(f"before-sign.s3.{operation}", partial(_sign_if_asked, unsigned))
     client.meta.events.register_last("before-call.s3", _send_at_once)
+    client.meta.events.register("before-send.s3.UploadPart", _note)
     for listing in LISTINGS:
         client.meta.events.register(f"before-parse.s3.{listing.operation}", listing.require)
     return Connection(client, session.get_credentials())
@@ -82,6 +83,12 @@ def _sign_if_asked(unsigned: Config, request: Any, **_more: object) -> None:  # 
     """Leave a body out of its request's signature, and unhashed, unless that is wanted."""
     if isinstance(request.body, Body) and not request.body.signed:
         request.context["client_config"] = unsigned
+
+
+def _note(request: Any, **_more: object) -> None:  # noqa: ANN401 - botocore's
+    """Leave a request with its body, for others to be sent like it."""
+    if isinstance(request.body, Body):
+        request.body.request = request
 
 
 def _send_at_once(params: dict[str, Any], **_more: object) -> None:
