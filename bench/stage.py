@@ -94,19 +94,23 @@ class Stage:
         started.server.settle()
         return started
 
-    def on_bucket(self) -> Modelyard:
-        """A running modelyard whose blobs are in a bucket, which has the other core."""
+    def bucket(self) -> S3:
+        """A running S3 server, which has the clients' core."""
         bucket = S3(self.folder("bucket"), CLIENT_CORES)
         self._stack.callback(bucket.server.stop)
+        return bucket
+
+    def on_bucket(self, bucket: S3) -> Modelyard:
+        """A running modelyard whose blobs are in a bucket."""
         started = Modelyard(self.program, self.folder("on-bucket"), settings=bucket.settings)
         self._stack.callback(started.server.stop)
         started.wait()
         started.server.settle()
         return started
 
-    def floor(self) -> Floor:
-        """The running floor of uploads."""
-        floor = Floor(self.folder("floor"))
+    def floor(self, cores: Cores = SERVER_CORES, bucket: S3 | None = None) -> Floor:
+        """The running floor of uploads, to a folder or to a bucket."""
+        floor = Floor(self.folder("floor"), cores, bucket.url if bucket else "")
         self._stack.callback(floor.server.stop)
         return floor
 

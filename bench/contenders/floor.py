@@ -1,7 +1,9 @@
 """The floor of an upload: one thread that reads a socket and hashes, one that writes past the page cache, then a sync.
 
-As a program (`python -m bench.contenders.floor PORT FOLDER`) it takes `PUT /hashed-N`, `PUT /written-N`, which leaves
-the hash out, and `PUT /hash`, which takes no body and hashes as many bytes of its memory as `Content-Length` says.
+As a program (`python -m bench.contenders.floor PORT FOLDER [BUCKET]`) it takes `PUT /hashed-N`, `PUT /written-N`, which
+leaves the hash out, `PUT /apart-N`, where a third thread hashes, `PUT /sent-N`, where one thread hashes and sends to
+the bucket of that URL, and `PUT /hash`, which takes no body and hashes as many bytes of its memory as `Content-Length`
+says. Each connection has threads of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import threading
 from pathlib import Path
 from queue import SimpleQueue
 
+from bench.contenders.bare_bucket import BareUpload
 from bench.contenders.target import Target
+from bench.machine import SERVER_CORES, Cores
 from bench.process import HOST, Server, free_port
 
 BLOCK = 2 << 20  # bytes that are received, hashed and written at once
-BLOCKS = 4
+BLOCKS = 6
 PAGE = 4096
 HEAD_BYTES = 64 << 10
 
@@ -27,15 +31,15 @@ HEAD_BYTES = 64 << 10
 class Floor:
     """The running floor."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cores: Cores = SERVER_CORES, bucket: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        command = [sys.executable, "-m", "bench.contenders.floor", str(self.port), str(folder)]
-        self.server = Server(command, folder / "server.log", {"PYTHONPATH": str(Path(__file__).parents[2])})
+        command = [sys.executable, "-m", "bench.contenders.floor", str(self.port), str(folder), bucket]
+        self.server = Server(command, folder / "server.log", {"PYTHONPATH": str(Path(__file__).parents[2])}, cores)
         self.server.wait_until_ready(self.port, "/ready")
 
     def file(self, name: str) -> Target:
-        """The path `name`: `hash`, or one that begins with `hashed-` or `written-`."""
+        """The path `name`: `hash`, or one that begins with `hashed-`, `written-`, `apart-` or `sent-`."""
         return Target(self.port, f"/{name}")
 
 
@@ -80,47 +84,95 @@ class _Disk:
             self._free.put(block)
 
 
-def serve(port: int, folder: Path) -> None:
+class _Hashing:
+    """A thread that hashes blocks and gives them to the disk, while the next ones are received."""
+
+    def __init__(self, disk: _Disk) -> None:
+        self._disk = disk
+        self._filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._hash)
+        self._thread.start()
+
+    def take(self, block: memoryview, size: int) -> None:
+        """Hash the first `size` bytes of a block soon, and write them then."""
+        self._filled.put((block, size))
+
+    def end(self) -> None:
+        """Return when all is hashed."""
+        self._filled.put(None)
+        self._thread.join()
+
+    def _hash(self) -> None:
+        digest = hashlib.sha256()
+        while (filled := self._filled.get()) is not None:
+            block, size = filled
+            digest.update(block[:size])
+            self._disk.take(block, size)
+
+
+def serve(port: int, folder: Path, bucket: str) -> None:
     """Answer one request a connection, forever."""
     with socket.create_server((HOST, port)) as listener:
         while True:
             connection, _address = listener.accept()
-            with connection:
-                _answer(connection, folder)
+            threading.Thread(target=_answer, args=(connection, folder, bucket)).start()
 
 
-def _answer(connection: socket.socket, folder: Path) -> None:
-    head, _, begun = _read_head(connection).partition(b"\r\n\r\n")
-    if b"expect: 100-continue" in head.lower():
-        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-    path, length = head.split(b" ")[1], _length(head)
-    if path == b"/hash":
-        _hash_memory(length)
-    elif length:
-        _receive(connection, folder / path[1:].decode(), begun, length, hashed=path.startswith(b"/hashed"))
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+def _answer(connection: socket.socket, folder: Path, bucket: str) -> None:
+    with connection:
+        head, _, begun = _read_head(connection).partition(b"\r\n\r\n")
+        if b"expect: 100-continue" in head.lower():
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        path, length = head.split(b" ")[1].decode(), _length(head)
+        if path == "/hash":
+            _hash_memory(length)
+        elif path.startswith("/sent"):
+            _send_on(connection, f"{bucket}{path}", begun, length)
+        elif length:
+            _receive(connection, folder / path[1:], begun, length)
+        status = b"201 Created" if length else b"200 OK"
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
-def _receive(connection: socket.socket, kept: Path, begun: bytes, length: int, *, hashed: bool) -> None:
-    digest, missing, incoming = hashlib.sha256(), length, kept.with_name("incoming")
+def _receive(connection: socket.socket, kept: Path, begun: bytes, length: int) -> None:
+    digest, missing, incoming = hashlib.sha256(), length, kept.with_name(f"incoming-{kept.name}")
     disk = _Disk(incoming)
+    apart = _Hashing(disk) if kept.name.startswith("apart") else None
     while missing:
-        block = disk.block()
-        block[: len(begun)] = begun
-        size = min(BLOCK, missing)
-        _fill(connection, block[len(begun) : size])
-        disk.take(block, size)
-        if hashed:
-            digest.update(block[:size])
+        block, size = disk.block(), min(BLOCK, missing)
+        _fill(connection, block[:size], begun)
+        if apart:
+            apart.take(block, size)
+        else:
+            disk.take(block, size)
+            if kept.name.startswith("hashed"):
+                digest.update(block[:size])
         begun, missing = b"", missing - size
+    if apart:
+        apart.end()
     disk.sync(length)
     incoming.rename(kept)
     _sync(kept.parent)
 
 
-def _fill(connection: socket.socket, view: memoryview) -> None:
+def _send_on(connection: socket.socket, url: str, begun: bytes, length: int) -> None:
+    """Hash what comes, and send it on: one loop, which is all that it costs without doing two things at once."""
+    digest, missing, block = hashlib.sha256(), length, memoryview(bytearray(BLOCK))
+    upload = BareUpload(url, length)
+    while missing:
+        size = min(BLOCK, missing)
+        _fill(connection, block[:size], begun)
+        digest.update(block[:size])
+        upload.send(block[:size])
+        begun, missing = b"", missing - size
+    upload.complete()
+
+
+def _fill(connection: socket.socket, view: memoryview, begun: bytes) -> None:
+    view[: len(begun)] = begun
+    view = view[len(begun) :]
     while view:
-        received = connection.recv_into(view)
+        received = connection.recv_into(view, 0, socket.MSG_WAITALL)
         if not received:
             raise ConnectionError("the upload ended early")
         view = view[received:]
@@ -156,4 +208,4 @@ def _length(head: bytes) -> int:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Path(sys.argv[2]))
+    serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

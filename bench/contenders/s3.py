@@ -28,6 +28,11 @@ class S3:
         connection.close()
 
     @property
+    def url(self) -> str:
+        """Where its bucket is."""
+        return f"http://{HOST}:{self._port}/{BUCKET}"
+
+    @property
     def settings(self) -> Mapping[str, str]:
         """What a modelyard is told of it."""
         return {

@@ -1,4 +1,4 @@
-"""Large files through a server whose blobs are in a bucket, beside one that has them in a folder.
+"""Large files through a server whose blobs are in a bucket, beside one that has them in a folder, and a bare loop.
 
 The bucket is moto's, in memory, on the clients' core: what is worth comparing is the server's CPU, not the speed.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from itertools import count
 
 from bench.contenders.modelyard import Modelyard
+from bench.contenders.s3 import S3
+from bench.contenders.target import FileServer
 from bench.load import curl
 from bench.load.payload import stamp
 from bench.load.transfers import all_at_once, download
@@ -31,27 +33,31 @@ def downloads(stage: Stage) -> list[Contender]:
 
         return Contender(name, lambda: server.server.watched(receive, size=size))
 
-    return [downloading(*each) for each in _servers(stage)]
+    return [downloading(*each) for each in _servers(stage, stage.bucket())]
 
 
 def uploads(stage: Stage) -> list[Contender]:
     """One file as the body, each with new content."""
-    path, serials = stage.payload(stage.scale.put_mib), count()
+    path, serials, bucket = stage.payload(stage.scale.put_mib), count(), stage.bucket()
 
-    def uploading(name: str, server: Modelyard) -> Contender:
+    def uploading(name: str, server: FileServer, file: str = "uploaded") -> Contender:
         size = path.stat().st_size
 
         def run() -> Metrics:
             stamp(path)
             stage.forget_uploads()
-            target = server.file(f"uploaded-{next(serials)}")
+            target = server.file(f"{file}-{next(serials)}")
             return server.server.watched(lambda: curl.put(target, path), size=size)
 
         return Contender(name, run)
 
-    return [uploading(*each) for each in _servers(stage)]
+    bare = stage.floor(bucket=bucket)
+    return [
+        *(uploading(*each) for each in _servers(stage, bucket)),
+        uploading("bare: received, hashed and sent to a bucket by one loop", bare, "sent"),
+    ]
 
 
-def _servers(stage: Stage) -> Iterator[tuple[str, Modelyard]]:
-    yield "in a bucket", stage.on_bucket()
+def _servers(stage: Stage, bucket: S3) -> Iterator[tuple[str, Modelyard]]:
+    yield "in a bucket", stage.on_bucket(bucket)
     yield "in a folder", stage.modelyard()
