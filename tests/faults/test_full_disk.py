@@ -11,15 +11,14 @@ What such a disk lacks may also be names of files (inodes) instead of bytes. A f
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from tests.commands import run
+from tests.commands import Command, finished, run
 from tests.databases import ON_POSTGRESQL, execute
 from tests.disks import fill, fill_names, make_room
 from tests.e2e.processes import MIB, ServerProcess, new_version, serving
@@ -178,9 +177,10 @@ def test_gc_frees_room_on_another_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.sqlite
-def test_gc_has_the_database_for_itself_where_there_is_no_room() -> None:
+def test_gc_has_the_database_for_itself_where_there_is_no_room(tmp_path: Path) -> None:
     """It lets nobody in until it has ended, and waits for nobody who is in."""
-    script = (
+    script = tmp_path / "alone.py"
+    script.write_text(
         "import sys; from pathlib import Path\n"
         "from modelyard.registry.backends.sqlite_full_disk import connect_alone\n"
         "connection = connect_alone(Path(sys.argv[1]))\n"
@@ -189,14 +189,14 @@ def test_gc_has_the_database_for_itself_where_there_is_no_room() -> None:
     for full, kind in ((fill, "Connection"), (fill_names, "ReadOnlyConnection")):
         with used_disk() as (disk, _address):
             full(disk)
-            command = [sys.executable, "-c", script, str(disk / "data" / "modelyard.db")]
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as alone:
+            arguments = (disk / "data" / "modelyard.db",)
+            with Command(arguments, script, stdin=PIPE, stdout=PIPE, text=True) as alone:
                 assert alone.stdout
                 assert alone.stdout.readline() == f"{kind}\n"
-                second = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+                second = finished(arguments, "", program=script)
                 assert second.stderr.endswith("sqlite3.OperationalError: database is locked\n")
                 alone.communicate("")
-            assert subprocess.run(command, input="", capture_output=True, text=True, check=False).stdout == f"{kind}\n"
+            assert finished(arguments, "", program=script).stdout == f"{kind}\n"
 
 
 @pytest.mark.skipif(not ON_POSTGRESQL, reason="on SQLite, the database is on that disk as well")
