@@ -15,7 +15,7 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_upl
 	$(addprefix tests/,access blobs client connection disk process remote routes/front \
 	terms wire $(addprefix cli/test_,commands.py copy_database.py entry.py health.py provider.py sign_in_link.py) \
 	$(addprefix routes/oauth/test_,forgeries.py github_jobs.py gitlab_jobs.py keys.py pods.py revocation.py) \
-	$(addprefix crash/test_,kill_uploads.py stop.py) \
+	$(addprefix crash/test_,cuts.py kill_uploads.py stop.py) \
 	$(addprefix faults/test_,counting.py damage.py disk.py file_systems.py odd_storage.py) \
 	$(addprefix hostile/test_,encoded_forms.py forms.py http_framing.py large_requests.py order_of_work.py rfc_models.py) \
 	$(addprefix routes/gitlab/test_,bad_uploads.py named_authorize.py) \

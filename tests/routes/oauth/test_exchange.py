@@ -372,6 +372,7 @@ def test_without_an_issuer_there_is_nothing(server: Any, root: httpx2.Client, ma
     assert root.post(publishers, json={"issuer": "x", "claims": {"sub": "x"}}).status_code == 404
 
 
+@pytest.mark.once
 def test_nothing_of_it_is_imported_before_somebody_asks_for_it(tmp_path: Path) -> None:
     program = f"""
 import sys

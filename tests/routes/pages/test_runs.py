@@ -461,6 +461,7 @@ def test_a_live_table_keeps_what_is_unfolded_typed_and_seen_and_waits_for_who_se
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_hundred_scripts_in_every_text_of_runs_are_shown_as_texts(world: World, admin: httpx2.Client) -> None:
     texts = [text for text in ATTACKS if len(text) <= 250]
     tags = dict(zip(texts, texts, strict=True))

@@ -305,6 +305,7 @@ def test_search_finds_what_one_may_see_and_nothing_else(
         assert visitor.get("/search", params={"search": text}).status_code == 200
 
 
+@pytest.mark.once
 def test_a_hundred_scripts_are_texts_on_these_pages_too(
     yard: Yard, admin: httpx2.Client, root: httpx2.Client, make_user: Callable[..., Account]
 ) -> None:
