@@ -226,7 +226,7 @@ def test_the_build_steps_of_the_image_run_in_a_clean_folder(tmp_path: Path) -> N
     script = "\n".join(["set -eu", *instructions(BUILDER, "RUN")])
     script = script.replace("/opt/", f"{opt}/").replace("/src/", f"{source}/")
     script = re.sub(r"(?m)^python ", f"{sys.executable} ", script)
-    environment = os.environ | {"PIP_QUIET": "1"}
+    environment = os.environ | {"PIP_QUIET": "1", "PIP_NO_COMPILE": "1"}  # little of it is run here
     subprocess.run(["bash", "-c", script], cwd=source, env=environment, check=True, capture_output=True)
     installed = opt / "modelyard" / "bin" / "modelyard"
     for command in ("--version", "migrate"):

@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 RESTARTS = 4
+PAUSE = 0.02  # seconds after each request, of which hundreds meet each restart
 SECONDS = 120  # for what takes as long as starting processes on a machine that is busy
 SMALL, LARGE = os.urandom(1024), os.urandom(6 * MIB)
 
@@ -80,6 +81,7 @@ class Load:
             try:
                 work()
                 self.done[kind] += 1
+                time.sleep(PAUSE)
             except (OSError, http.client.HTTPException, AssertionError) as error:
                 self.failures.append(f"{kind}: {error!r}")
 
