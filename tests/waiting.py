@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 
@@ -14,3 +15,9 @@ def eventually(holds: Callable[[], bool], seconds: float = SECONDS) -> None:
     while not holds():
         assert time.monotonic() < end, "it does not come true"
         time.sleep(0.01)
+
+
+def listens(port: int) -> bool:
+    """Whether anybody takes connections at a port of this machine, which costs a hundredth of a request."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0

@@ -24,13 +24,15 @@ from tests.databases import database_url, migrated_database
 from tests.e2e.processes import new_version
 from tests.live import LiveServer, running
 from tests.ports import free_port
+from tests.preloaded import MODULES
 from tests.tus import begun, offset_of, patch
+from tests.waiting import listens
 
 pytestmark = pytest.mark.slow
 
 # Forks of a process that has imported everything start in a tenth of the time.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.crash.dying", "modelyard.process.server"])
+FORKS.set_forkserver_preload(["tests.crash.dying", *MODULES])
 
 WHO_DIES = {False: "process", True: "machine"}
 BY_POWER = pytest.mark.parametrize("power", WHO_DIES, ids=WHO_DIES.values())
@@ -82,12 +84,13 @@ class Mortal:
         for _ in range(1200):
             assert process.is_alive(), (self.folder / "server.log").read_text()
             try:
-                if httpx2.get(f"http://127.0.0.1:{port}/-/readiness").status_code == 200:
+                if listens(port) and httpx2.get(f"http://127.0.0.1:{port}/-/readiness").status_code == 200:
                     token = (self.folder / "data" / "root-token").read_text().strip()
                     headers = {"PRIVATE-TOKEN": token}
                     return httpx2.Client(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=30)
             except httpx2.TransportError:
-                time.sleep(0.02)
+                pass
+            time.sleep(0.02)
         raise AssertionError("the server did not become ready")
 
 

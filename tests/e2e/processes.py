@@ -18,7 +18,7 @@ from tests.commands import Command, environment_of, finished
 from tests.databases import migrated_database
 from tests.ports import free_port
 from tests.preloaded import SPAWNED
-from tests.waiting import eventually
+from tests.waiting import eventually, listens
 
 MIB = 1024 * 1024
 
@@ -169,8 +169,9 @@ def wait_until_ready(server: ServerProcess) -> None:
     for _ in range(1200):
         assert server.process.poll() is None, "the server stopped at its start"
         try:
-            if httpx2.get(f"http://127.0.0.1:{server.port}/-/readiness").status_code == 200:
+            if listens(server.port) and httpx2.get(f"http://127.0.0.1:{server.port}/-/readiness").is_success:
                 return
         except httpx2.TransportError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     raise AssertionError("the server did not become ready")
