@@ -18,6 +18,6 @@ def eventually(holds: Callable[[], bool], seconds: float = SECONDS) -> None:
 
 
 def listens(port: int) -> bool:
-    """Whether anybody takes connections at a port of this machine, which costs a hundredth of a request."""
+    """Whether anybody takes connections at a port of this machine, which costs less than a request."""
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0

@@ -169,7 +169,8 @@ def wait_until_ready(server: ServerProcess) -> None:
     for _ in range(1200):
         assert server.process.poll() is None, "the server stopped at its start"
         try:
-            if listens(server.port) and httpx2.get(f"http://127.0.0.1:{server.port}/-/readiness").is_success:
+            ready = f"http://127.0.0.1:{server.port}/-/readiness"
+            if listens(server.port) and httpx2.get(ready).status_code == 200:
                 return
         except httpx2.TransportError:
             pass

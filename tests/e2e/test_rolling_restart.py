@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 RESTARTS = 4
-PAUSE = 0.02  # seconds after each request, of which hundreds meet each restart
+PAUSE = 0.02  # seconds after each request
 SECONDS = 120  # for what takes as long as starting processes on a machine that is busy
 SMALL, LARGE = os.urandom(1024), os.urandom(6 * MIB)
 
