@@ -1,4 +1,4 @@
-"""The released MLflow and python-gitlab clients, as released, against a live server: one test for each flow."""
+"""The released MLflow and python-gitlab clients, unmodified, against a live server: one test for each flow."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def load(yard: Yard) -> Iterator[Load]:
                     seen.kept[name] = content
                 seen.sent(client, "GET", f"{files}/read")
                 seen.sent(client, "POST", runs, json={"experiment_id": "0"})
-                time.sleep(0.4)  # so that little has to be read again at the end
+                time.sleep(0.05)  # so that little has to be read again at the end
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
