@@ -27,6 +27,7 @@ LARGEST_BYTES = 64 * 1024  # what is larger gains little by company
 FEWEST_FILES = 8  # a commit looks at all files of the version, so that for a few it is not worth it
 MOST_FILES = 500  # few enough for several connections to be at work, and to be sent again after a cut
 MOST_BYTES = 4 << 20  # of a commit's files, which are in memory
+ANSWER_SECONDS = 120.0  # that a server may need to make all of them durable
 
 
 class Sent(NamedTuple):
@@ -68,7 +69,8 @@ class Together:
         while True:
             try:
                 times += 1
-                self._transport.once("POST", path, headers=headers, body=self._pace.body(body), below=HUB)
+                sent = self._pace.body(body)
+                self._transport.once("POST", path, headers=headers, body=sent, seconds=ANSWER_SECONDS, below=HUB)
             except TryAgain as again:
                 tries.failed(again)
             except NotFound:  # it has no such API, or no name for this model there
