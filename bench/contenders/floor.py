@@ -33,10 +33,16 @@ class Floor:
 
     def __init__(self, folder: Path, cores: Cores = SERVER_CORES, bucket: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self.port = free_port()
         command = [sys.executable, "-m", "bench.contenders.floor", str(self.port), str(folder), bucket]
         self.server = Server(command, folder / "server.log", {"PYTHONPATH": str(Path(__file__).parents[2])}, cores)
         self.server.wait_until_ready(self.port, "/ready")
+
+    def clear(self) -> None:
+        """Remove what was kept, which nobody reads: two dozen files of a GiB fill many a disk."""
+        for kept in self._folder.glob("apart-*"):
+            kept.unlink()
 
     def file(self, name: str) -> Target:
         """The path `name`: `hash`, or one that begins with `hashed-`, `written-`, `apart-` or `sent-`."""
