@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,28 @@ def claimed(host: str, port: int = 0) -> Iterator[list[socket.socket]]:
         yield claims
     finally:
         listening.close(claims)
+
+
+@contextmanager
+def nobody_else(address: str, port: int) -> Iterator[None]:
+    """No other program listens there meanwhile, or EADDRINUSE."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as held:
+        held.bind((address, port))
+        yield
+
+
+def claimed_alone(stack: ExitStack, host: str, elsewhere: list[str]) -> list[socket.socket]:
+    """Claims of a port at which, for as long as the stack stands, nobody is reached at the other addresses either."""
+    while True:
+        claims = listening.claim(host, 0)
+        try:
+            with ExitStack() as held:
+                for address in elsewhere:
+                    held.enter_context(nobody_else(address, claims[0].getsockname()[1]))
+                stack.push(held.pop_all())
+                return claims
+        except OSError:  # a port of IPv4 that is free may be another program's of IPv6
+            listening.close(claims)
 
 
 def reached(claims: list[socket.socket], address: str) -> bool:
@@ -50,7 +73,8 @@ def test_a_host_stands_for_the_same_addresses_whoever_listens(
     host: str, over_ipv4: bool, over_ipv6: bool, several: bool
 ) -> None:
     with ExitStack() as stack:
-        claims = listening.claim(host, 0)
+        over = {"127.0.0.1": over_ipv4, "::1": over_ipv6}
+        claims = claimed_alone(stack, host, [address for address, taken in over.items() if not taken])
         if several:
             claims = listening.shared(claims)
             claims += [listening.share(each) for each in claims]
@@ -60,8 +84,7 @@ def test_a_host_stands_for_the_same_addresses_whoever_listens(
         assert not reached(claims, "127.0.0.1")  # before anybody listens
         for each in claims:
             each.listen()
-        assert reached(claims, "127.0.0.1") is over_ipv4
-        assert reached(claims, "::1") is over_ipv6
+        assert {address: reached(claims, address) for address in over} == over
 
 
 def test_what_is_claimed_is_nobody_elses() -> None:
@@ -113,6 +136,37 @@ def test_of_several_addresses_those_that_are_not_here_are_left_out(monkeypatch: 
     with claimed("several") as claims:
         assert [each.getsockname()[0] for each in claims] == ["127.0.0.1", "127.0.0.2"]
         assert len({each.getsockname()[1] for each in claims}) == 1
+
+
+@pytest.mark.parametrize(("port", "times"), [(0, 1), (0, 99), (1, 1)])
+def test_a_port_that_the_system_chose_is_free_at_all_addresses(
+    monkeypatch: pytest.MonkeyPatch, port: int, times: int
+) -> None:
+    """Another program has the port that was free at the first address: that one is chosen anew, a given one is not."""
+    own = listening._claim
+    taken: list[socket.socket] = []
+
+    def found(*_arguments: object, **_options: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, given)) for each in ("127.0.0.1", "127.0.0.2")]
+
+    def raced(family: int, address: tuple[Any, ...], takes_ipv4: bool) -> socket.socket:
+        if address[0] == "127.0.0.2" and len(taken) < times:
+            taken.append(stack.enter_context(socket.socket()))
+            taken[-1].bind(address)
+        return own(family, address, takes_ipv4)
+
+    given = port and free_port()
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    monkeypatch.setattr(listening, "_claim", raced)
+    with ExitStack() as stack:
+        if given or times > 1:
+            with pytest.raises(CommandError, match=f"cannot listen on several:{given}: Address already in use"):
+                listening.claim("several", given)
+        else:
+            with claimed("several") as claims:
+                assert [each.getsockname()[0] for each in claims] == ["127.0.0.1", "127.0.0.2"]
+                assert len({each.getsockname()[1] for each in claims}) == 1
+        assert len(taken) == (1 if given else min(times, listening._TRIES + 1))
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Sequence
+from typing import Any
 
 from modelyard.errors import CommandError
 from modelyard.terms.addresses import in_url
 
 _ANY_IPV6 = "::"
+_TRIES = 8
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
@@ -19,26 +21,19 @@ def claim(host: str, port: int) -> list[socket.socket]:
     `::` stands for every address of IPv4 as well, whatever the system's default is (RFC 3493 section 5.3). Of a name's
     addresses, those that this machine does not have are left out. Raises CommandError.
     """
-    claimed: list[socket.socket] = []
     try:
-        found = dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
-        absent: OSError | None = None
-        for family, _type, _protocol, _name, address in found:
-            chosen = claimed[0].getsockname()[1] if claimed else port
-            both = address[0] == _ANY_IPV6 and len(found) == 1  # `*` stands for 0.0.0.0 as well
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
+        for _ in range(0 if port else _TRIES):  # a port that is free at the first address may be taken at another
             try:
-                claimed.append(_claim(family, (address[0], chosen, *address[2:]), both))
+                return _claim_all(addresses, port)
             except OSError as error:
-                if error.errno not in _NOT_HERE:
+                if error.errno != errno.EADDRINUSE:
                     raise
-                absent = error
-        if not claimed and absent:
-            raise absent
+        return _claim_all(addresses, port)
     except (OSError, UnicodeError) as error:  # the latter of a name that IDNA does not allow
-        close(claimed)
         reason = error.strerror if isinstance(error, OSError) else "it is no name of a host"
         raise CommandError(f"cannot listen on {in_url(host)}:{port}: {reason}") from error
-    return claimed
 
 
 def freed(claims: list[socket.socket]) -> list[socket.socket]:
@@ -69,6 +64,25 @@ def close(sockets: Sequence[socket.socket]) -> None:
     """Close all."""
     for each in sockets:
         each.close()
+
+
+def _claim_all(addresses: Sequence[tuple[int, tuple[Any, ...]]], port: int) -> list[socket.socket]:
+    """Sockets on those of the addresses that this machine has; OSError if it has none of them, or one is taken."""
+    claimed: list[socket.socket] = []
+    absent: OSError | None = None
+    for family, address in addresses:
+        chosen = claimed[0].getsockname()[1] if claimed else port
+        both = address[0] == _ANY_IPV6 and len(addresses) == 1  # `*` stands for 0.0.0.0 as well
+        try:
+            claimed.append(_claim(family, (address[0], chosen, *address[2:]), both))
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                close(claimed)
+                raise
+            absent = error
+    if absent and not claimed:
+        raise absent
+    return claimed
 
 
 def _claim(family: int, address: tuple[object, ...], takes_ipv4: bool) -> socket.socket:
