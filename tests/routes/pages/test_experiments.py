@@ -450,8 +450,8 @@ def test_a_grid_is_told_all_rows_in_portions(
 
 
 def test_keys_come_in_portions(world: World, visitor: httpx2.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard.services.tracking.run_tables.MAX_KEYS", 3)
-    monkeypatch.setattr("modelyard.services.tracking.run_tables.MAX_WALKED", 5)
+    monkeypatch.setattr("modelyard.services.tracking.run_columns.MAX_KEYS", 3)
+    monkeypatch.setattr("modelyard.services.tracking.run_columns.MAX_WALKED", 5)
     for _ in range(2):
         world.run(metrics={f"m{n}": [1] for n in range(8)} | {"Loss": [1]}, params={"lr": "1"}, tags={"t": "1"})
     url = f"{world.pages}/experiments/0/keys"

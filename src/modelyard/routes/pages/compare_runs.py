@@ -19,7 +19,7 @@ from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
 from modelyard.services.tracking import experiments, run_comparison, run_tables
 from modelyard.services.tracking.curves import MAX_CURVES
-from modelyard.services.tracking.run_tables import Kind
+from modelyard.services.tracking.run_columns import Kind
 from modelyard.terms.paths import NOBODY, parse_id
 
 subject = Subject()

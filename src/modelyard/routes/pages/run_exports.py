@@ -30,8 +30,9 @@ from modelyard.routes.pages.run_query import read_wanted
 from modelyard.routes.pages.security import page_headers
 from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import GZIP, GZIP_LEVEL, Visit
-from modelyard.services.tracking import experiments, run_tables
-from modelyard.services.tracking.run_tables import Cell, Column, Kind, Row, Wanted
+from modelyard.services.tracking import experiments, run_columns, run_tables
+from modelyard.services.tracking.run_columns import Cell, Column, Kind
+from modelyard.services.tracking.run_tables import Row, Wanted
 from modelyard.terms.filters import Entity
 
 subject = Subject()
@@ -102,7 +103,7 @@ async def list_keys(request: Request) -> Response:
     def find(registry: Registry, caller: Identity) -> bytes:
         found = enter(registry, caller, visit.project_path)
         experiment = experiments.find_experiment(registry, found.id, str(visit.number("experiment")))
-        keys, following = run_tables.find_keys(registry, experiment, entity, search, after)
+        keys, following = run_columns.find_keys(registry, experiment, entity, search, after)
         return orjson.dumps({"keys": keys, "following": following})
 
     return Response(await visit.find(find), 200, page_headers(visit.secure), "application/json")

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request
 
 from modelyard.registry.search.runs import View as Lifecycle
-from modelyard.services.tracking.run_tables import ATTRIBUTES, MAX_OPEN, MAX_PINNED, Column, Wanted, parse_columns
+from modelyard.services.tracking.run_columns import Column, parse_columns
+from modelyard.services.tracking.run_tables import ATTRIBUTES, MAX_OPEN, MAX_PINNED, Wanted
 from modelyard.terms.filters import MAX_LENGTH
 from modelyard.terms.paths import NOBODY, parse_id
 from modelyard.wire.cookies import set_cookie, text_of

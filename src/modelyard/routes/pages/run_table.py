@@ -33,10 +33,11 @@ from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
 from modelyard.services.models import overviews
 from modelyard.services.people.authentication import open_project
-from modelyard.services.tracking import experiments, run_comparison, run_tables
+from modelyard.services.tracking import experiments, run_changes, run_columns, run_comparison, run_tables
 from modelyard.services.tracking.curves import MAX_CURVES, OUTLINE
+from modelyard.services.tracking.run_columns import Column, Kind
 from modelyard.services.tracking.run_details import LIVE
-from modelyard.services.tracking.run_tables import Column, Kind, Table
+from modelyard.services.tracking.run_tables import Table
 from modelyard.terms.filters import Entity, Malformed
 from modelyard.terms.paths import NOBODY, ProjectRef, parse_id
 
@@ -145,17 +146,17 @@ async def _change_many(visit: Visit, form: Form) -> tuple[int, int]:
     if not ids:
         raise InvalidValue("No run is selected")
     done = 0
-    for portion in run_tables.in_portions(ids):
+    for portion in run_changes.in_portions(ids):
 
         def work(registry: Registry, caller: Identity, ref: ProjectRef, portion: Sequence[int] = portion) -> int:
             project, _ = open_project(registry, caller, ref, Action.WRITE)
             experiment = experiments.find_experiment(registry, project.id, iid)
-            mine = run_tables.of_experiment(registry, experiment, portion)
+            mine = run_changes.of_experiment(registry, experiment, portion)
             if action == "delete":
-                return run_tables.delete_runs(registry, mine)
+                return run_changes.delete_runs(registry, mine)
             if action == "restore":
-                return run_tables.restore_runs(registry, experiment, mine)
-            return run_tables.tag_runs(registry, mine, form.text("key"), form.get("value", ""))
+                return run_changes.restore_runs(registry, experiment, mine)
+            return run_changes.tag_runs(registry, mine, form.text("key"), form.get("value", ""))
 
         done += await visit.change_in_project(work, adds=action == "tag")
     return done, len(ids)
@@ -183,19 +184,19 @@ def _offered(registry: Registry, experiment: Experiment, table: Table) -> dict[s
         shown = [column for column in table.columns if column.kind is kind]
         others = [Column(kind, key) for key in known[:OFFERED]]
         offered[kind.value] = [*shown, *(column for column in others if column not in shown)]
-    derived = [column for column in table.columns if column.kind in run_tables.DERIVED]
+    derived = [column for column in table.columns if column.kind in run_columns.DERIVED]
     return {"offered": offered, "derived": derived, "more_keys": more}
 
 
 def _charts(registry: Registry, visit: Visit, table: Table) -> dict[str, object]:
     """Which metrics of which runs are drawn."""
     asked = visit.request.query_params.getlist("metric")[:MAX_CHARTS]
-    named = [column.name for column in run_tables.parse_columns([f"{Kind.METRIC}.{name}" for name in asked])]
+    named = [column.name for column in run_columns.parse_columns([f"{Kind.METRIC}.{name}" for name in asked])]
     if not named:
         named = list(dict.fromkeys(column.name for column in table.columns if column.numeric))[:FIRST_CHARTS]
     runs = [row.run for row in table.rows][:MAX_CURVES]
     ids, columns = [run.id for run in runs], [Column(Kind.METRIC, name) for name in named]
-    cells = run_tables.read_cells(registry, ids, columns)
+    cells = run_columns.read_cells(registry, ids, columns)
     lines = registry.curves.outlines(ids, named, OUTLINE)
     charts = [
         (name, [(run, cells[run.id][number], lines.get((run.id, name), [])) for run in runs])

@@ -13,7 +13,7 @@ from modelyard.services.models.measured import measured
 from modelyard.services.models.registered import ModelView, search_models
 from modelyard.services.models.versions import VersionView, search_versions, version_views
 from modelyard.services.tracking.experiments import Search
-from modelyard.services.tracking.run_tables import Cell, Column, read_cells, usual_columns
+from modelyard.services.tracking.run_columns import Cell, Column, read_cells, usual_columns
 
 NO_CONTENT = Content()
 MAX_SIBLINGS = 10

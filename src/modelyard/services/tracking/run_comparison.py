@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelyard.errors import DoesNotExist
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate
-from modelyard.services.tracking.run_tables import Cell, Column, Kind, read_cells
+from modelyard.services.tracking.run_columns import Cell, Column, Kind, read_cells
 from modelyard.terms.filters import Entity
 
 MAX_RUNS = 200
