@@ -25,7 +25,7 @@ from modelyard.registry.repository import Registry
 from modelyard.registry.schema import alembic_config, changing
 from modelyard.registry.tables import Base, Password, Project, SignOnSession, TrustedPublisher, UploadPart, User
 from modelyard.services.backup.database_copy import copy_database
-from modelyard.services.identity import providers, states
+from modelyard.services.identity import provider_groups, providers, states, user_identities
 from modelyard.services.identity.issuers import Terms
 from modelyard.services.identity.providers import NewProvider, Provision
 from modelyard.services.people.sessions import make_code
@@ -183,8 +183,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 def _fill_sign_on(registry: Registry) -> None:
     new = NewProvider("company", "https://id.example.com", ODD[:7], provision=Provision.ALL)
     providers.create(registry, OPERATOR, new, Terms("https://yard.example.com"))
-    providers.give(registry, OPERATOR, "company", ODD[:7], "", providers.ADMIN)
-    providers.link(registry, OPERATOR, "company", OWNER, ODD)
+    provider_groups.give(registry, OPERATOR, "company", ODD[:7], "", provider_groups.ADMIN)
+    user_identities.link(registry, OPERATOR, "company", OWNER, ODD)
     states.begin(registry, states.Journey.new(""), 1, "/", 1)
     registry.session.add(SignOnSession(token_id=1, provider_id=1, id_token=ODD))
 

@@ -14,9 +14,10 @@ from modelyard.access.identity import OPERATOR
 from modelyard.access.policy import Role
 from modelyard.cli.common import change, opened, print_items, say
 from modelyard.registry.repository import Registry
-from modelyard.services.identity import providers
+from modelyard.services.identity import provider_groups, providers, user_identities
 from modelyard.services.identity.issuers import IssuerFields, Terms
-from modelyard.services.identity.providers import ADMIN, ENTRY, NewProvider, Provision
+from modelyard.services.identity.provider_groups import ADMIN, ENTRY
+from modelyard.services.identity.providers import NewProvider, Provision
 from modelyard.settings import load_settings
 from modelyard.terms.paths import callback_path
 
@@ -131,7 +132,7 @@ def give_group(name: str, group: str, path: str, role: str | None, admin: bool) 
     if bool(path) != bool(role) or (path and admin):
         raise click.UsageError("a role needs --path and --role, and --admin neither")
     level = LEVELS[role] if role else ADMIN if admin else ENTRY
-    change(lambda registry: providers.give(registry, OPERATOR, name, group, path, level))
+    change(lambda registry: provider_groups.give(registry, OPERATOR, name, group, path, level))
 
 
 @provider.command("ungroup")
@@ -140,7 +141,7 @@ def give_group(name: str, group: str, path: str, role: str | None, admin: bool) 
 @click.option("--path", default=None, help="Only what it gives there.")
 def take_group(name: str, group: str, path: str | None) -> None:
     """Let a group give nothing any more; what it gave ends as its people sign in next."""
-    change(lambda registry: providers.take_back(registry, OPERATOR, name, group, path))
+    change(lambda registry: provider_groups.take_back(registry, OPERATOR, name, group, path))
 
 
 @provider.command("groups")
@@ -148,7 +149,7 @@ def take_group(name: str, group: str, path: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_groups(name: str, as_json: bool) -> None:
     """List what the groups of a provider give."""
-    found = change(lambda registry: providers.groups(registry, OPERATOR, name))
+    found = change(lambda registry: provider_groups.groups(registry, OPERATOR, name))
     items = [Given(each.name, NAMES[each.access_level], each.path) for each in found]
     print_items(items, as_json, lambda each: f"{each.group}\t{each.gives}\t{each.path}".rstrip())
 
@@ -159,7 +160,7 @@ def list_groups(name: str, as_json: bool) -> None:
 @click.argument("subject")
 def link(name: str, username: str, subject: str) -> None:
     """Say that a user is who the provider calls SUBJECT (the claim `sub`)."""
-    change(lambda registry: providers.link(registry, OPERATOR, name, username, subject))
+    change(lambda registry: user_identities.link(registry, OPERATOR, name, username, subject))
 
 
 @provider.command("unlink")
@@ -167,7 +168,7 @@ def link(name: str, username: str, subject: str) -> None:
 @click.argument("subject")
 def unlink(name: str, subject: str) -> None:
     """Let whom the provider calls SUBJECT be nobody here."""
-    change(lambda registry: providers.unlink(registry, OPERATOR, name, subject))
+    change(lambda registry: user_identities.unlink(registry, OPERATOR, name, subject))
 
 
 def _with_terms(work: Callable[[Registry, Terms], T]) -> T:

@@ -23,9 +23,10 @@ from modelyard.access.identity import OPERATOR
 from modelyard.clock import now
 from modelyard.errors import Conflict
 from modelyard.registry.tables import Issuer, SignOnState, UserIdentity
-from modelyard.services.identity import providers, relying, sign_on, states
+from modelyard.services.identity import provider_groups, providers, relying, sign_on, states, user_identities
 from modelyard.services.identity.issuers import IssuerFields, Terms
-from modelyard.services.identity.providers import ADMIN, ENTRY, NewProvider, Provision
+from modelyard.services.identity.provider_groups import ADMIN, ENTRY
+from modelyard.services.identity.providers import NewProvider, Provision
 from tests.fake_provider import CLIENT, SECRET, FakeProvider, asked_in, running_fake_provider
 from tests.issuers import OTHER_KEY
 from tests.live import LiveServer, running
@@ -56,7 +57,7 @@ class House:
         self.write(lambda registry: providers.create(registry, OPERATOR, new, Terms(None, loopback=True)))
 
     def give(self, group: str, path: str = "", level: int = ENTRY) -> None:
-        self.write(lambda registry: providers.give(registry, OPERATOR, "company", group, path, level))
+        self.write(lambda registry: provider_groups.give(registry, OPERATOR, "company", group, path, level))
 
     def sent(self, browser: httpx2.Client, **query: str) -> dict[str, str]:
         """Begin a sign-in; what the browser is sent to the provider with."""
@@ -568,11 +569,11 @@ def test_without_provisioning_only_who_is_linked_comes_in(house: House) -> None:
         refused = house.sign_in(browser, sub="stranger", preferred_username="stranger")
         assert (refused.status_code, "no account here for you" in told(refused)) == (403, True)
         assert house.root.get("/users", params={"username": "stranger"}).json() == []
-        house.write(lambda registry: providers.link(registry, OPERATOR, "company", ROOT, "the-operator"))
+        house.write(lambda registry: user_identities.link(registry, OPERATOR, "company", ROOT, "the-operator"))
         assert house.sign_in(browser, sub="the-operator", name="Another").status_code == 303
         assert name_of(browser) == ROOT
         assert house.root.get("/user").json()["name"] == "Administrator"  # which is not the provider's to say
-        house.write(lambda registry: providers.unlink(registry, OPERATOR, "company", "the-operator"))
+        house.write(lambda registry: user_identities.unlink(registry, OPERATOR, "company", "the-operator"))
         assert house.sign_in(browser, sub="the-operator").status_code == 403
 
 
@@ -917,7 +918,7 @@ def test_providers_and_what_their_groups_give_are_bounded(house: House, monkeypa
     monkeypatch.setattr(providers, "MAX_PROVIDERS", 1)
     with pytest.raises(Conflict, match="1 providers"):
         house.list_provider("other")
-    monkeypatch.setattr(providers, "MAX_GROUPS", 1)
+    monkeypatch.setattr(provider_groups, "MAX_GROUPS", 1)
     house.give("one")
     with pytest.raises(Conflict, match="1 groups"):
         house.give("two")

@@ -28,7 +28,7 @@ from modelyard.routes.http.path_params import RecordId
 from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.urls import base_url
-from modelyard.services.identity import providers
+from modelyard.services.identity import provider_groups, providers
 from modelyard.services.identity.issuers import IssuerFields, Terms
 from modelyard.services.identity.providers import Provision
 from modelyard.settings import Settings
@@ -96,8 +96,8 @@ class GiveGroup(Parameters):
 
     name: str = Field(max_length=providers.MAX_TEXT + 1, description="As the provider calls it.")
     path: str = Field("", description="A project, or a namespace for all projects in it; empty: everywhere.")
-    access_level: Annotated[int, stating(enum=[providers.ENTRY, *Role, providers.ADMIN])] = Field(
-        providers.ENTRY, description="A role at the path; without one 0 to come in, or 60 to administer."
+    access_level: Annotated[int, stating(enum=[provider_groups.ENTRY, *Role, provider_groups.ADMIN])] = Field(
+        provider_groups.ENTRY, description="A role at the path; without one 0 to come in, or 60 to administer."
     )
 
 
@@ -210,7 +210,7 @@ async def list_groups(
 ) -> Listing[Group]:
     """For administrators."""
     key = parse_id(provider_id)
-    found = await call.read(lambda registry, caller: providers.groups(registry, caller, key))
+    found = await call.read(lambda registry, caller: provider_groups.groups(registry, caller, key))
     return listing(request, _page(found, query), group_fields)
 
 
@@ -223,7 +223,7 @@ async def give(
     key = parse_id(provider_id)
     return group_fields(
         await call.write(
-            lambda registry, caller: providers.give(registry, caller, key, new.name, new.path, new.access_level)
+            lambda registry, caller: provider_groups.give(registry, caller, key, new.name, new.path, new.access_level)
         )
     )
 
@@ -233,7 +233,7 @@ async def give(
 async def take_back(call: ApiCall, provider_id: RecordId, group_id: RecordId) -> Response:
     """For administrators: what it gave ends as its people sign in next."""
     key, group = parse_id(provider_id), parse_id(group_id)
-    await call.write(lambda registry, caller: providers.remove_group(registry, caller, key, group))
+    await call.write(lambda registry, caller: provider_groups.remove_group(registry, caller, key, group))
     return Response(status_code=204)
 
 

@@ -16,7 +16,7 @@ from modelyard.routes.pages.forms import Form
 from modelyard.routes.pages.frame import View
 from modelyard.routes.pages.subject import Subject
 from modelyard.routes.pages.visit import Visit
-from modelyard.services.identity import providers
+from modelyard.services.identity import provider_groups, providers
 from modelyard.services.identity.issuers import IssuerFields, Terms
 from modelyard.services.identity.providers import Provision
 from modelyard.terms.paths import callback_path, parse_id
@@ -27,9 +27,9 @@ PROVIDERS = f"{ADMIN}/sign_on_providers"
 PROVIDER = PROVIDERS + "/{provider:number}"
 SHOWN_GROUPS = 100
 LEVELS = {
-    providers.ENTRY: "Come in",
+    provider_groups.ENTRY: "Come in",
     **{int(role): role_name(role) for role in Role},
-    providers.ADMIN: "Administrator",
+    provider_groups.ADMIN: "Administrator",
 }
 
 
@@ -78,7 +78,7 @@ async def give(request: Request) -> Response:
 
     def work(registry: Registry, caller: Identity) -> str:
         key, level = visit.number("provider"), parse_id(form.text("access_level"))
-        return providers.give(registry, caller, key, form.text("group"), form.text("path"), level).name
+        return provider_groups.give(registry, caller, key, form.text("group"), form.text("path"), level).name
 
     name = await visit.change(work)
     return visit.redirect(visit.links.to(PROVIDERS), f"What {name} gives counts from the next sign-in on")
@@ -90,7 +90,7 @@ async def take_back(request: Request) -> Response:
     visit = Visit(request)
     await visit.form(again=_list, typed=False)
     await visit.change(
-        lambda registry, caller: providers.remove_group(
+        lambda registry, caller: provider_groups.remove_group(
             registry, caller, visit.number("provider"), visit.number("group")
         )
     )

@@ -12,7 +12,7 @@ from modelyard.access.policy import Role
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Project, ProviderGroup, SignOnProvider, User, UserIdentity
 from modelyard.services.identity.id_tokens import Claims
-from modelyard.services.identity.providers import ADMIN, plain_group
+from modelyard.services.identity.provider_groups import ADMIN, plain_group
 from modelyard.services.people import members
 
 log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""Where people sign in, and what the groups there give them, as administrators say."""
+"""Where people sign in, as administrators say."""
 
 from __future__ import annotations
 
@@ -8,23 +8,16 @@ from enum import StrEnum
 from pathlib import Path
 
 from modelyard.access.identity import Identity
-from modelyard.access.policy import Role
 from modelyard.errors import Conflict, InvalidFields, NotFound
 from modelyard.registry.identity.sign_on import Listed
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import ProviderGroup, SignOnProvider, UserIdentity
+from modelyard.registry.tables import SignOnProvider
 from modelyard.services.identity import issuers
 from modelyard.services.identity.issuers import NAME, IssuerFields, Terms
 from modelyard.services.identity.kinds import Kind
-from modelyard.services.identity.verification import MAX_SUBJECT
-from modelyard.services.people import accounts
 from modelyard.services.people.authentication import require_admin
-from modelyard.services.people.names import is_path_segment
 
-ADMIN = 60  # GitLab's access level of administrators, beside those of roles
-ENTRY = 0  # of who may come in, and no more
 MAX_PROVIDERS = 20
-MAX_GROUPS = 1000  # of a provider
 MAX_TEXT = 255  # characters
 MAX_SECRET = 1024
 MAX_SCOPES = 20
@@ -163,100 +156,6 @@ def delete(registry: Registry, caller: Identity, key: str | int) -> None:
         issuers.delete(registry, caller, issuer.id)
 
 
-def give(
-    registry: Registry, caller: Identity, key: str | int, group: str, path: str, access_level: int
-) -> ProviderGroup:
-    """Say what a provider's group gives: ENTRY or ADMIN without a path, else a role in what is at the path or below.
-
-    Raises as `find`, InvalidFields, and Conflict where there are too many.
-    """
-    registry.locks.issuers()
-    provider, _issuer = find(registry, caller, key)
-    group, path = plain_group(group), path.strip("/")
-    _hold_group(group, path, access_level)
-    groups = registry.sign_on.groups(provider.id)
-    same = next((each for each in groups if (each.name, each.path) == (group, path)), None)
-    if same is None and len(groups) >= MAX_GROUPS:
-        raise Conflict(f"There are {MAX_GROUPS} groups already")
-    if same is None:
-        same = ProviderGroup(provider_id=provider.id, name=group, path=path, access_level=access_level)
-        registry.session.add(same)
-    same.access_level = access_level
-    registry.session.flush()
-    facts = {"add": "group", "group": group, "path": path, "access_level": access_level}
-    registry.audit.note("sign_on_group_created", provider, facts)
-    return same
-
-
-def take_back(registry: Registry, caller: Identity, key: str | int, group: str, path: str | None) -> int:
-    """Let a provider's group give nothing any more, at a path or at all; how many of its rows went.
-
-    What it gave ends as its people sign in next. Raises as `find`, and NotFound where it gave nothing.
-    """
-    registry.locks.issuers()
-    provider, _issuer = find(registry, caller, key)
-    group = plain_group(group)
-    gone = [each for each in registry.sign_on.groups(provider.id) if each.name == group and path in (None, each.path)]
-    if not gone:
-        raise NotFound("Group")
-    for each in gone:
-        registry.session.delete(each)
-    registry.audit.note("sign_on_group_destroyed", provider, {"remove": "group", "group": group, "path": path or ""})
-    return len(gone)
-
-
-def remove_group(registry: Registry, caller: Identity, key: str | int, group_id: int) -> None:
-    """Let a group no more give what the row of that id says, as `take_back`."""
-    found = next((each for each in groups(registry, caller, key) if each.id == group_id), None)
-    if found is None:
-        raise NotFound("Group")
-    take_back(registry, caller, key, found.name, found.path)
-
-
-def groups(registry: Registry, caller: Identity, key: str | int) -> list[ProviderGroup]:
-    """What a provider's groups give. Raises as `find`."""
-    return registry.sign_on.groups(find(registry, caller, key)[0].id)
-
-
-def link(registry: Registry, caller: Identity, name: str, username: str, subject: str) -> UserIdentity:
-    """Say that a user is who a provider calls so. Raises as `find`, InvalidFields, Conflict for one who is known."""
-    _provider, issuer = find(registry, caller, name)
-    user = registry.users.by_username(username)
-    if user is None or user.bot:
-        raise NotFound("User")
-    if not 0 < len(subject) <= MAX_SUBJECT:
-        raise InvalidFields(subject=f"must have 1 to {MAX_SUBJECT} characters")
-    return add_identity(registry, user.id, issuer.url, subject, provisioned=False)
-
-
-def unlink(registry: Registry, caller: Identity, name: str, subject: str) -> None:
-    """Let whom a provider calls so be nobody here any more. Raises as `find`."""
-    _provider, issuer = find(registry, caller, name)
-    found = registry.sign_on.identity(issuer.url, subject)
-    if found is None:
-        raise NotFound("Identity")
-    user = accounts.find(registry, found.user_id)
-    registry.audit.note("user_identity_destroyed", user, {"remove": "identity", "issuer": issuer.url, "sub": subject})
-    registry.session.delete(found)
-
-
-def add_identity(registry: Registry, user_id: int, issuer: str, subject: str, *, provisioned: bool) -> UserIdentity:
-    """Keep who a user is to an issuer. Raises Conflict where that is somebody already."""
-    if registry.sign_on.identity(issuer, subject) is not None:
-        raise Conflict("This identity is linked to an account already")
-    made = UserIdentity(user_id=user_id, issuer=issuer, subject=subject, provisioned=provisioned, made_admin=False)
-    registry.session.add(made)
-    registry.session.flush()
-    user = accounts.find(registry, user_id)
-    registry.audit.note("user_identity_created", user, {"add": "identity", "issuer": issuer, "sub": subject})
-    return made
-
-
-def plain_group(name: str) -> str:
-    """A group's name without the slash that Keycloak begins paths of groups with."""
-    return name.removeprefix("/")
-
-
 def _hold(new: NewProvider, terms: Terms) -> None:
     """Raise InvalidFields where a provider cannot be as it is told."""
     texts = {"label": new.label, "client_id": new.client_id, "groups_claim": new.groups_claim}
@@ -303,13 +202,3 @@ def _scopes(told: Sequence[str]) -> str:
 
 def _facts(provider: SignOnProvider) -> dict[str, object]:
     return {name: getattr(provider, name) for name in ("label", "scopes", "provision", "groups_claim")}
-
-
-def _hold_group(group: str, path: str, access_level: int) -> None:
-    levels: Sequence[int] = [*Role] if path else [ENTRY, ADMIN]
-    if not 0 < len(group) <= MAX_TEXT or not group.isprintable():
-        raise InvalidFields(group=f"must be printable, of 1 to {MAX_TEXT} characters")
-    if path and not all(is_path_segment(part) for part in path.split("/")):
-        raise InvalidFields(path="must be that of a project, or of a namespace")
-    if access_level not in levels:
-        raise InvalidFields(access_level="must be a role where there is a path, and none without")

@@ -14,8 +14,9 @@ from modelyard.registry.identity.sign_on import Listed, Taken
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import SignOnProvider, SignOnSession, User, UserIdentity
 from modelyard.services.identity import groups
-from modelyard.services.identity.providers import Provision, add_identity
+from modelyard.services.identity.providers import Provision
 from modelyard.services.identity.relying import Person
+from modelyard.services.identity.user_identities import add_identity
 from modelyard.services.people import accounts, sessions
 from modelyard.services.people.credentials import revoke
 from modelyard.services.people.names import is_path_segment, is_reserved, slug
