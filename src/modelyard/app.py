@@ -66,8 +66,8 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.openapi import documents
 from modelyard.routes.operations import health, metrics
+from modelyard.routes.uploads import going_on, tus
 from modelyard.routes.uploads import parts as sent_parts
-from modelyard.routes.uploads import tus
 from modelyard.services.files.bypass import ProxyPath
 from modelyard.services.files.remote import remote_of
 from modelyard.services.files.transfers import Transfers
@@ -116,6 +116,7 @@ ROUTERS = (
     artifacts,
     server_info,
     tus,
+    going_on,
     sent_parts,
     *HUB,
     model_files,

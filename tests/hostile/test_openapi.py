@@ -30,7 +30,7 @@ SEED = os.environ.get("MODELYARD_FUZZ_SEED", "20261125")
 PHASES = ("--phases=examples,coverage,fuzzing,stateful", f"--max-examples={EXAMPLES}")
 QUICK = ("--phases=examples,coverage,stateful", f"--mode={'positive' if ON_POSTGRESQL else 'all'}")
 UNLIMITED = {"MODELYARD_RATE_LIMIT_ANONYMOUS": "0", "MODELYARD_RATE_LIMIT_FAILED_LOGINS": "0"}
-METHODS = {"get", "put", "post", "delete", "patch"}
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 
 
 @pytest.fixture

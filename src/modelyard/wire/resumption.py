@@ -12,7 +12,7 @@ PROBLEM_TYPE = "application/problem+json"
 MISMATCHING_OFFSET = "https://iana.org/assignments/http-problem-types#mismatching-upload-offset"
 INCONSISTENT_LENGTH = "https://iana.org/assignments/http-problem-types#inconsistent-upload-length"
 
-_BOOLEANS = {"?0": False, "?1": True}  # RFC 9651 section 3.3.6
+BOOLEANS = {"?0": False, "?1": True}  # RFC 9651 section 3.3.6
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
 
@@ -21,9 +21,9 @@ def complete(headers: Mapping[str, str]) -> bool | None:
     text = headers.get("upload-complete")
     if text is None:
         return None
-    if text.strip() not in _BOOLEANS:
+    if text.strip() not in BOOLEANS:
         raise ValueError("Upload-Complete is neither ?0 nor ?1")
-    return _BOOLEANS[text.strip()]
+    return BOOLEANS[text.strip()]
 
 
 def is_spoken(headers: Mapping[str, str]) -> bool:

@@ -20,6 +20,7 @@ USUAL = {"date", "server", "content-length", "content-type", "connection", "cach
 USUAL |= {"x-content-type-options", "x-frame-options", "transfer-encoding"}
 TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = TUS | {"Content-Type": "application/offset+octet-stream"}
+DRAFT = {"Upload-Draft-Interop-Version": "8"}
 
 pytestmark = pytest.mark.once
 
@@ -43,16 +44,21 @@ def ask(server: LiveServer, document: dict[str, Any]) -> Ask:
         headers_told = {name.lower(): header.get("required", False) for name, header in told.get("headers", {}).items()}
         assert set(answer.headers) <= headers_told.keys() | USUAL
         assert {name for name, always in headers_told.items() if always} <= set(answer.headers)
+        if method != "HEAD":
+            assert bool(answer.content) == ("content" in told), told
+            kinds = {kind.partition(";")[0] for kind in told.get("content", ())} or {""}
+            assert answer.headers.get("content-type", "").partition(";")[0] in kinds
         return answer
 
     return asked
 
 
 def response_of(document: dict[str, Any], method: str, path: str, status: int) -> dict[str, Any]:
-    """What is told of an answer with that status; HEAD is GET's but for the body."""
+    """What is told of an answer with that status; where nothing is told of HEAD, it is GET's but for the body."""
     fitting = [each for each in document["paths"] if re.fullmatch(pattern_of(each), path)]
     operations = document["paths"][min(fitting, key=lambda each: each.count("{"))]
-    response: dict[str, Any] = operations[method.lower().replace("head", "get")]["responses"][str(status)]
+    operation = operations.get(method.lower()) or operations[{"HEAD": "get"}[method]]
+    response: dict[str, Any] = operation["responses"][str(status)]
     reference = response.get("$ref", "").rpartition("/")[2]
     return dict(document["components"]["responses"][reference] if reference else response)
 
@@ -105,6 +111,49 @@ def test_uploads_that_go_on(ask: Ask, below: str, server: LiveServer) -> None:
     ask("PUT", f"{below}/files/t", 201, headers=session | {"Content-Range": "bytes 2-3/4"}, content=b"23")
     begun = ask("POST", f"{below}/uploads", 201, headers=TUS | named | {"Upload-Length": "4"})
     ask("DELETE", begun.headers["location"].removeprefix(server.url), 204, headers=TUS)
+
+
+def test_what_clients_of_tus_ask_beside_that(ask: Ask, below: str, server: LiveServer) -> None:
+    named = {"Upload-Metadata": f"path {base64.b64encode(b'h').decode()}"}
+    begun = ask("POST", f"{below}/uploads", 201, headers=TUS | named | {"Upload-Defer-Length": "1"})
+    upload = begun.headers["location"].removeprefix(server.url)
+    assert ask("HEAD", upload, 200, headers=TUS).headers["upload-defer-length"] == "1"
+    ask("POST", upload, 405, headers=TUS)
+    ask("POST", upload, 405, headers=TUS | {"X-HTTP-Method-Override": "GET"})
+    meant = {"X-HTTP-Method-Override": "PATCH", "Upload-Offset": "0", "Upload-Length": "2"}
+    ask("POST", upload, 204, headers=CHUNK | meant, content=b"01")
+    assert ask("HEAD", upload, 200, headers=TUS).headers["upload-length"] == "2"
+    ask("POST", upload, 204, headers=TUS | {"X-HTTP-Method-Override": "DELETE"})
+    ask("HEAD", upload, 404, headers=TUS)
+    ask("HEAD", upload, 412, headers={"Tus-Resumable": "0.2.0"})
+    for path in (upload, f"{below}/uploads"):
+        ask("OPTIONS", path, 204)
+        ask("OPTIONS", path, 401, headers={"PRIVATE-TOKEN": "myd_wrong"})
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_the_ietf_s_draft(ask: Ask, below: str, server: LiveServer, method: str) -> None:
+    begins, file = DRAFT | {"Upload-Complete": "?0"}, f"{below}/files/{method}"
+    chunk = {"Content-Type": "application/partial-upload"}
+    upload = ask(method, file, 201, headers=begins).headers["location"].removeprefix(server.url)
+    ask("HEAD", upload, 204, headers=DRAFT)
+    ask("PATCH", upload, 204, headers=begins | chunk | {"Upload-Offset": "0"}, content=b"01")
+    ask("PATCH", upload, 409, headers=begins | chunk | {"Upload-Offset": "0"}, content=b"01")
+    ask("PATCH", upload, 400, headers=begins | chunk, content=b"01")
+    ends = chunk | {"Upload-Complete": "?1", "Upload-Offset": "2"}
+    longer = ends | {"Upload-Length": "9"}
+    assert "type" in ask("PATCH", upload, 400, headers=longer, content=b"23").json()
+    ask("PATCH", upload, 201, headers=ends, content=b"23")
+    ask("HEAD", upload, 204, headers=DRAFT | {"Upload-Complete": "?1"})
+    ask(method, file, 201, headers=begins | {"Upload-Complete": "?1"}, content=b"0123")
+    ask(method, file, 400, headers=begins | {"Upload-Complete": "1"})
+    again = ask(method, file, 201, headers=begins | {"Upload-Length": "4"}, content=b"01").headers["location"]
+    ask("DELETE", again.removeprefix(server.url), 204, headers=DRAFT)
+    ask("HEAD", again.removeprefix(server.url), 404, headers=DRAFT)
+
+
+def test_a_post_to_a_file_that_begins_nothing(ask: Ask, below: str) -> None:
+    ask("POST", f"{below}/files/p", 405, content=b"01")
 
 
 def test_parts_of_mlflow_s_clients(ask: Ask, below: str, version: tuple[str, int], server: LiveServer) -> None:

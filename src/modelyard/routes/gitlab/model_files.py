@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Literal, NotRequired, TypeVar, cast
+from typing import Annotated, Literal, NotRequired, TypeVar
 
 import orjson
 from fastapi import Depends, Path, Request, Response
@@ -25,7 +25,7 @@ from modelyard.routes.http.params import validate
 from modelyard.routes.http.path_params import FileName, ProjectKey, VersionKey
 from modelyard.routes.http.refusals import Message, refusing
 from modelyard.routes.http.routing import SHAPE, Traits
-from modelyard.routes.http.transferred import BODY_OR_FORM, CREATED, DOWNLOADED, NUMBER_HEADER, OFFER, SESSION_HEADER
+from modelyard.routes.http.transferred import BEGIN, CREATED, CREATED_OR_BEGUN, DOWNLOADED, NUMBER_HEADER, UPLOAD
 from modelyard.routes.http.transfers import UploadOptions, files_of, precondition_of, serve, store
 from modelyard.routes.http.urls import own_url
 from modelyard.services.files.locating import Address, FileRequest
@@ -165,10 +165,10 @@ def _remote_object(offer: Offer) -> RemoteObject:
     status_code=201,
     summary="Upload a file",
     dependencies=ADDRESSED,
-    openapi_extra=BODY_OR_FORM | {"parameters": [OFFER, SESSION_HEADER]},
+    openapi_extra=UPLOAD,
     responses={
-        201: CREATED,
-        202: {"description": "The upload goes on.", "headers": {"Upload-Offset": NUMBER_HEADER}},
+        201: CREATED_OR_BEGUN,
+        202: {"description": "The upload goes on.", "headers": {"Upload-Offset": NUMBER_HEADER}, SHAPE: Message},
         **refusing(409, 410, 412, 423),
     },
 )
@@ -181,7 +181,7 @@ async def upload(request: Request) -> Answer[Message]:
 async def _upload(request: Request, suffix: str = "") -> Answer[Message]:
     address, headers = _address(request, suffix), combined(request.scope["headers"])
     if COMPLETE in headers and (begun := await draft.begin(request, address, headers)):
-        return cast("Answer[Message]", begun)
+        return begun
     created: Message = {"message": "201 Created"}
     if SESSION in headers:
         session = await resuming.put_on(request, address, headers, headers[SESSION])
@@ -193,10 +193,17 @@ async def _upload(request: Request, suffix: str = "") -> Answer[Message]:
     return _json(created, 201, {"Location": own_url(request), **stored})
 
 
-@router.post(PATH, status_code=201, include_in_schema=False)
-@Traits(direct=True, special=True)
-async def begin(request: Request) -> Response:
-    """Begin an upload that goes on, as the IETF's draft lets clients do by any method; see `http.draft`."""
+@router.post(
+    PATH,
+    status_code=201,
+    summary="Begin an upload that goes on by the IETF's draft",
+    dependencies=ADDRESSED,
+    openapi_extra=BEGIN,
+    responses={201: CREATED_OR_BEGUN, **refusing(405, 409, 410, 412, 423)},
+)
+@Traits(direct=True, special=True, query=UploadOptions)
+async def begin(request: Request) -> Answer[Message]:
+    """As PUT does, since that draft lets clients begin by any method."""
     if COMPLETE not in combined(request.scope["headers"]):
         async with known_first(request):
             raise MethodNotAllowed("GET, HEAD, PUT")

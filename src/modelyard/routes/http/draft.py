@@ -7,22 +7,43 @@ creation (`Upload-Complete: ?1`) has an ordinary upload.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NotRequired
 
+import orjson
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
+from typing_extensions import TypedDict
 
 from modelyard import departures
 from modelyard.access.tokens import read_credential
 from modelyard.errors import BadRequest, MessageError, ParameterError, UnsupportedMediaType
 from modelyard.routes.http import resuming
+from modelyard.routes.http.answers import Answer
 from modelyard.routes.http.bodies import has_body, read_query
 from modelyard.routes.http.known import known_first
 from modelyard.routes.http.params import validate
+from modelyard.routes.http.refusals import Message
+from modelyard.routes.http.routing import SHAPE
 from modelyard.routes.http.transfers import UploadOptions
 from modelyard.services.files.locating import Address, FileRequest
 from modelyard.services.resuming.sessions import InconsistentLength, Session, WrongOffset
 from modelyard.wire import resumption
 from modelyard.wire.receive import is_form
+
+Problem = TypedDict(
+    "Problem",
+    {
+        "type": str,
+        "title": str,
+        "status": int,
+        "message": str,
+        "expected-offset": NotRequired[int],
+        "provided-offset": NotRequired[int],
+    },
+)
+Problem.__doc__ = "A refusal in the draft's shape (RFC 9457) and in GitLab's."
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {SHAPE: Problem, "content": {resumption.PROBLEM_TYPE: {}}} for status in (400, 409)
+}
 
 
 def speaks(headers: Mapping[str, str]) -> bool:
@@ -30,7 +51,7 @@ def speaks(headers: Mapping[str, str]) -> bool:
     return "upload-complete" in headers or resumption.INTEROP.lower() in headers
 
 
-async def begin(request: Request, address: Address, headers: Mapping[str, str]) -> Response | None:
+async def begin(request: Request, address: Address, headers: Mapping[str, str]) -> Answer[Message] | None:
     """Begin an upload to a file's own URL; None where all of its bytes come with the request.
 
     Raises ParameterError, BadRequest, and as `ResumableUploads.begin` and `append` do.
@@ -55,7 +76,7 @@ async def begin(request: Request, address: Address, headers: Mapping[str, str]) 
             await uploads.cancel(credential, session.uid)
             raise
     location = {"Location": resuming.location_of(request, session)}
-    return Response(status_code=201, headers=location | _limits(request) | _told(session, headers))
+    return _created(location | _limits(request) | _told(session, headers))
 
 
 async def where(request: Request, uid: str, headers: Mapping[str, str]) -> Response:
@@ -81,14 +102,20 @@ async def append(request: Request, uid: str, headers: Mapping[str, str]) -> Resp
     try:
         session = await resuming.received(request, uid, piece)
     except WrongOffset as error:
-        places = {"expected-offset": error.offset, "provided-offset": offset}
-        return _problem(error, resumption.MISMATCHING_OFFSET, places, {"Upload-Offset": str(error.offset)})
+        problem = _problem(error, resumption.MISMATCHING_OFFSET)
+        places: Problem = {**problem, "expected-offset": error.offset, "provided-offset": offset}
+        return _refused(places, error.headers | {"Upload-Offset": str(error.offset)})
     except InconsistentLength as error:
-        return _problem(error, resumption.INCONSISTENT_LENGTH, {}, {})
+        return _refused(_problem(error, resumption.INCONSISTENT_LENGTH), error.headers)
     told = _told(session, headers)
     if not session.finished:
         return Response(status_code=204, headers=told)
-    return JSONResponse({"message": "201 Created"}, 201, told | {"Location": resuming.file_location(request, session)})
+    return _created(told | {"Location": resuming.file_location(request, session)})
+
+
+def _created(headers: Mapping[str, str]) -> Answer[Message]:
+    created: Message = {"message": "201 Created"}
+    return Answer(orjson.dumps(created), 201, headers)
 
 
 def _told(session: Session, headers: Mapping[str, str]) -> dict[str, str]:
@@ -115,7 +142,10 @@ def _require_spoken(headers: Mapping[str, str]) -> None:
         raise BadRequest(f"{resumption.INTEROP} is none of {', '.join(sorted(resumption.SPOKEN))}")
 
 
-def _problem(error: MessageError, kind: str, facts: dict[str, int], headers: dict[str, str]) -> Response:
-    """A refusal in the draft's shape (RFC 9457) and in GitLab's."""
-    body = {"type": kind, "title": error.body["message"], "status": error.status, **facts, **error.body}
-    return JSONResponse(body, error.status, {**error.headers, **headers}, resumption.PROBLEM_TYPE)
+def _problem(error: MessageError, kind: str) -> Problem:
+    said = str(error.body["message"])
+    return {"type": kind, "title": said, "status": error.status, "message": said}
+
+
+def _refused(problem: Problem, headers: Mapping[str, str]) -> Response:
+    return Response(orjson.dumps(problem), problem["status"], headers, resumption.PROBLEM_TYPE)

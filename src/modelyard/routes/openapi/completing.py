@@ -13,7 +13,7 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from modelyard.routes.http.listing import KeysetQuery
-from modelyard.routes.http.routing import Route
+from modelyard.routes.http.routing import Face, Route
 from modelyard.routes.openapi import refusals
 from modelyard.routes.openapi.schemas import Schema, answered, query_parameters, request_body
 
@@ -25,6 +25,7 @@ SECURITY_SCHEMES = {
 }
 SIGNED_IN: list[dict[str, list[str]]] = [{name: []} for name in SECURITY_SCHEMES]
 ANYBODY: list[dict[str, list[str]]] = [*SIGNED_IN, {}]  # who sees what is public
+JSON = "application/json"
 _TEXT = {"schema": {"type": "string"}, "required": True}
 _NUMBER = {"schema": {"type": "integer"}, "required": True}
 PAGING = {
@@ -116,15 +117,23 @@ class _Document:
         for status, response in responses.items():
             response["headers"] = {"X-Request-Id": _TEXT, **response.get("headers", {})}
             if schema := self.schemas.get((route.unique_id, status)):
-                response["content"] = {"application/json": {"schema": schema}}
+                response["content"] = {kind: {"schema": schema} for kind in response.get("content") or [JSON]}
         if route.listing:
             keyset = route.reads is not None and issubclass(route.reads, KeysetQuery)
             responses[str(int(route.main_status))]["headers"] |= KEYSET_PAGING if keyset else PAGING
         if route.face is not None:
             plain = (int(status) for status in responses if int(status) not in route.shapes)
             own = (status for status in plain if status >= HTTPStatus.BAD_REQUEST)
-            for status in {*own, *refusals.of_all(method, route.path_format, operation)}:
+            for status in {*own, *refusals.of_all(method, route.path_format, operation)} - route.shapes.keys():
                 responses[str(status)] = self._refusal(status, route)
+            for status in route.shapes:
+                self._tell_usual(int(status), responses[str(status)], route.face)
+
+    def _tell_usual(self, status: int, response: dict[str, Any], face: Face) -> None:
+        """Tell that a refusal of which the route says what it is in another type may come in its face's shape, too."""
+        if status >= HTTPStatus.BAD_REQUEST and JSON not in response["content"]:
+            usual = refusals.told(status, face, self.schemas[face])
+            response.update(usual | {"content": usual["content"] | response["content"]})
 
     def _refusal(self, status: int, route: Route) -> dict[str, Any]:
         """A reference to what all operations of the route's face answer with that status."""

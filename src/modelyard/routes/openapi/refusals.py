@@ -16,7 +16,7 @@ REASONS = {
     401: "No credential, or one that is not valid.",
     403: "The caller may see the resource, but may not do this.",
     404: "There is nothing of that id or name, or the caller may not know of it.",
-    405: "The token that is presented is none of a project.",
+    405: "It needs another method, which `Allow` names, or a token of a project.",
     408: "The body did not come in time.",
     409: "It is there already, or another request has been first.",
     410: "It cannot be finished any more.",
@@ -51,7 +51,7 @@ def of_all(method: str, path: str, operation: dict[str, Any]) -> Iterator[int]:
         yield 400
     if "requestBody" in operation:
         yield from (408, 413, 415)
-    if method != "GET":
+    if method not in {"GET", "OPTIONS"}:
         yield 507
 
 

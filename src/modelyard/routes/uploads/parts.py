@@ -13,10 +13,9 @@ from modelyard.routes.http.refusals import refusing
 from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.transferred import BODY, TEXT_HEADER
 from modelyard.routes.http.transfers import expectations_of
-from modelyard.routes.uploads.spoken import UploadRoute
-from modelyard.routes.uploads.tus import UploadKey
+from modelyard.routes.uploads.spoken import ONE, UploadKey, UploadRoute
 from modelyard.services.resuming.parts import PartUploads
-from modelyard.terms.paths import API, UPLOADS, parse_id
+from modelyard.terms.paths import API, parse_id
 from modelyard.wire import tus
 from modelyard.wire.headers import combined
 from modelyard.wire.receive import is_form
@@ -36,7 +35,7 @@ SIGNATURE = {
 
 
 @router.put(
-    f"{UPLOADS}/{{upload_id}}/parts/{{number}}",
+    f"{ONE}/parts/{{number}}",
     summary="Send a part of an upload",
     response_class=Response,
     openapi_extra=BODY | {"parameters": [SIGNATURE]},
