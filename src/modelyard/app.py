@@ -22,13 +22,12 @@ from modelyard.blobs.timed import TimedStore
 from modelyard.connection.slow_clients import WATCH, Patience, Watch
 from modelyard.metrics import Metrics
 from modelyard.registry.engine import Database
-from modelyard.routes.front import later
+from modelyard.routes.front import later, oauth
 from modelyard.routes.front.direct import DirectRoutes
 from modelyard.routes.front.foreign import Foreign
 from modelyard.routes.front.head import HeadAsGet
 from modelyard.routes.front.later import Later
 from modelyard.routes.front.middleware import RawPath, RequestLog
-from modelyard.routes.front.oauth import OAuth
 from modelyard.routes.front.pacing import Pacing
 from modelyard.routes.front.pages import Pages, refusal_page
 from modelyard.routes.front.throttle import Gate
@@ -166,7 +165,7 @@ class Application(FastAPI):
 
     def all_routes(self) -> list[Any]:
         """The routes of all APIs, also of those that nobody has asked for yet."""
-        return [*self.state.routes, *later.routes()]
+        return [*self.state.routes, *later.routes(), *oauth.routes()]
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's layers but the outermost, which answers what is unexpected in plain text: `RequestLog` does it."""
@@ -232,7 +231,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     app.state.pages = Pages() if settings.pages else None
     # After all else: what is hot is looked for first.
     app.state.later = Later(app.state.pages or app.router.default)
-    app.state.oauth = app.router.default = OAuth(app.state.later)
+    app.state.oauth = app.router.default = oauth.OAuth(app.state.later)
     failures.install(app)
     return app
 

@@ -189,6 +189,29 @@ def test_objects_of_git_lfs(ask: Ask, version: tuple[str, int], server: LiveServ
     ask("POST", batch, 501, json={"operation": "download", "objects": [wanted]})
 
 
+def test_oauth_s(ask: Ask, server: LiveServer) -> None:
+    """Of the exchange only what is answered without the id token of a job, or without an issuer."""
+    ask("POST", "/oauth/authorize_device", 200, data={"client_id": "x"})
+    ask("POST", "/oauth/authorize_device", 400, json={"client_id": "x", "scope": "sudo"})
+    device = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": "x", "device_code": "x"}
+    ask("POST", "/oauth/token", 400, data=device)
+    ask("POST", "/oauth/token", 413, content=b"x" * 70_000, headers={"Content-Type": "application/json"})
+    ask("POST", "/oauth/token", 415, content=b"{}", headers={"Content-Encoding": "gzip"})
+    ask("POST", "/oauth/token", 403, data=device, headers={"Sec-Fetch-Site": "cross-site"})
+    with server.client(server.root_token) as root:
+        issuer = {"name": secrets.token_hex(8), "kind": "generic", "url": f"https://{secrets.token_hex(8)}.example.com"}
+        made = root.post("/issuers", json=issuer | {"audience": "yard"}).json()["id"]
+        try:
+            ask("POST", "/oauth/revoke", 200, data={"token": "x"})
+            ask("POST", "/oauth/revoke", 400, data={})
+            ask("POST", "/-/oidc/mint-token", 422, json={"token": "x"})
+            ask("POST", "/-/oidc/mint-token", 403, json={}, headers={"Sec-Fetch-Site": "cross-site"})
+            ask("GET", "/-/oidc/audience", 200)
+            ask("GET", "/.well-known/oauth-authorization-server", 200)
+        finally:
+            root.delete(f"/issuers/{made}")
+
+
 def test_refusals(ask: Ask, below: str) -> None:
     ask("GET", "/metrics", 404, headers={"Via": "1.1 proxy"})
     ask("POST", f"{below.partition('/packages')[0]}/access_tokens/self/rotate", 405, json={})

@@ -103,7 +103,7 @@ def test_a_device_gets_two_codes_at_each_path_by_form_and_json(
 
 
 def test_a_confirmed_code_gives_a_personal_token_once_that_ends_by_itself_and_can_be_revoked(
-    device: httpx2.Client, person: Account, sign_in: SignIn, root: httpx2.Client
+    device: httpx2.Client, person: Account, sign_in: SignIn, root: httpx2.Client, server: LiveServer
 ) -> None:
     told, browser = begun(device), sign_in(person.token)
     assert refused(poll(device, told["device_code"])) == (400, "authorization_pending")
@@ -118,6 +118,9 @@ def test_a_confirmed_code_gives_a_personal_token_once_that_ends_by_itself_and_ca
     assert (given.status_code, given.headers["cache-control"]) == (200, "no-store")
     token = given.json()
     assert (token["token_type"], token["scope"]) == ("Bearer", "api")
+    schemas = root.get(f"{server.url}/openapi.json", timeout=60).json()["components"]["schemas"]
+    assert set(token) == set(schemas["Given"]["required"])
+    assert set(told) == set(schemas["DeviceCode"]["required"])
     assert 30 * 86400 - 60 < token["expires_in"] <= 30 * 86400
     assert refused(poll(device, told["device_code"])) == (400, "invalid_grant")
     headers = {"Authorization": f"Bearer {token['access_token']}"}

@@ -162,6 +162,22 @@ def test_a_project_that_does_not_trust_the_job_is_not_told_from_one_that_is_not_
 # PyPI's shape
 
 
+def test_what_is_given_is_what_the_document_tells(yard: Yard) -> None:
+    schemas = yard.web.get("/openapi.json", timeout=60).json()["components"]["schemas"]
+    trusting = yard.trusting()
+    answers = {
+        "Exchanged": yard.exchange(fresh(trusting)),
+        "Minted": yard.web.post("/-/oidc/mint-token", json={"token": fresh(trusting)}),
+        "NotMinted": yard.web.post("/-/oidc/mint-token", json={"token": "x"}),
+        "OAuthRefusal": yard.exchange("x"),
+        "Audience": yard.web.get("/-/oidc/audience"),
+    }
+    for name, answer in answers.items():
+        assert set(answer.json()) == set(schemas[name]["required"]), answer.text
+    metadata = yard.web.get("/.well-known/oauth-authorization-server").json()
+    assert set(metadata) == set(schemas["ServerMetadata"]["properties"])
+
+
 def test_pypi_s_shape(yard: Yard) -> None:
     assert yard.web.get("/-/oidc/audience").json() == {"audience": ci.AUDIENCE}
     trusting = yard.trusting()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Router
@@ -13,6 +14,14 @@ from modelyard.errors import UnknownRoute
 from modelyard.terms.paths import DEVICES, OAUTH, OAUTH_METADATA, OIDC
 
 ROOTS = (f"{OAUTH}/", f"{OIDC}/", OAUTH_METADATA)
+
+
+@cache
+def routes() -> list[BaseRoute]:
+    """All routes that are here, imported."""
+    from modelyard.routes.oauth.routers import ROUTES  # noqa: PLC0415 - see above
+
+    return ROUTES
 
 
 class OAuth:
@@ -28,7 +37,7 @@ class OAuth:
             await self._others(scope, receive, send)
             return
         if self._router is None:
-            self._router = await asyncio.to_thread(_router, self._page)
+            self._router = await asyncio.to_thread(self._make)
         await self._router(scope, receive, send)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,8 +51,5 @@ class OAuth:
         """Its routes; none as long as nobody has asked for one."""
         return self._router.routes if self._router is not None else ()
 
-
-def _router(others: ASGIApp) -> Router:
-    from modelyard.routes.oauth.routers import ROUTES  # noqa: PLC0415 - see above
-
-    return Router(ROUTES, redirect_slashes=False, default=others)
+    def _make(self) -> Router:
+        return Router(routes(), redirect_slashes=False, default=self._page)

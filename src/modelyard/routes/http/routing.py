@@ -37,6 +37,8 @@ class Face:
     direct: bool = False  # whether all of them go the direct way
     headers: tuple[str, ...] = ()  # texts that refusals may have, beyond those of all faces
     plain: bool = True  # whether the gate refuses in plain text
+    strangers: bool = False  # whether it serves who has no credential yet, and looks at none
+    invalid: int = HTTPStatus.BAD_REQUEST  # the status of what is against the rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Traits:
     probe: bool = False  # it is answered however often anybody asks
     direct: bool = False  # it is called past FastAPI; see `front.direct`
     query: type[Parameters] | None = None  # which the endpoint reads by itself
-    body: type[Parameters] | None = None  # so does it this
+    body: type[Parameters] | UnionType | None = None  # so does it this, or one of these
     makes: tuple[str, str] | None = None  # the parameter that names what the answer tells of, and where in it that is
     special: bool = False  # its method is for requests with a header of their own, and told of to no others
     follows: str | None = None  # the parameter of what was made: its answer leads here

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+from typing_extensions import TypedDict
 
 from modelyard.errors import UnknownRoute
 from modelyard.registry.engine import Database
+from modelyard.routes.http.refusals import Message, ParameterError, refusing
+from modelyard.routes.http.routing import Face, Route
+from modelyard.routes.http.transferred import TEXT_HEADER
 from modelyard.services.identity.exchange import Exchange
 from modelyard.services.identity.keys import Keys
 from modelyard.settings import Settings
 
+TAG = "OAuth"
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 section 5.1
+GIVEN: dict[int | str, dict[str, Any]] = {200: {"headers": dict.fromkeys(NO_STORE, TEXT_HEADER)}, **refusing(404)}
+
+
+class OAuthRefusal(TypedDict):
+    """A code, on which clients act, and a sentence (RFC 6749 section 5.2)."""
+
+    error: str
+    error_description: str
+
 
 class OpenRoute(Route):
-    """A route by whose path its requests are counted."""
+    """A route of OAuth."""
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        scope["route_template"] = self.path
-        await super().handle(scope, receive, send)
+    face = Face("OAuth", OAuthRefusal | ParameterError, headers=tuple(NO_STORE), strangers=True)
 
 
 class OAuthRoute(OpenRoute):
@@ -30,6 +43,12 @@ class OAuthRoute(OpenRoute):
         """Answer one request."""
         await require_issuers(scope)
         await super().handle(scope, receive, send)
+
+
+class FoundRoute(OAuthRoute):
+    """One by which clients find out what the others are; it is none of OAuth's paths, and refuses as all others."""
+
+    face = Face("Found", Message | ParameterError, strangers=True)
 
 
 async def require_issuers(scope: Scope) -> None:

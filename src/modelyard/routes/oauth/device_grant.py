@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from modelyard.clock import now
 from modelyard.errors import OAuthError
-from modelyard.routes.http.answers import answer
+from modelyard.routes.http.answers import Answer, answer
 from modelyard.routes.http.bodies import Values
-from modelyard.routes.http.params import Parameters, validate
-from modelyard.routes.oauth.token import NO_STORE
+from modelyard.routes.http.params import Parameters, stating, validate
+from modelyard.routes.oauth.common import NO_STORE
 from modelyard.services.identity import devices
+
+GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class Given(TypedDict):
@@ -29,11 +32,12 @@ class Given(TypedDict):
 class Poll(Parameters):
     """What a device asks again and again."""
 
+    grant_type: Annotated[str, stating(enum=[GRANT])]
     device_code: str = Field(max_length=255)
     client_id: str = Field(max_length=255)
 
 
-async def give(request: Request, values: Values) -> Response:
+async def give(request: Request, values: Values) -> Answer[Given]:
     """The token; OAuthError says whether to go on asking."""
     poll, database = validate(Poll, values), request.app.state.database
     await database.read(lambda registry: devices.check(registry, poll.device_code, poll.client_id))

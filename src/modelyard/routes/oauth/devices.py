@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Match
 from starlette.types import Scope
 from typing_extensions import TypedDict
 
 from modelyard.errors import UnknownRoute
-from modelyard.routes.http.answers import answer
+from modelyard.routes.http.answers import Answer, Url, answer
 from modelyard.routes.http.params import Parameters, validate
+from modelyard.routes.http.routing import Traits
 from modelyard.routes.http.strangers import limit_strangers, read_strange
 from modelyard.routes.http.urls import base_url
-from modelyard.routes.oauth.common import OpenRoute
-from modelyard.routes.oauth.token import NO_STORE
+from modelyard.routes.oauth.common import GIVEN, NO_STORE, TAG, OpenRoute
 from modelyard.services.identity import devices
 from modelyard.terms.paths import DEVICES, OAUTH
 
 AUTHORIZE_DEVICE = f"{OAUTH}/authorize_device"
 MAX_A_MINUTE = 60  # of one address
+
+
+class _BesidePage(OpenRoute):
+    """A route at the path of a page, which is asked for by other methods."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is meant, and its parameters."""
+        match, found = super().matches(scope)
+        return (Match.NONE, {}) if match is Match.PARTIAL else (match, found)
+
+
+router = APIRouter(tags=[TAG], route_class=OpenRoute)
+beside = APIRouter(route_class=_BesidePage)
 
 
 class DeviceRequest(Parameters):
@@ -35,14 +48,18 @@ class DeviceCode(TypedDict):
 
     device_code: str
     user_code: str
-    verification_uri: str
-    verification_uri_complete: str
+    verification_uri: Url
+    verification_uri_complete: Url
     expires_in: int
     interval: int
 
 
-async def authorize_device(request: Request) -> Response:
-    """Two codes for a device. Raises OAuthError, and UnknownRoute where there are no pages to confirm one by."""
+@beside.post(DEVICES, include_in_schema=False)
+@router.post(f"{OAUTH}/device_authorization", include_in_schema=False)
+@router.post(AUTHORIZE_DEVICE, summary="Ask for a code that lets a device in", responses=GIVEN)
+@Traits(body=DeviceRequest)
+async def authorize_device(request: Request) -> Answer[DeviceCode]:
+    """Its user types it at the page that is told; 404 where there are no pages."""
     if request.app.state.pages is None:
         raise UnknownRoute
     limit_strangers(request, "throttle_device_codes", MAX_A_MINUTE)
@@ -59,19 +76,3 @@ async def authorize_device(request: Request) -> Response:
         "interval": devices.INTERVAL,
     }
     return answer(told, NO_STORE)
-
-
-class _BesidePage(OpenRoute):
-    """A route at the path of a page, which is asked for by other methods."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is meant, and its parameters."""
-        match, found = super().matches(scope)
-        return (Match.NONE, {}) if match is Match.PARTIAL else (match, found)
-
-
-ROUTES: list[BaseRoute] = [
-    OpenRoute(AUTHORIZE_DEVICE, authorize_device, methods=["POST"]),
-    OpenRoute(f"{OAUTH}/device_authorization", authorize_device, methods=["POST"]),
-    _BesidePage(DEVICES, authorize_device, methods=["POST"]),
-]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from modelyard.routes.oauth import devices, exchange, metadata, revocation, token
+from modelyard.routes.oauth import devices, metadata, minting, revocation, token
 
-ROUTES: list[BaseRoute] = [
-    *token.ROUTES,
-    *devices.ROUTES,
-    *exchange.ROUTES,
-    *revocation.ROUTES,
-    *metadata.ROUTES,
-]
+_ROUTERS = (
+    token.router,
+    devices.router,
+    devices.beside,
+    minting.router,
+    minting.found,
+    revocation.router,
+    metadata.router,
+)
+ROUTES: list[BaseRoute] = [route for router in _ROUTERS for route in router.routes]

@@ -72,7 +72,7 @@ class _Document:
 
     def complete(self, route: Route) -> None:
         for method, operation in self._operations(route):
-            if route.face is not None:
+            if route.face is not None and not route.face.strangers:
                 operation["security"] = ANYBODY if route.traits.public else SIGNED_IN
             for parameter in operation.get("parameters", ()):
                 parameter["schema"].pop("title", None)
@@ -98,9 +98,10 @@ class _Document:
 
     def _take(self, method: str, operation: dict[str, Any], route: Route) -> None:
         """Tell the parameters in the query and the body."""
-        query, body = route.traits.query, route.traits.body or route.reads
+        query, reads = route.traits.query, route.reads
         if method == "GET":
-            query, body = query or body, None
+            query, reads = query or reads, None
+        body = route.traits.body or reads
         if query is not None:
             parameters, referred = query_parameters(query)
             # After those of the path, and before those that the route tells itself.
@@ -124,7 +125,8 @@ class _Document:
         if route.face is not None:
             plain = (int(status) for status in responses if int(status) not in route.shapes)
             own = (status for status in plain if status >= HTTPStatus.BAD_REQUEST)
-            for status in {*own, *refusals.of_all(method, route.path_format, operation)} - route.shapes.keys():
+            usual = refusals.of_all(method, route.path_format, operation, route.face)
+            for status in {*own, *usual} - route.shapes.keys():
                 responses[str(status)] = self._refusal(status, route)
             for status in route.shapes:
                 self._tell_usual(int(status), responses[str(status)], route.face)

@@ -24,6 +24,7 @@ REASONS = {
     413: "The body is larger than any that makes sense here.",
     415: "The body is compressed, or of a type that is not taken here.",
     416: "The file has no such range.",
+    422: "What was sent is against the rules.",
     423: "Another request is at it; worth a retry.",
     429: "Too many requests, failed logins or uploads at a time; worth a retry later.",
     460: "The bytes do not match their checksum, and were discarded.",
@@ -42,13 +43,17 @@ HEADERS = {
 }
 
 
-def of_all(method: str, path: str, operation: dict[str, Any]) -> Iterator[int]:
+def of_all(method: str, path: str, operation: dict[str, Any], face: Face) -> Iterator[int]:
     """The refusals that every operation of this kind has."""
-    yield from (401, 403, 429, 503)
+    yield from (429, 503)
+    if not face.strangers:
+        yield from (401, 403)
+    elif method != "GET":
+        yield 403  # to pages of other sites
     if "{" in path:
         yield 404
     if operation.get("parameters") or "requestBody" in operation:
-        yield 400
+        yield face.invalid
     if "requestBody" in operation:
         yield from (408, 413, 415)
     if method not in {"GET", "OPTIONS"}:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -40,13 +41,15 @@ def answered(shapes: Mapping[Hashable, Any]) -> tuple[dict[Hashable, Schema], di
     return {key: schema for (key, _mode), schema in found.items()}, referred.get("$defs", {})
 
 
-def request_body(model: type[Parameters]) -> tuple[Schema, dict[str, Schema]]:
-    """What a body may be that `model` is read from, and the schemas that it refers to, by name."""
-    schema, referred = _of_parameters(model)
-    needed = "required" in schema
-    content = {"application/json": {"schema": schema if needed else {"anyOf": [schema, *NOTHING]}}}
-    if form := _form_of(schema):
-        content[FORM_TYPES[0]] = {"schema": form}
+def request_body(models: type[Parameters] | UnionType) -> tuple[Schema, dict[str, Schema]]:
+    """What a body may be that one of `models` is read from, and the schemas that it refers to, by name."""
+    told = [_of_parameters(model) for model in get_args(models) or (models,)]
+    schemas, referred = [schema for schema, _ in told], {name: each for _, more in told for name, each in more.items()}
+    needed = all("required" in schema for schema in schemas)
+    content = {"application/json": {"schema": _any_of(*schemas, *(() if needed else NOTHING))}}
+    forms = [form for schema in schemas if (form := _form_of(schema))]
+    if forms:
+        content[FORM_TYPES[0]] = {"schema": _any_of(*forms)}
     return {"content": content, "required": needed}, referred
 
 
@@ -55,6 +58,10 @@ def query_parameters(model: type[Parameters]) -> tuple[list[Schema], dict[str, S
     schema, referred = _of_parameters(model)
     required, fields = schema.get("required", ()), schema.get("properties", {})
     return [{"name": n, "in": "query", "required": n in required, "schema": f} for n, f in fields.items()], referred
+
+
+def _any_of(*schemas: Schema) -> Schema:
+    return {"anyOf": list(schemas)} if len(schemas) > 1 else schemas[0]
 
 
 def _of_parameters(model: type[Parameters]) -> tuple[Schema, dict[str, Schema]]:
