@@ -17,6 +17,7 @@ from modelyard.app import all_routers
 from modelyard.clock import DAY, now
 from modelyard.registry.people.audit import PRUNED_AT_ONCE
 from modelyard.registry.tables import AuditEvent
+from modelyard.routes.gitlab.audit import ENTITIES
 from modelyard.routes.hub import elsewhere
 from modelyard.services.people import audit
 from tests.conftest import MLFLOW, Account
@@ -74,6 +75,7 @@ class Walk:
         found = events(self.root, request_id)
         assert found, f"{method} {path} left no event"
         assert {event["details"]["ip_address"] for event in found} == {"127.0.0.1"}
+        assert {event["entity_type"] for event in found} <= set(ENTITIES)
         assert all(event["details"]["author_name"] for event in found)
         self.walked.add((method, route_of(method, str(answer.request.url.raw_path, "ascii").partition("?")[0])))
         self.found, self.answered = found, answer

@@ -25,6 +25,8 @@ from modelyard.wire.paths import parse_project
 
 router = gitlab_router("", "audit events")
 
+ENTITIES = ("User", "Project", "Issuer", "SignOnProvider")  # which an event may be of
+
 
 class ProjectAuditQuery(PageQuery):
     """How a listing of a project's events is narrowed."""
@@ -66,7 +68,7 @@ class AuditEvent(TypedDict):
     id: int
     author_id: int
     entity_id: int
-    entity_type: Annotated[str, stating(enum=["User", "Project"])]
+    entity_type: Annotated[str, stating(enum=ENTITIES)]
     event_name: str
     details: EventDetails
     created_at: Timestamp
