@@ -15,9 +15,8 @@ from starlette.routing import Match
 
 from modelyard.app import all_routers
 from modelyard.clock import DAY, now
-from modelyard.registry.people.audit import PRUNED_AT_ONCE
+from modelyard.registry.people.audit import ENTITIES, PRUNED_AT_ONCE
 from modelyard.registry.tables import AuditEvent
-from modelyard.routes.gitlab.audit import ENTITIES
 from modelyard.routes.hub import elsewhere
 from modelyard.services.people import audit
 from tests.conftest import MLFLOW, Account
@@ -154,6 +153,8 @@ def _walk_publishers(walk: Walk, publishers: str) -> None:
     body = {"name": f"issuer-{next(_ids)}", "kind": "generic", "url": "https://ci.example.com", "audience": "yard"}
     issuer = walk("POST", "/issuers", json=body)["id"]
     walk("PUT", f"/issuers/{issuer}", json={"audience": "other"})
+    narrowed = walk.root.get("/audit_events", params={"entity_type": "Issuer", "entity_id": issuer}).json()
+    assert [event["event_name"] for event in narrowed] == ["issuer_updated", "issuer_created"]
     publisher = walk("POST", publishers, json={"issuer": body["name"], "claims": {"sub": "s"}})["id"]
     walk("DELETE", f"{publishers}/{publisher}")
     walk("DELETE", f"/issuers/{issuer}")

@@ -211,6 +211,9 @@ def test_the_trail_is_filtered_and_paged_by_keyset_however_long_it_is(
     everything = admin.get("/admin/audit_logs", params={"entity_type": "Project", "entity_id": yard.id}).text
     assert "Made 129" in everything
     assert "Made 129" not in admin.get("/admin/audit_logs", params={"entity_type": "User"}).text
+    issuers = admin.get("/admin/audit_logs", params={"entity_type": "Issuer"}).text
+    assert '<option value="Issuer" selected>' in issuers
+    assert "Made 129" not in issuers
     assert admin.get("/admin/audit_logs", params={"before": "x" * 100, "entity_id": "9" * 40}).status_code == 200
     with server.app.state.database.reading() as registry:
         statement = "EXPLAIN QUERY PLAN SELECT * FROM audit_events WHERE entity_type='Project' AND entity_id=1 AND id<9"

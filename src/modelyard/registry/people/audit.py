@@ -1,14 +1,14 @@
 """The audit trail: every change of users, tokens, members, projects, models, versions and files.
 
 An event is written in the transaction of its change, so that there is never one without the other. Its shape is that of
-GitLab's audit events: an entity (the user or the project that it concerns) and a target within it.
+GitLab's audit events: an entity (the user, the project or whatever else it concerns) and a target within it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import orjson
 from sqlalchemy import Select, delete, insert, select
@@ -40,6 +40,8 @@ from modelyard.registry.tables import (
 from modelyard.terms.paging import Page, PageRequest
 
 PROJECT = "Project"
+Entity = Literal["User", "Project", "Issuer", "SignOnProvider"]  # what an event may be of
+ENTITIES: Sequence[str] = get_args(Entity)
 NOBODY = -1  # GitLab's author id where no account is behind a change
 MAX_VALUE = 500  # characters of a value before or after a change that are kept: a whole name
 PRUNED_AT_ONCE = 1000  # so that other writers need not wait long

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from modelyard.clock import iso
 from modelyard.errors import ParameterError
 from modelyard.registry import tables
-from modelyard.registry.people.audit import AuditFilter
+from modelyard.registry.people.audit import ENTITIES, AuditFilter, Entity
 from modelyard.routes.gitlab.face import gitlab_router
 from modelyard.routes.http.answers import Listing, Timestamp
 from modelyard.routes.http.call import ApiCall
@@ -24,8 +24,6 @@ from modelyard.terms.paths import parse_id
 from modelyard.wire.paths import parse_project
 
 router = gitlab_router("", "audit events")
-
-ENTITIES = ("User", "Project", "Issuer", "SignOnProvider")  # which an event may be of
 
 
 class ProjectAuditQuery(PageQuery):
@@ -43,8 +41,8 @@ class ProjectAuditQuery(PageQuery):
 class AuditQuery(ProjectAuditQuery):
     """How a listing of all events is narrowed."""
 
-    entity_type: Literal["User", "Group", "Project"] | None = Field(None, description="There are no groups here.")
-    entity_id: int | None = Field(None, description="Id of the user or project; needs `entity_type`.")
+    entity_type: Entity | Literal["Group"] | None = Field(None, description="There are no groups here.")
+    entity_id: int | None = Field(None, description="Id of what the events are of; needs `entity_type`.")
 
     @property
     def narrowed(self) -> AuditFilter:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from modelyard.access.identity import Identity
 from modelyard.access.policy import Action
 from modelyard.clock import Milliseconds
-from modelyard.registry.people.audit import AuditFilter
+from modelyard.registry.people.audit import ENTITIES, AuditFilter
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import AuditEvent
 from modelyard.routes.pages.fields import ROWS, before_in, moment_in, turning
@@ -27,7 +27,6 @@ subject = Subject()
 
 EVENTS = "/-/audit_events"
 ALL = "/admin/audit_logs"
-ENTITIES = ("User", "Project")
 _TOLD_APART = frozenset({"author_name", "target_id", "target_type", "target_details", "ip_address", "entity_path"})
 _REQUEST = PageRequest(per_page=ROWS, keyset="before")
 
