@@ -21,6 +21,7 @@ from tests.conftest import MLFLOW
 from tests.live import LiveServer, running
 from tests.raw import exchange, put_head, read_answer
 from tests.test_permissions import _plausible_body
+from tests.waiting import within_one_minute
 
 FROM_ELSEWHERE = {"X-Forwarded-For": "203.0.113.7"}
 LONGEST_TEST = 15.0  # seconds, on a busy machine
@@ -34,10 +35,7 @@ def limited_logins(folder: Path, **settings: object) -> Iterator[LiveServer]:
 
 @pytest.fixture(autouse=True)
 def _within_one_minute() -> None:
-    """Windows begin with the minutes of the clock: a test that went on into the next would find less counted."""
-    left = 60 - time.time() % 60
-    if left < LONGEST_TEST:
-        time.sleep(left)
+    within_one_minute(LONGEST_TEST)
 
 
 def assert_throttled(answer: httpx2.Response, name: str, limit: int) -> None:

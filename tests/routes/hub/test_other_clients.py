@@ -15,6 +15,7 @@ from tests.live import LiveServer, running
 from tests.routes.hub.conftest import Repo
 from tests.routes.hub.sending import Cas, chunk, commit, lfs_file, shard
 from tests.routes.hub.test_names import refused
+from tests.waiting import within_one_minute
 
 GGUF = bytes(range(256)) * 1000
 
@@ -160,6 +161,7 @@ def test_the_newer_rust_client_sends_by_xet(
 
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
     with running(tmp_path, rate_limit_anonymous=1) as live, httpx2.Client(base_url=live.url) as client:
+        within_one_minute(5)
         client.get("/api/agent-harnesses")
         for path in ("/api/models", "/a/b/resolve/main/f", "/api/models/a/b"):
             answer = client.get(path)

@@ -23,6 +23,7 @@ from modelyard.services.people import accounts, sessions
 from tests.browsers import axe, running_chromium, watched
 from tests.conftest import Account
 from tests.live import LiveServer, running
+from tests.waiting import within_one_minute
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 AS_BROWSER = {"Accept": "text/html,application/xhtml+xml", "Sec-Fetch-Site": "same-origin"}
@@ -398,6 +399,7 @@ def test_wrong_codes_are_counted_against_whoever_types_them(
     browser = sign_in(person.token)
     monkeypatch.setattr(page, "MAX_WRONG", 3)
     monkeypatch.setattr(page, "THROTTLE", "throttle_of_this_test")
+    within_one_minute(5)
     for _ in range(3):
         assert browser.get("/oauth/device", params={"user_code": "BBBB-BBBB"}).status_code == 404
     late = browser.get("/oauth/device", params={"user_code": told["user_code"]})
@@ -414,6 +416,7 @@ def test_codes_for_devices_are_bounded_by_address_and_in_all(
     assert (full.status_code, full.json()["error"]) == (503, "temporarily_unavailable")
     assert full.headers["retry-after"] == "60"
     monkeypatch.setattr(asking, "MAX_A_MINUTE", 1)
+    within_one_minute(5)
     answers = [device.post("/oauth/authorize_device", data={"client_id": "x"}) for _ in range(2)]
     assert (answers[-1].status_code, answers[-1].json()["error"]) == (429, "temporarily_unavailable")
     assert "retry-after" in answers[-1].headers

@@ -21,6 +21,7 @@ from tests.issuers import running_issuer
 from tests.live import running
 from tests.routes.oauth import ci
 from tests.routes.oauth.conftest import GRANT, ID_TOKEN, Trusting, Yard
+from tests.waiting import within_one_minute
 
 
 def form(token: str, **changed: str | list[str] | None) -> dict[str, Any]:
@@ -364,6 +365,7 @@ def test_wrong_tokens_of_one_address_are_slowed_and_right_ones_pass(
         yard = Yard(server, root, web, {})
         yard.list_issuer(issuer)
         trusting = yard.trusting(issuer=issuer)
+        within_one_minute(10)
         statuses = [yard.exchange(f"wrong-{number}").status_code for number in range(5)]
         assert statuses == [400, 400, 400, 429, 429]
         assert [yard.exchange("wrong-0").status_code for _ in range(4)] == [400, 400, 429, 429]

@@ -22,6 +22,7 @@ from tests.browsers import axe
 from tests.conftest import Account
 from tests.live import LiveServer, running
 from tests.routes.pages.conftest import AS_BROWSER, Open, SignIn
+from tests.waiting import within_one_minute
 
 ROOT = "root"  # the administrator, whose namespace it is
 
@@ -158,6 +159,7 @@ def test_refusals_are_pages_for_browsers_and_json_for_clients(
 
 def test_too_many_requests_are_told_by_a_page(tmp_path: Path) -> None:
     with running(tmp_path, rate_limit_anonymous=1) as live:
+        within_one_minute(5)
         statuses = [httpx2.get(f"{live.url}/", headers=AS_BROWSER) for _ in range(3)]
         assert statuses[-1].status_code == 429
         assert "Too many requests" in statuses[-1].text

@@ -17,6 +17,7 @@ from modelyard.services.people import sessions, setup
 from tests.conftest import Account
 from tests.live import LiveServer, running
 from tests.routes.pages.conftest import AS_BROWSER, SAME_ORIGIN, SignIn
+from tests.waiting import within_one_minute
 
 COOKIE = "modelyard_session"
 SESSIONS = "/-/user_settings/active_sessions"
@@ -303,6 +304,7 @@ def test_wrong_tokens_are_slowed_and_refused_as_those_of_the_api(
         httpx2.Client(base_url=live.url, headers=AS_BROWSER, timeout=30) as client,
     ):
         wrong = [f"wrong-token-number-{number}" for number in range(5)]
+        within_one_minute(5)
         statuses = [client.post("/users/sign_in", data={"token": each}).status_code for each in wrong]
         assert statuses == [401, 401, 401, 429, 429]
         last = client.post("/users/sign_in", data={"token": "another"})
