@@ -1,9 +1,9 @@
 """The floor of an upload: one thread that reads a socket and hashes, one that writes past the page cache, then a sync.
 
 As a program (`python -m bench.contenders.floor PORT FOLDER [BUCKET]`) it takes `PUT /hashed-N`, `PUT /written-N`, which
-leaves the hash out, `PUT /apart-N`, where a third thread hashes, `PUT /sent-N`, where one thread hashes and sends to
-the bucket of that URL, and `PUT /hash`, which takes no body and hashes as many bytes of its memory as `Content-Length`
-says. Each connection has threads of its own.
+leaves the hash out, `PUT /apart-N`, where a third thread hashes, `PUT /hash`, which takes no body and hashes as many
+bytes of its memory as `Content-Length` says, and to the bucket of that URL `PUT /sent-N`, by one loop, and
+`PUT /passed-N`, by threads (`floor_of_buckets.py`). Each connection has threads of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from queue import SimpleQueue
 
-from bench.contenders.bare_bucket import BareUpload
+from bench.contenders.floor_of_buckets import Fill, send_by_one_loop, send_by_threads
 from bench.contenders.target import Target
 from bench.machine import SERVER_CORES, Cores
 from bench.process import HOST, Server, free_port
@@ -45,7 +45,7 @@ class Floor:
             kept.unlink()
 
     def file(self, name: str) -> Target:
-        """The path `name`: `hash`, or one that begins with `hashed-`, `written-`, `apart-` or `sent-`."""
+        """The path `name`: `hash`, or one that begins with `hashed-`, `written-`, `apart-`, `sent-` or `passed-`."""
         return Target(self.port, f"/{name}")
 
 
@@ -132,8 +132,9 @@ def _answer(connection: socket.socket, folder: Path, bucket: str) -> None:
         path, length = head.split(b" ")[1].decode(), _length(head)
         if path == "/hash":
             _hash_memory(length)
-        elif path.startswith("/sent"):
-            _send_on(connection, f"{bucket}{path}", begun, length)
+        elif path.startswith(("/sent", "/passed")):
+            send = send_by_one_loop if path.startswith("/sent") else send_by_threads
+            send(_filling(connection, begun), f"{bucket}{path}", length)
         elif length:
             _receive(connection, folder / path[1:], begun, length)
         status = b"201 Created" if length else b"200 OK"
@@ -161,17 +162,14 @@ def _receive(connection: socket.socket, kept: Path, begun: bytes, length: int) -
     _sync(kept.parent)
 
 
-def _send_on(connection: socket.socket, url: str, begun: bytes, length: int) -> None:
-    """Hash what comes, and send it on: one loop, which is all that it costs without doing two things at once."""
-    digest, missing, block = hashlib.sha256(), length, memoryview(bytearray(BLOCK))
-    upload = BareUpload(url, length)
-    while missing:
-        size = min(BLOCK, missing)
-        _fill(connection, block[:size], begun)
-        digest.update(block[:size])
-        upload.send(block[:size])
-        begun, missing = b"", missing - size
-    upload.complete()
+def _filling(connection: socket.socket, begun: bytes) -> Fill:
+    """What fills views with the body, of which some has come with the head."""
+    rest = [begun]
+
+    def fill(view: memoryview) -> None:
+        _fill(connection, view, rest.pop() if rest else b"")
+
+    return fill
 
 
 def _fill(connection: socket.socket, view: memoryview, begun: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Large files through a server whose blobs are in a bucket, beside one that has them in a folder, and a bare loop.
+"""Large files through a server whose blobs are in a bucket, beside one that has them in a folder, and bare servers.
 
 The bucket is moto's, in memory, on the clients' core: what is worth comparing is the server's CPU, not the speed.
 """
@@ -55,6 +55,7 @@ def uploads(stage: Stage) -> list[Contender]:
     return [
         *(uploading(*each) for each in _servers(stage, bucket)),
         uploading("bare: received, hashed and sent to a bucket by one loop", bare, "sent"),
+        uploading("bare: the same by threads, parts sent while others come", bare, "passed"),
     ]
 
 
