@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 
 from modelyard.blobs.local import LocalBlobStore
 from modelyard.services.files import ingest
-from modelyard.services.files.ingest import BATCH_BYTES, LARGE_BYTES, MANY, Crowd, Expectations, Ingest
+from modelyard.services.files.ingest import BATCH_BYTES, LARGE_BYTES, MANY, Batches, Crowd, Expectations, Ingest
 
 ANYTHING = Expectations(representation={}, content={}, body=None)
 
@@ -56,6 +57,67 @@ def test_an_upload_that_ends_while_its_first_write_begins_leaves_nothing_open(tm
     with ThreadPoolExecutor(4) as executor:
         asyncio.run(upload(executor))
     assert list((tmp_path / "blobs").glob("incoming/*")) == []  # where gc would see none that still has an owner
+
+
+class _Gate:
+    """Takes batches once it is let go on, but none of zeros."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.written: list[int] = []
+
+    def write(self, batch: list[Any]) -> None:
+        assert self.go_on.wait(10)
+        if not batch[0][0]:
+            raise OSError("a batch of zeros")
+        self.written.append(batch[0][0])
+
+
+def _batch(number: int) -> bytes:
+    return bytes([number]) * BATCH_BYTES
+
+
+@pytest.mark.parametrize("told", ["landed", "add"])
+def test_a_batch_that_failed_is_told_of_by_whatever_comes_next(told: str) -> None:
+    gate = _Gate()
+
+    async def write(executor: ThreadPoolExecutor) -> None:
+        batches = Batches(executor, gate.write)
+        await batches.add(_batch(0))
+        gate.go_on.set()
+        with pytest.raises(OSError, match="zeros"):
+            await (batches.landed() if told == "landed" else batches.add(_batch(1)))
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(write(executor))
+    assert gate.written == []
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["which-fails", "which-is-written"])
+@pytest.mark.parametrize("waited", [True, False], ids=["cancelled", "left"])
+def test_a_batch_that_nobody_waits_for_any_more_ends_without_a_word(number: int, waited: bool) -> None:
+    gate, said = _Gate(), list[Any]()
+
+    async def write(executor: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: said.append(context))
+        batches = Batches(executor, gate.write)
+        await batches.add(_batch(number))
+        if waited:
+            landing = asyncio.create_task(batches.landed())
+            await asyncio.sleep(0.01)
+            landing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await landing
+        del batches
+        gate.go_on.set()
+        await loop.run_in_executor(executor, gate.go_on.wait)  # behind it, in the one thread
+        gc.collect()  # asyncio complains of what nobody has asked for when it goes
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(write(executor))
+    assert said == []
+    assert gate.written == [1] * number
 
 
 def test_memory_is_given_back_behind_the_last_of_a_crowd_and_not_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -60,7 +60,7 @@ class Batches:
         self._write = write
         self._batch: list[Buffer] = []
         self._batched = 0
-        self._in_flight: Future[None] | None = None
+        self._in_flight: asyncio.Future[None] | None = None
 
     async def add(self, piece: Buffer) -> None:
         """Take the next piece. Raises what writing an earlier one has raised."""
@@ -68,18 +68,45 @@ class Batches:
         self._batched += len(piece)
         if self._batched >= BATCH_BYTES:
             await self.landed()
-            self._in_flight = self._executor.submit(self._write, self.rest())
+            self._in_flight = self._hand_on(self.rest())
 
     async def landed(self) -> None:
         """Return when all batches but the one that is being gathered are written. Raises what that has raised."""
         if self._in_flight is not None:
-            await asyncio.wrap_future(self._in_flight)
+            await self._in_flight
             self._in_flight = None
 
     def rest(self) -> list[Buffer]:
         """What is gathered so far, which is the caller's to write from then on."""
         batch, self._batch, self._batched = self._batch, [], 0
         return batch
+
+    def _hand_on(self, batch: list[Buffer]) -> asyncio.Future[None]:
+        """Let a thread write a batch, of which the loop hears by one call: `wrap_future` makes several, and locks."""
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        self._executor.submit(self._write_and_tell, batch, loop, written)
+        return written
+
+    def _write_and_tell(
+        self, batch: list[Buffer], loop: asyncio.AbstractEventLoop, written: asyncio.Future[None]
+    ) -> None:
+        try:
+            self._write(batch)
+        except BaseException as error:  # which is for whoever waits, not for this thread
+            loop.call_soon_threadsafe(_tell, written, error)
+        else:
+            loop.call_soon_threadsafe(_tell, written, None)
+
+
+def _tell(written: asyncio.Future[None], error: BaseException | None) -> None:
+    if written.done():  # who waited for it was cancelled
+        return
+    if error is None:
+        written.set_result(None)
+    else:
+        written.set_exception(error)
+        written.exception()  # so that asyncio does not complain where nobody waits any more
 
 
 class Crowd:
