@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
 from modelyard.blobs.s3.bodies import Body
+from modelyard.blobs.s3.lines import send_all
 from modelyard.blobs.s3.plain_answer import PlainAnswer
 
 FAILURES = 3  # in a row, each behind a part that botocore sent well: this server minds the difference
@@ -143,10 +144,8 @@ def send_part(pool: Any, head: bytes, body: Body) -> PlainAnswer:  # noqa: ANN40
             connection.timeout = pool.timeout.connect_timeout
             connection.connect()
         line = connection.sock
+        send_all(line, [head, *body], pool.timeout.read_timeout)
         line.settimeout(pool.timeout.read_timeout)
-        line.sendall(head)
-        for piece in body:
-            line.sendall(piece)
         answer = PlainAnswer.read(line)
         keeps = answer.keeps_connection
         return answer
