@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelyard.memory_pages import PAGE_BYTES, Blocks, _is_unseen, address, find, give_back, lies_like
+from modelyard import memory_pages
+from modelyard.memory_pages import HUGE_BYTES, PAGE_BYTES, Blocks, _is_unseen, address, find, give_back, lies_like
 
 SIZE = 4 * PAGE_BYTES
 MIB = 1024 * 1024
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 
 
 @pytest.mark.parametrize("offset", [0, 1, PAGE_BYTES - 1, PAGE_BYTES, 5 * PAGE_BYTES + 77])
@@ -61,6 +63,31 @@ def test_memory_goes_back_to_the_system_with_the_last_view_of_it() -> None:
     assert mapped() > before + 50 * MIB
     del view
     assert mapped() < before + 50 * MIB
+
+
+@pytest.mark.skipif(not HUGE_PAGES.exists(), reason="this kernel has none")
+@pytest.mark.parametrize(("size", "huge"), [(HUGE_BYTES, True), (HUGE_BYTES - PAGE_BYTES, False)])
+def test_large_blocks_alone_may_lie_in_huge_pages(size: int, huge: bool) -> None:
+    block = Blocks().take(size, 0)
+    assert ("hg" in flags_at(address(block))) is huge
+
+
+def flags_at(place: int) -> list[str]:
+    """The kernel's flags of the mapping that an address is in."""
+    found = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first, _, rest = line.partition(" ")
+        if "-" in first and not first.endswith(":"):
+            begin, _, end = first.partition("-")
+            found = int(begin, 16) <= place < int(end, 16)
+        elif found and first == "VmFlags:":
+            return rest.split()
+    raise AssertionError("no mapping is there")
+
+
+def test_a_kernel_without_huge_pages_gives_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_pages, "_HUGE", -1)  # which no kernel knows
+    assert len(Blocks().take(HUGE_BYTES, 0)) == HUGE_BYTES
 
 
 def test_systems_on_which_no_mapping_changes_its_size_tell_views_as_well() -> None:
