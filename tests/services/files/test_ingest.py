@@ -120,6 +120,25 @@ def test_a_batch_that_nobody_waits_for_any_more_ends_without_a_word(number: int,
     assert gate.written == [1] * number
 
 
+def test_a_batch_that_was_given_up_before_its_turn_is_not_written() -> None:
+    gate = _Gate()
+
+    async def write(executor: ThreadPoolExecutor) -> None:
+        executor.submit(gate.go_on.wait, 10)  # the one thread is busy
+        batches = Batches(executor, gate.write)
+        await batches.add(_batch(1))
+        landing = asyncio.create_task(batches.landed())
+        await asyncio.sleep(0.01)
+        landing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await landing
+        gate.go_on.set()
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(write(executor))
+    assert gate.written == []
+
+
 def test_memory_is_given_back_behind_the_last_of_a_crowd_and_not_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
     monkeypatch.setattr(ingest, "give_back", lambda: given.append(1))

@@ -91,6 +91,8 @@ class Batches:
     def _write_and_tell(
         self, batch: list[Buffer], loop: asyncio.AbstractEventLoop, written: asyncio.Future[None]
     ) -> None:
+        if written.cancelled():  # before its turn came
+            return
         try:
             self._write(batch)
         except BaseException as error:  # which is for whoever waits, not for this thread
