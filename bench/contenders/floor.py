@@ -9,7 +9,6 @@ bytes of its memory as `Content-Length` says, and to the bucket of that URL `PUT
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import socket
 import sys
@@ -17,12 +16,12 @@ import threading
 from pathlib import Path
 from queue import SimpleQueue
 
+from bench.contenders.blocks import BLOCK, huge_page
 from bench.contenders.floor_of_buckets import Fill, send_by_one_loop, send_by_threads
 from bench.contenders.target import Target
 from bench.machine import SERVER_CORES, Cores
 from bench.process import HOST, Server, free_port
 
-BLOCK = 2 << 20  # bytes that are received, hashed and written at once
 BLOCKS = 6
 PAGE = 4096
 HEAD_BYTES = 64 << 10
@@ -57,7 +56,7 @@ class _Disk:
         self._filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
         self._free: SimpleQueue[memoryview] = SimpleQueue()
         for _ in range(BLOCKS):
-            self._free.put(memoryview(mmap.mmap(-1, BLOCK)))  # which begins where a page does
+            self._free.put(huge_page())
         self._thread = threading.Thread(target=self._write)
         self._thread.start()
 

@@ -7,17 +7,18 @@ come needs threads, which wait for each other and for Python's lock, and memory 
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
 from bench.contenders.bare_bucket import PART, BareUpload
+from bench.contenders.blocks import BLOCK, huge_page
 
-BLOCK = 2 << 20  # bytes that are received, hashed and sent at once, a divisor of PART
 SENDERS = 3  # parts that are sent at once, as modelyard's
-BLOCKS = (SENDERS + 1) * PART // BLOCK + 2  # one more part is gathered, one block received, and one hashed
+BLOCKS = (
+    SENDERS + 1
+) * PART // BLOCK + 2  # which divides PART; one more part is gathered, one block received, and one hashed
 
 Fill = Callable[[memoryview], None]  # with the next bytes of the body
 
@@ -42,7 +43,7 @@ def send_by_threads(fill: Fill, url: str, length: int) -> None:
     """Receive in this thread, hash in another, and send whole parts in SENDERS more."""
     free: SimpleQueue[memoryview] = SimpleQueue()
     for _ in range(BLOCKS):
-        free.put(_huge_page())
+        free.put(huge_page())
     upload = BareUpload(url)
     senders = _Senders(upload, free)
     hashing = _Hashing(senders)
@@ -52,12 +53,6 @@ def send_by_threads(fill: Fill, url: str, length: int) -> None:
         hashing.take(piece)
     hashing.end()
     upload.complete(senders.end())
-
-
-def _huge_page() -> memoryview:
-    block = mmap.mmap(-1, BLOCK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    block.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(block)
 
 
 class _Senders:
