@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from structlog.testing import capture_logs
 
 from modelyard.errors import Forbidden
+from modelyard.hops import hand_on
 from modelyard.registry import groups
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
@@ -140,3 +142,77 @@ def test_whoever_has_left_by_then_is_not_waited_for(database: Database) -> None:
 
     asyncio.run(work())
     assert known(database) == 1
+
+
+def prepared(work: Callable[[Registry], str]) -> Callable[[], Callable[[Registry], str]]:
+    return lambda: work
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+def test_what_is_prepared_is_told_of_once_it_is_kept(database: Database, together: bool) -> None:
+    kept: list[int] = []
+
+    async def work() -> list[str]:
+        with ThreadPoolExecutor(1) as executor:
+            free = threading.Event()
+            first = asyncio.create_task(database.write(lambda _registry: free.wait(60)))
+            asked = [
+                asyncio.create_task(database.write_after(executor, prepared(adding(each)), lambda: kept.append(1)))
+                for each in ("ab" if together else "a")
+            ]
+            await asyncio.sleep(0)
+            await hand_on(executor, lambda: None)  # all are prepared, and wait for the writer
+            assert kept == []
+            free.set()
+            assert await first
+            return await asyncio.gather(*asked)
+
+    assert asyncio.run(work()) == list("ab" if together else "a")
+    assert (len(kept), known(database)) == (2, 2) if together else (1, 1)
+
+
+def test_what_is_not_kept_is_not_told_as_kept(database: Database) -> None:
+    kept: list[int] = []
+
+    async def work() -> list[str | BaseException]:
+        with ThreadPoolExecutor(1) as executor:
+            asked = [database.write_after(executor, prepared(each), lambda: kept.append(1)) for each in (refused,) * 2]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(work())] == [Forbidden, Forbidden]
+    assert (kept, known(database)) == ([], 0)
+
+
+def test_what_cannot_be_prepared_is_not_written(database: Database) -> None:
+    def prepare() -> Callable[[Registry], str]:
+        raise Forbidden("no")
+
+    async def work() -> str:
+        with ThreadPoolExecutor(1) as executor:
+            return await database.write_after(executor, prepare, lambda: None)
+
+    with pytest.raises(Forbidden):
+        asyncio.run(work())
+    assert known(database) == 0
+
+
+def test_what_nobody_waits_for_any_more_is_not_prepared(database: Database) -> None:
+    begun: list[int] = []
+
+    def prepare() -> Callable[[Registry], str]:
+        begun.append(1)
+        return adding("a")
+
+    async def work() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            free = threading.Event()
+            first = hand_on(executor, lambda: free.wait(60))
+            left = asyncio.create_task(database.write_after(executor, prepare, lambda: None))
+            await asyncio.sleep(0)
+            left.cancel()
+            await asyncio.sleep(0)
+            free.set()
+            assert await first
+
+    asyncio.run(work())
+    assert (begun, known(database)) == ([], 0)

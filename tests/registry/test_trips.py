@@ -77,7 +77,7 @@ def test_questions_that_need_no_answer_of_each_other_are_one_trip(database: Data
         questions: list[Question] = [
             (select(User.id, User.username).where(User.id > least), {}) for least in (0, -1, 10**9)
         ]
-        found.append(Repository(registry.session).gathered(*questions))
+        found.append(Repository(registry.transaction).gathered(*questions))
 
     database.write_now(lambda registry: registry.users.add("one"))
     assert trips(database, tmp_path, lambda: database.read_now(work)) == 2
@@ -124,7 +124,7 @@ def test_an_id_that_has_not_come_is_drawn_by_the_insert_itself(database: Databas
 
 def test_what_is_asked_ahead_is_as_it_is_when_the_next_statement_runs(database: Database) -> None:
     def work(registry: Registry) -> tuple[Any, Any, Any]:
-        repository, key = Repository(registry.session), "users"
+        repository, key = Repository(registry.transaction), "users"
         registry.users.add("before")
         repository.ask_ahead([key], select(func.count()).select_from(User), {}, lambda rows: rows[0])
         early = repository.asked_ahead(key)

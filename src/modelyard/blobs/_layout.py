@@ -66,7 +66,8 @@ class Layout:
 
         A process syncs the entry of each folder once, since a folder that exists need not be durable.
         """
-        unsure = [name for name in names if name not in self._durable or not (self.root / name).is_dir()]
+        root = str(self.root)  # whose paths take a tenth of the time of a Path's
+        unsure = [name for name in names if name not in self._durable or not os.path.isdir(f"{root}/{name}")]
         for name in unsure:
             with suppress(FileExistsError):
                 make_private_directory(self.root / name)

@@ -8,31 +8,53 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Executable, Select, func, select
+from sqlalchemy import Executable, Insert, Select, Update, func, select
 from sqlalchemy.orm import Session
 
+from modelyard.registry import driver
 from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Base
+from modelyard.registry.transaction import Transaction
 
 # Of a statement whose answer nobody looks at, nor does SQLAlchemy for a key (`inline`): PostgreSQL is sent it together
 # with the next one, or with COMMIT.
 POSTPONED = {"postponed": True}
 
-_ASKED = "asked ahead"  # the key, in a session's `info`, of the answers that are on their way or have come
-
 Row: TypeAlias = tuple[Any, ...]
 
 
 class Asking:
-    """Asks within the transaction of a session."""
+    """Asks within a transaction."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.connection = transaction.connection
+
+    @property
+    def session(self) -> Session:
+        """The transaction's, for entities."""
+        return self.transaction.session
 
     @property
     def dialect(self) -> str:
         """The name of the database's dialect: `sqlite` or `postgresql`."""
-        return self.session.get_bind().dialect.name
+        return self.connection.dialect.name
+
+    def row(self, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, object]) -> Sequence[Any]:
+        """The one row of a statement that is built once and kept, as the driver gives it."""
+        connection = self.connection
+        if connection.dialect.name == "sqlite":
+            found: Row = driver.execute(connection, statement, parameters).fetchone()
+            return found
+        return connection.execute(statement, parameters).one()
+
+    def write(self, statement: Insert | Update, parameters: Mapping[str, object]) -> None:
+        """Execute a statement that is built once and kept, of whose answer nothing is wanted; see POSTPONED."""
+        connection = self.connection
+        if connection.dialect.name == "sqlite":
+            driver.execute(connection, statement, parameters)
+        else:
+            connection.execute(statement, parameters, execution_options=POSTPONED)
 
     def ask_ahead(
         self,
@@ -46,17 +68,17 @@ class Asking:
         """
         if self.dialect != "postgresql":
             return
-        asked: dict[Hashable, object] = self.session.info.setdefault(_ASKED, {})
+        asked = self.transaction.asked
         asked.update(dict.fromkeys(keys))
 
         def told(rows: list[Row]) -> None:
             asked.update({key: found for key, found in zip(keys, read(rows), strict=True) if key in asked})
 
-        self.session.connection().execute(statement, parameters, execution_options={**POSTPONED, "told": told})
+        self.connection.execute(statement, parameters, execution_options={**POSTPONED, "told": told})
 
     def asked_ahead(self, key: Hashable) -> Any:  # noqa: ANN401 - whatever was asked for
         """What was asked for by `ask_ahead`, once; None where it was not, or has not come."""
-        return self.session.info.get(_ASKED, {}).pop(key, None)
+        return self.transaction.asked.pop(key, None)
 
     def reserve(self, *tables: type[Base]) -> None:
         """Draw the ids of one new row of each table with the next statement: to insert it then takes no trip.

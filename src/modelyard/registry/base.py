@@ -26,6 +26,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import make_transient_to_detached
 
 from modelyard.errors import ParameterError
+from modelyard.registry import driver
 from modelyard.registry.asking import POSTPONED, Asking, Row
 from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Base
@@ -81,7 +82,7 @@ class Repository(Asking):
         self, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
         """The rows of a statement as the driver gives them, for many rows of plain numbers and texts."""
-        result = self.session.connection().execute(statement, parameters)
+        result = self.connection.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = list(result.cursor.fetchall())
         result.close()
         return rows
@@ -90,7 +91,7 @@ class Repository(Asking):
         """The rows of several statements that need no answer of each other, each as `tuples` has them."""
         if self.dialect != "postgresql":
             return [self.tuples(*question) for question in questions]
-        connection, asked = self.session.connection(), list[object]()
+        connection, asked = self.connection, list[object]()
         for statement, parameters in questions:
             connection.execute(statement, parameters, execution_options={"gathered": asked})
         driver: Any = connection.connection.driver_connection
@@ -104,27 +105,38 @@ class Repository(Asking):
         """
         mapper, values = inspect(type(row)), inspect(row).dict
         given = {name: value for name, value in values.items() if name in mapper.columns}
-        reserved: int | None = self.asked_ahead(type(row))
-        if reserved is not None:
-            given["id"] = values["id"] = reserved
-        statement = _insert_statement(type(row), reserved is not None)
-        options = {} if reserved is None else POSTPONED
-        result = self.session.connection().execute(statement, given, execution_options=options)
-        made: Any = result.last_inserted_params()
-        values.update({name: made.get(name) for name in mapper.columns.keys()})  # noqa: SIM118 - it iterates columns
-        if result.inserted_primary_key is not None:
-            values.update(result.inserted_primary_key._mapping)
+        values.update(self.inserted(type(row), given))
         make_transient_to_detached(row)
         self.session.add(row)
+
+    def inserted(self, table: type[Base], given: Mapping[str, object]) -> Mapping[str, Any]:
+        """Insert one new row, past the session's entities: what it has in all columns."""
+        if self.dialect == "sqlite" and (made := driver.insert_row(self.connection, table, given)) is not None:
+            return made
+        reserved: int | None = self.asked_ahead(table)
+        if reserved is not None:
+            given = {**given, "id": reserved}
+        options = {} if reserved is None else POSTPONED
+        statement = _insert_statement(table, reserved is not None)
+        result = self.connection.execute(statement, given, execution_options=options)
+        sent: Any = result.last_inserted_params()
+        values = {name: sent.get(name) for name in inspect(table).columns.keys()}  # noqa: SIM118 - it iterates columns
+        values.update(result.inserted_primary_key._mapping if result.inserted_primary_key is not None else given)
+        return values
+
+    def insert_unkeyed(self, table: type[Base], given: Mapping[str, object]) -> None:
+        """Insert one new row of which nobody asks for the key that the database draws, past the session's entities."""
+        if self.dialect != "sqlite" or driver.insert_row(self.connection, table, given) is None:
+            self.connection.execute(_insert_statement(table, True), given, execution_options=POSTPONED)
 
     def write_rows(self, statement: Insert, rows: Sequence[dict[str, object]]) -> None:
         """Insert rows past the session's entities, which take twice as long for a thousand of them."""
         if self.dialect == "postgresql" and statement.select is None:
             names = tuple(rows[0])
             columns = {name: [row[name] for row in rows] for name in names}
-            self.session.connection().execute(_of_arrays(statement, names), columns, execution_options=POSTPONED)
+            self.connection.execute(_of_arrays(statement, names), columns, execution_options=POSTPONED)
         else:
-            self.session.connection().execute(statement, list(rows))
+            self.connection.execute(statement, list(rows))
 
     def advance(self, statement: Update, moments: Mapping[int, int], pause: int) -> None:
         """Execute an UPDATE with `at`, the moment of each row, `row`, its id, and `before`, `pause` earlier than `at`.
@@ -133,7 +145,7 @@ class Repository(Asking):
         """
         rows = [{"row": id_, "at": at, "before": at - pause} for id_, at in sorted(moments.items())]
         if rows:
-            self.session.connection().execute(statement, rows)
+            self.connection.execute(statement, rows)
 
     def changed(self, statement: Update | Delete) -> bool:
         """Execute a statement; whether it met any row."""

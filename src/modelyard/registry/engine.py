@@ -5,28 +5,29 @@ A synchronous engine behind a thread hop answers 2.5 times as many requests as a
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import copy_context
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from modelyard.errors import ApiError, TooDear, Unavailable
+from modelyard.hops import Reply
 from modelyard.registry import reads
 from modelyard.registry.backends import backend_for
 from modelyard.registry.groups import Member, commit_together, taken
 from modelyard.registry.marks import Marks
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Base
+from modelyard.registry.transaction import Transaction
 from modelyard.registry.usage import Usage
 
 T = TypeVar("T")
@@ -40,6 +41,10 @@ READ_SECONDS = 30.0  # for any read
 
 
 def _unobserved(_kind: str, _seconds: float) -> None:
+    pass
+
+
+def _nothing() -> None:
     pass
 
 
@@ -86,19 +91,24 @@ class Database:
             yield registry
 
     @contextmanager
-    def _reading(self, engine: Engine) -> Iterator[Registry]:
-        with engine.connect() as connection, reads.on(connection), Session(connection) as session:
-            yield Registry(session, self.usage)
+    def _reading(self, engine: Engine, *, single: bool = False) -> Iterator[Registry]:
+        with (
+            engine.connect() as connection,
+            reads.on(connection),
+            closing(Transaction(connection, single=single)) as transaction,
+        ):
+            yield Registry(transaction, self.usage)
 
     @contextmanager
     def writing(self) -> Iterator[Registry]:
         """One transaction, committed durably at the end and rolled back by an exception."""
         with (
             self._backend.turn(),
-            Session(self._backend.writer, expire_on_commit=False) as session,
-            session.begin(),
+            self._backend.writer.connect() as connection,
+            closing(Transaction(connection)) as transaction,
         ):
-            yield Registry(session, self.usage)
+            yield Registry(transaction, self.usage)
+            transaction.commit()
 
     async def read(self, work: Callable[[Registry], T]) -> T:
         """`read_now` on a reader thread, where all others wait: for a few rows by their keys. Raises Unavailable."""
@@ -128,18 +138,44 @@ class Database:
         `brief`: it takes no longer than the commit itself, and may be committed together with others like it, where
         the database has one writer at a time.
         """
-        queued = time.monotonic()
+        # Log lines keep their request id in the other thread.
+        reply, context, begun = Reply[T](), copy_context(), time.perf_counter()
+        try:
+            self._queue(reply, context, work, brief=brief)
+            return await reply.awaited
+        finally:
+            self._observe("write", time.perf_counter() - begun)
 
-        def in_time() -> T:
-            self._backend.refuse_late(time.monotonic() - queued)
-            return self.write_now(work)
+    async def write_after(
+        self, executor: Executor, prepare: Callable[[], Callable[[Registry], T]], kept: Callable[[], None]
+    ) -> T:
+        """`write` briefly what `prepare` returns, which a thread of `executor` does first; the loop waits but once.
 
-        return await self._write(in_time, work if brief and self._backend.one_writer else None)
+        `kept` is called on a thread when that is committed, and nobody is told yet. It must not raise.
+        """
+        reply, context, queued = Reply[T](), copy_context(), list[float]()
+
+        def queue() -> None:
+            if reply.is_unwanted:
+                return
+            try:
+                work = context.run(prepare)
+                queued.append(time.perf_counter())
+                self._queue(reply, context, work, brief=True, kept=kept)
+            except BaseException as error:
+                reply.fail(error)
+
+        try:
+            executor.submit(queue)
+            return await reply.awaited
+        finally:
+            if queued:
+                self._observe("write", time.perf_counter() - queued[0])
 
     def read_now(self, work: Callable[[Registry], T], *, single: bool = False) -> T:
         """Run `work` inside `reading`, and again on another connection if that was lost. `single`: see `read_file`."""
         engine = self._backend.single_reader if single else self._backend.reader
-        return self._persist(lambda: self._reading(engine), work)
+        return self._persist(lambda: self._reading(engine, single=single), work)
 
     def write_now(self, work: Callable[[Registry], T]) -> T:
         """Run `work` inside `writing`, and again if another transaction or a lost connection thwarted it.
@@ -196,7 +232,7 @@ class Database:
             try:
                 with transaction() as registry:
                     result = work(registry)
-                    registry.session.flush()
+                    registry.transaction.flush()
                     committing = True
             except Exception as error:
                 if attempt == self._backend.attempts or not self._backend.is_passing(error, committing=committing):
@@ -231,23 +267,36 @@ class Database:
                 raise
 
         try:
-            future = reads.submit(executor, lambda: context.run(run), ended)
-            awaited = reads.Awaited(unit, future, self._stopper, self.read_seconds, late, unwanted)
+            reply = Reply[T]()
+            future = reads.submit(executor, lambda: context.run(run), reply, ended)
+            awaited = reads.Awaited(unit, future, reply, self._stopper, self.read_seconds, late, unwanted)
             return await awaited.result()
         finally:
             self._observe("read", time.perf_counter() - begun)
 
-    async def _write(self, run: Callable[[], T], shared: Callable[[Registry], T] | None) -> T:
-        context, begun = copy_context(), time.perf_counter()  # log lines keep their request id in the other thread
-        try:
-            if shared is None:
-                return await asyncio.get_running_loop().run_in_executor(self._writers, context.run, run)
-            member = Member(shared, run, context)
-            self._waiting.append(member)
+    def _queue(
+        self,
+        reply: Reply[T],
+        context: Context,
+        work: Callable[[Registry], T],
+        *,
+        brief: bool,
+        kept: Callable[[], None] = _nothing,
+    ) -> None:
+        """Have a writer thread do it, from whichever thread this is."""
+        queued = time.monotonic()
+
+        def alone() -> T:
+            self._backend.refuse_late(time.monotonic() - queued)
+            result = self.write_now(work)
+            kept()
+            return result
+
+        if brief and self._backend.one_writer:
+            self._waiting.append(Member(work, alone, context, reply, kept))
             self._writers.submit(self._write_together)
-            return await asyncio.wrap_future(member.outcome)
-        finally:
-            self._observe("write", time.perf_counter() - begun)
+        else:
+            self._writers.submit(reply.tell, partial(context.run, alone))
 
     def _write_together(self) -> None:
         """Commit all that have come by now and may share a commit; nothing, if those before have done so."""

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from contextvars import Context
 from functools import partial
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
+from modelyard.hops import Reply
 from modelyard.registry.repository import Registry
+from modelyard.registry.transaction import Transaction
 from modelyard.registry.usage import Usage
 
 T = TypeVar("T")
-Transaction: TypeAlias = AbstractContextManager[Connection]  # committed at the end, and rolled back by an exception
 
 log = structlog.get_logger()
 
@@ -33,32 +32,43 @@ MAX_MEMBERS = 32  # so that the first waits no longer for the last than for a fe
 
 
 class Member(Generic[T]):
-    """A unit of work in a group; `alone` runs it in a transaction of its own. `context` is that of its request."""
+    """A unit of work in a group; `alone` runs it in a transaction of its own. `context` is that of its request.
 
-    def __init__(self, work: Callable[[Registry], T], alone: Callable[[], T], context: Context) -> None:
-        self.outcome = Future[T]()
+    `reply` is told what came of it, and `kept` called before where the group has kept it.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Registry], T],
+        alone: Callable[[], T],
+        context: Context,
+        reply: Reply[T],
+        kept: Callable[[], None],
+    ) -> None:
+        self.reply = reply
+        self._kept = kept
         self._work = work
         self._alone = alone
         self._context = context
         self._settled: Callable[[], T] | None = None
 
-    def join(self, session: Session, cursor: Any, usage: Usage) -> None:  # noqa: ANN401 - the driver's
+    def join(self, transaction: Transaction, cursor: Any, usage: Usage) -> None:  # noqa: ANN401 - the driver's
         """Do it in a group's transaction, within a savepoint. Raises what the database does where it fails.
 
         The driver is asked directly: SQLAlchemy's own savepoints take longer than many a statement.
         """
         cursor.execute("SAVEPOINT member")
         try:
-            result = self._context.run(self._work, Registry(session, usage))
-            session.flush()
+            result = self._context.run(self._work, Registry(transaction, usage))
+            transaction.flush()
         except SQLAlchemyError:
             raise
         except Exception as error:
             cursor.execute("ROLLBACK TO member")
             self._settled = partial(_raise, error)
         else:
-            self._settled = lambda: result
-        session.expunge_all()  # the next one is to know nothing of what this one has looked at, or not kept
+            self._settled = partial(self._keep, result)
+        transaction.forget()  # the next one is to know nothing of what this one has looked at, or not kept
         cursor.execute("RELEASE member")
 
     def undo(self) -> None:
@@ -67,31 +77,29 @@ class Member(Generic[T]):
 
     def settle(self) -> None:
         """Tell what came of it, now that it is kept; what was not is done alone."""
-        try:
-            result = (self._settled or partial(self._context.run, self._alone))()
-        except BaseException as error:
-            self.outcome.set_exception(error)
-        else:
-            self.outcome.set_result(result)
+        self.reply.tell(self._settled or partial(self._context.run, self._alone))
+
+    def _keep(self, result: T) -> T:
+        self._kept()
+        return result
 
 
 def taken(waiting: deque[Member[Any]]) -> list[Member[Any]]:
     """Those that have waited longest and are waited for, at most as many as may be one group."""
     longest = [waiting.popleft() for _ in range(min(len(waiting), MAX_MEMBERS))]
-    return [member for member in longest if member.outcome.set_running_or_notify_cancel()]
+    return [member for member in longest if not member.reply.is_unwanted]
 
 
-def commit_together(members: Sequence[Member[Any]], transaction: Transaction, usage: Usage) -> None:
+def commit_together(members: Sequence[Member[Any]], begun: AbstractContextManager[Connection], usage: Usage) -> None:
     """Do the work of all in one transaction; where the database fails, none of it is kept."""
     try:
         with (
-            transaction as connection,
-            Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only") as session,
+            begun as connection,
+            closing(Transaction(connection)) as transaction,
         ):
             cursor = connection.connection.cursor()
             for member in members:
-                member.join(session, cursor, usage)
-            session.commit()  # which leaves the transaction as it is
+                member.join(transaction, cursor, usage)
     except Exception as error:
         log.info("writes are committed one by one", count=len(members), error=str(error).partition("\n")[0])
         for member in members:

@@ -66,13 +66,12 @@ class LockRepository(Repository):
         return self._hold(_REMOVAL, at_once=True)
 
     def _hold(self, alone: str | None, *, beside: str | None = None, at_once: bool = False) -> bool:
-        bind = self.session.get_bind()
-        if bind.dialect.name != "postgresql" or not bind.get_execution_options().get("writing"):
+        if self.dialect != "postgresql" or not self.connection.get_execution_options().get("writing"):
             return False
         locks = [func.pg_advisory_xact_lock(lock_number(alone))] if alone is not None else []
         if beside is not None:
             locks.insert(0, func.pg_advisory_xact_lock_shared(lock_number(beside)))
-        self.session.connection().execute(select(*locks), execution_options={} if at_once else POSTPONED)
+        self.connection.execute(select(*locks), execution_options={} if at_once else POSTPONED)
         return True
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from modelyard import departures
 from modelyard.departures import ClientGone
 from modelyard.errors import ApiError, Unavailable
+from modelyard.hops import Reply
 
 T = TypeVar("T")
 
@@ -96,16 +97,19 @@ def on(connection: Connection) -> Iterator[None]:
             yield
 
 
-def submit(executor: ThreadPoolExecutor, run: Callable[[], T], ended: Callable[[], None] | None) -> Future[T]:
-    """Have a thread run a read for the client at hand; `ended` is called on the event loop when none is at it any more.
+def submit(
+    executor: ThreadPoolExecutor, run: Callable[[], T], reply: Reply[T], ended: Callable[[], None] | None
+) -> Future[T]:
+    """Have a thread run a read for the client at hand, and tell what it finds.
 
-    Raises ClientGone, and has nothing begun, if nobody waits for it.
+    `ended` is called on the event loop when no thread is at it any more. Raises ClientGone, and has nothing begun, if
+    nobody waits for it.
     """
     client, loop = departures.current(), asyncio.get_running_loop()
     try:
         if client is not None and client.gone:
             raise ClientGone
-        future = executor.submit(run)
+        future = executor.submit(_run_and_tell, run, reply)
     except BaseException:
         if ended is not None:
             ended()
@@ -113,6 +117,16 @@ def submit(executor: ThreadPoolExecutor, run: Callable[[], T], ended: Callable[[
     if ended is not None:
         future.add_done_callback(lambda _future: _tell(loop, ended))
     return future
+
+
+def _run_and_tell(run: Callable[[], T], reply: Reply[T]) -> T:
+    try:
+        found = run()
+    except BaseException as error:
+        reply.fail(error)
+        raise
+    reply.succeed(found)
+    return found
 
 
 def _tell(loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
@@ -130,6 +144,7 @@ class Awaited(Generic[T]):
         self,
         unit: Unit,
         future: Future[T],
+        reply: Reply[T],
         stopper: ThreadPoolExecutor,
         seconds: float,
         late: Callable[[float], ApiError],
@@ -142,7 +157,7 @@ class Awaited(Generic[T]):
         self._late = late
         self._unwanted = unwanted
         self._loop = asyncio.get_running_loop()
-        self._waiting = asyncio.wrap_future(future)
+        self._waiting = reply.awaited
         self._timer = self._loop.call_later(seconds, self._look) if seconds else None
         self._reason: Exception | None = None
         self._told: Future[None] | None = None
@@ -155,6 +170,7 @@ class Awaited(Generic[T]):
         try:
             return await self._waiting
         except asyncio.CancelledError:
+            self._future.cancel()  # where it has not begun
             self._future.add_done_callback(self._drop)
             self._stop()
             task = asyncio.current_task()
@@ -185,7 +201,7 @@ class Awaited(Generic[T]):
     def _give_up(self, reason: Exception) -> None:
         if not self._waiting.done():
             self._reason = reason
-            self._waiting.cancel()  # and what has not begun, with it
+            self._waiting.cancel()
 
     def _drop(self, future: Future[T]) -> None:
         if not future.cancelled() and future.exception() is None:

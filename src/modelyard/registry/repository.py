@@ -45,6 +45,7 @@ from modelyard.registry.tracking.rows import RowRepository
 from modelyard.registry.tracking.run_data import RunDataRepository
 from modelyard.registry.tracking.run_tables import RunTableRepository
 from modelyard.registry.tracking.runs import RunRepository
+from modelyard.registry.transaction import Transaction
 from modelyard.registry.upkeep.results import UpkeepRepository
 from modelyard.registry.usage import Entered, Usage
 
@@ -52,10 +53,15 @@ from modelyard.registry.usage import Entered, Usage
 class Registry:
     """The repositories, all in one transaction."""
 
-    def __init__(self, session: Session, usage: Usage) -> None:
-        self.session = session
+    def __init__(self, transaction: Transaction, usage: Usage) -> None:
+        self.transaction = transaction
         self._usage = usage
         self._acting = Acting()
+
+    @property
+    def session(self) -> Session:
+        """The transaction's, for entities."""
+        return self.transaction.session
 
     def act(self, caller: Identity, project: ProjectFacts | None = None) -> None:
         """Say who acts from now on, and in which project: events of the audit trail are theirs.
@@ -78,189 +84,189 @@ class Registry:
     @cached_property
     def marks(self) -> MarkRepository:
         """What tells whether anything has changed."""
-        return MarkRepository(self.session)
+        return MarkRepository(self.transaction)
 
     @cached_property
     def audit(self) -> AuditRepository:
         """Who did what."""
-        return AuditRepository(self.session, self._acting)
+        return AuditRepository(self.transaction, self._acting)
 
     @cached_property
     def users(self) -> UserRepository:
         """Accounts."""
-        return UserRepository(self.session)
+        return UserRepository(self.transaction)
 
     @cached_property
     def tokens(self) -> TokenRepository:
         """Credentials."""
-        return TokenRepository(self.session)
+        return TokenRepository(self.transaction)
 
     @cached_property
     def sessions(self) -> SessionRepository:
         """Browsers' sessions."""
-        return SessionRepository(self.session)
+        return SessionRepository(self.transaction)
 
     @cached_property
     def issuers(self) -> IssuerRepository:
         """Issuers of id tokens."""
-        return IssuerRepository(self.session)
+        return IssuerRepository(self.transaction)
 
     @cached_property
     def devices(self) -> DeviceRepository:
         """Devices that wait for their users."""
-        return DeviceRepository(self.session)
+        return DeviceRepository(self.transaction)
 
     @cached_property
     def passwords(self) -> PasswordRepository:
         """Passwords of administrators."""
-        return PasswordRepository(self.session)
+        return PasswordRepository(self.transaction)
 
     @cached_property
     def publishers(self) -> PublisherRepository:
         """Trusted publishers, and what their jobs have and made."""
-        return PublisherRepository(self.session)
+        return PublisherRepository(self.transaction)
 
     @cached_property
     def sign_on(self) -> SignOnRepository:
         """Single sign-on."""
-        return SignOnRepository(self.session)
+        return SignOnRepository(self.transaction)
 
     @cached_property
     def projects(self) -> ProjectRepository:
         """Projects."""
-        return ProjectRepository(self.session)
+        return ProjectRepository(self.transaction)
 
     @cached_property
     def members(self) -> MemberRepository:
         """Roles of users in projects."""
-        return MemberRepository(self.session)
+        return MemberRepository(self.transaction)
 
     @cached_property
     def experiments(self) -> ExperimentRepository:
         """Experiments and their tags."""
-        return ExperimentRepository(self.session)
+        return ExperimentRepository(self.transaction)
 
     @cached_property
     def runs(self) -> RunRepository:
         """Candidates, which are MLflow's runs."""
-        return RunRepository(self.session)
+        return RunRepository(self.transaction)
 
     @cached_property
     def run_data(self) -> RunDataRepository:
         """Tags, parameters, datasets and models of runs."""
-        return RunDataRepository(self.session)
+        return RunDataRepository(self.transaction)
 
     @cached_property
     def metrics(self) -> MetricRepository:
         """Metrics of runs."""
-        return MetricRepository(self.session)
+        return MetricRepository(self.transaction)
 
     @cached_property
     def folders(self) -> FolderRepository:
         """Files of packages, as folders of them."""
-        return FolderRepository(self.session)
+        return FolderRepository(self.transaction)
 
     @cached_property
     def overview(self) -> OverviewRepository:
         """Counts and sizes of many models and versions."""
-        return OverviewRepository(self.session)
+        return OverviewRepository(self.transaction)
 
     @cached_property
     def rings(self) -> RingRepository:
         """Runs whose parents lead back to them."""
-        return RingRepository(self.session)
+        return RingRepository(self.transaction)
 
     @cached_property
     def run_tables(self) -> RunTableRepository:
         """Runs by what columns show of them."""
-        return RunTableRepository(self.session)
+        return RunTableRepository(self.transaction)
 
     @cached_property
     def curves(self) -> CurveRepository:
         """Points of metrics, to be drawn."""
-        return CurveRepository(self.session)
+        return CurveRepository(self.transaction)
 
     @cached_property
     def models(self) -> ModelRepository:
         """Registered models."""
-        return ModelRepository(self.session)
+        return ModelRepository(self.transaction)
 
     @cached_property
     def versions(self) -> VersionRepository:
         """Versions of registered models."""
-        return VersionRepository(self.session)
+        return VersionRepository(self.transaction)
 
     @cached_property
     def following(self) -> FollowingRepository:
         """Which versions follow whose files."""
-        return FollowingRepository(self.session)
+        return FollowingRepository(self.transaction)
 
     @cached_property
     def logged_models(self) -> LoggedModelRepository:
         """Models that runs have logged."""
-        return LoggedModelRepository(self.session)
+        return LoggedModelRepository(self.transaction)
 
     @cached_property
     def packages(self) -> PackageRepository:
         """Packages and their files."""
-        return PackageRepository(self.session)
+        return PackageRepository(self.transaction)
 
     @cached_property
     def commits(self) -> CommitRepository:
         """The files of versions, and the commits that were told of them."""
-        return CommitRepository(self.session)
+        return CommitRepository(self.transaction)
 
     @cached_property
     def seen_models(self) -> SeenModelRepository:
         """Models of all projects that somebody sees."""
-        return SeenModelRepository(self.session)
+        return SeenModelRepository(self.transaction)
 
     @cached_property
     def chunks(self) -> ChunkRepository:
         """Chunks of files, as xet knows them."""
-        return ChunkRepository(self.session)
+        return ChunkRepository(self.transaction)
 
     @cached_property
     def uploads(self) -> UploadRepository:
         """What was sent and is not committed yet."""
-        return UploadRepository(self.session)
+        return UploadRepository(self.transaction)
 
     @cached_property
     def shown_names(self) -> ShownNameRepository:
         """Files by the names that MLflow's clients make of theirs."""
-        return ShownNameRepository(self.session)
+        return ShownNameRepository(self.transaction)
 
     @cached_property
     def storage(self) -> StorageRepository:
         """Bytes by project."""
-        return StorageRepository(self.session)
+        return StorageRepository(self.transaction)
 
     @cached_property
     def resumable(self) -> ResumableRepository:
         """Uploads that go on."""
-        return ResumableRepository(self.session)
+        return ResumableRepository(self.transaction)
 
     @cached_property
     def rows(self) -> RowRepository:
         """Bytes of rows by project."""
-        return RowRepository(self.session)
+        return RowRepository(self.transaction)
 
     @cached_property
     def blobs(self) -> BlobRepository:
         """Which content is known and referred to."""
-        return BlobRepository(self.session)
+        return BlobRepository(self.transaction)
 
     @cached_property
     def locations(self) -> LocationRepository:
         """The hot lookup behind authorize, upload and download."""
-        return LocationRepository(self.session)
+        return LocationRepository(self.transaction)
 
     @cached_property
     def upkeep(self) -> UpkeepRepository:
         """How the last runs of upkeep went."""
-        return UpkeepRepository(self.session)
+        return UpkeepRepository(self.transaction)
 
     @cached_property
     def locks(self) -> LockRepository:
         """Turns among writers."""
-        return LockRepository(self.session)
+        return LockRepository(self.transaction)

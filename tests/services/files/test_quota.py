@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import text
 
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import PackageFile
 from modelyard.services.files.quota import OverQuota, within
 from modelyard.services.upkeep.checking import check_counts
 from tests.live import LiveServer, running
@@ -155,9 +154,7 @@ def test_who_adds_waits_for_who_has_added_and_not_committed(new: Callable[[int |
         def work(registry: Registry) -> None:
             registry.blobs.ensure(name * 64, 400)
             with within(registry, project.id, 1000):
-                registry.packages.add_file(
-                    PackageFile(package_id=package, name=name, sha256=name * 64, size=400, creator_id=None)
-                )
+                registry.packages.add_file(package, name, name * 64, 400, None)
             if hold is not None:
                 added.set()
                 hold.wait(0.5)

@@ -16,7 +16,7 @@ from modelyard.access.identity import OPERATOR
 from modelyard.errors import BadRequest, RevisionNotFound
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from modelyard.registry.tables import Commit, Model, ModelVersion, Package, PackageFile, Project
+from modelyard.registry.tables import Commit, Model, ModelVersion, Package, Project
 from modelyard.services.hub import commits
 from modelyard.services.hub.commits import Commits, Snapshot
 from modelyard.services.tracking import experiments
@@ -51,7 +51,7 @@ def _fill(registry: Registry) -> None:
     registry.session.add(package)
     registry.session.flush()
     registry.blobs.ensure(DIGEST, 1)
-    registry.packages.add_file(PackageFile(package_id=package.id, name="f", sha256=DIGEST, size=1))
+    registry.packages.add_file(package.id, "f", DIGEST, 1, None)
 
 
 def look(database: Database, told: Commits, revision: str = "main") -> Snapshot:

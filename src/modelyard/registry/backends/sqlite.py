@@ -20,6 +20,7 @@ from modelyard.registry.backends.base import Backend, TurnTaken
 from modelyard.registry.backends.sqlite_files import create_database, explained, files_of, is_full, set_up, tighten_all
 from modelyard.registry.backends.sqlite_full_disk import ReadOnlyConnection, connect_alone
 from modelyard.registry.backends.watching import SQLiteWatch
+from modelyard.registry.driver import EXPLAIN
 from modelyard.registry.lock_files import lock_file
 
 log = structlog.get_logger()
@@ -46,6 +47,7 @@ class SQLiteBackend(Backend):
             pool_size=self.threads(),
         )
         event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "connect", self._tell_explanation)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "handle_error", self._explain, retval=True)
         super().__init__(engine)
@@ -112,12 +114,19 @@ class SQLiteBackend(Backend):
         log.warning("no room beside the database, which is closed to all others meanwhile", error=str(said))
         return connection
 
+    def _tell_explanation(self, _connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+        entry.info[EXPLAIN] = self._explained
+
+    def _explained(self, error: sqlite3.Error) -> sqlite3.Error:
+        if not isinstance(error, sqlite3.OperationalError):
+            return error
+        return explained(error, *self._files, full=self._read_only)
+
     def _explain(self, context: ExceptionContext) -> OperationalError | None:
         error = context.original_exception
-        if not isinstance(error, sqlite3.OperationalError):
+        if not isinstance(error, sqlite3.Error) or (said := self._explained(error)) is error:
             return None
-        said = explained(error, *self._files, full=self._read_only)
-        return None if said is error else OperationalError(context.statement, context.parameters, said)
+        return OperationalError(context.statement, context.parameters, said)
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import ColumnElement, Insert, bindparam, delete, exists, func, select, update
 
 from modelyard.clock import now
-from modelyard.registry.asking import POSTPONED
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
 from modelyard.registry.statements import built_once
@@ -24,7 +23,7 @@ class BlobRepository(Repository):
     def ensure(self, sha256: str, size: int) -> None:
         """Know a blob from now on, whose bytes have just been made durable."""
         row = {"sha256": sha256, "size": size, "created_at": now()}
-        self.session.connection().execute(_ensure_statement(self.dialect), row, execution_options=POSTPONED)
+        self.write(_ensure_statement(self.dialect), row)
 
     def know(self, sizes: Mapping[str, int]) -> None:
         """Know blobs from now on, by digest with their bytes, which are in the store; damaged ones stay so.
@@ -61,7 +60,7 @@ class BlobRepository(Repository):
 
     def is_damaged(self, sha256: str) -> bool | None:
         """Whether the bytes of a blob are known to be others; None for a blob that is not known."""
-        row = self.session.connection().execute(_DAMAGED_AT, {"sha256": sha256}).one_or_none()
+        row = self.connection.execute(_DAMAGED_AT, {"sha256": sha256}).one_or_none()
         return None if row is None else row[0] is not None
 
     def damaged(self) -> set[str]:

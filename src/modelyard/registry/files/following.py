@@ -64,7 +64,7 @@ class FollowingRepository(Repository):
 
     def stop(self, version_id: int) -> None:
         """Let a version follow nothing any more."""
-        self.session.connection().execute(_STOP, {"row": version_id})
+        self.connection.execute(_STOP, {"row": version_id})
 
 
 def _key(followed: Followed) -> int | None:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     FromClause,
-    Row,
     Select,
     and_,
     bindparam,
@@ -89,20 +88,19 @@ class LocationRepository(Repository):
             "name": name,
             "now": now(),
         }
-        # Past the session, whose machinery for entities costs more than the statement itself.
         statement = lookup_statement(isinstance(project, int), owner.kind, to_change)
-        return _location(self.session.connection().execute(statement, values).one(), name)
+        return _location(self.row(statement, values), name)
 
     def place(self, digest: str | None, project: ProjectRef) -> Location:
         """A project as a location without an owner, for whoever holds the token of that digest (None: nobody)."""
         values = {"digest": digest, "project": _project_key(project), "now": now()}
-        row = self.session.connection().execute(_PROJECT_STATEMENTS[isinstance(project, int)], values).one()
+        row = self.row(_PROJECT_STATEMENTS[isinstance(project, int)], values)
         return Location(_token(row), _project(row), None, None, None, row[_OWNER_AT - 2], row[_OWNER_AT - 1], ())
 
     def find_project(self, digest: str, project: ProjectRef) -> tuple[TokenFacts | None, ProjectFacts | None]:
         """Whose the token of that digest is, and the project as they see it."""
         values = {"digest": digest, "project": _project_key(project), "now": now()}
-        row = self.session.connection().execute(_PROJECT_STATEMENTS[isinstance(project, int)], values).one()
+        row = self.row(_PROJECT_STATEMENTS[isinstance(project, int)], values)
         return _token(row), _project(row)
 
 
@@ -116,16 +114,16 @@ def _project_key(project: ProjectRef) -> int | str:
     return storable(project) if isinstance(project, int) else project.lower()
 
 
-def _token(row: Row[*tuple[Any, ...]]) -> TokenFacts | None:
+def _token(row: Sequence[Any]) -> TokenFacts | None:
     return TokenFacts(*row[:_PROJECT_AT]) if row[0] is not None else None
 
 
-def _project(row: Row[*tuple[Any, ...]]) -> ProjectFacts | None:
+def _project(row: Sequence[Any]) -> ProjectFacts | None:
     project_id, path, namespace, visibility, role = row[_PROJECT_AT : _OWNER_AT - 2]
     return ProjectFacts(project_id, f"{namespace}/{path}", visibility, role) if project_id is not None else None
 
 
-def _location(row: Row[*tuple[Any, ...]], name: str) -> Location:
+def _location(row: Sequence[Any], name: str) -> Location:
     owner_id, package_id = row[_OWNER_AT:_FILE_AT]
     file_id, sha256, size, created_at, damaged_at = row[_FILE_AT:_MARKS_AT]
     project_mark, user_mark, damage, *linked = row[_MARKS_AT:]

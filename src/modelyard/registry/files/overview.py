@@ -66,7 +66,7 @@ class OverviewRepository(Repository):
 
     def content_of_model(self, model_id: int) -> Content:
         """All files of a model's versions, those that newer ones hide with them: what goes with the model."""
-        files, size = self.session.connection().execute(_OF_MODEL, {"model": model_id}).one()
+        files, size = self.connection.execute(_OF_MODEL, {"model": model_id}).one()
         return Content(files, int(size))
 
     def versions_of(self, model_ids: Sequence[int]) -> dict[int, int]:

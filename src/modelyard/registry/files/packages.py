@@ -28,6 +28,7 @@ from sqlalchemy.orm import aliased
 from modelyard.clock import Milliseconds, now
 from modelyard.registry.base import Repository, contains, storable
 from modelyard.registry.dialects import position
+from modelyard.registry.files.locations import StoredFile
 from modelyard.registry.tables import Candidate, Experiment, Model, ModelVersion, Package, PackageFile
 from modelyard.terms.paging import Page, PageRequest
 
@@ -175,10 +176,11 @@ class PackageRepository(Repository):
         mine = (PackageFile.id == storable(file_id)) & (PackageFile.package_id == package_id)
         return self.session.scalar(select(PackageFile).where(mine))
 
-    def add_file(self, file: PackageFile) -> PackageFile:
+    def add_file(self, package_id: int, name: str, sha256: str, size: int, creator_id: int | None) -> StoredFile:
         """Insert a file; its blob must be known."""
-        self.insert(file)
-        return file
+        given = {"package_id": package_id, "name": name, "sha256": sha256, "size": size, "creator_id": creator_id}
+        made = self.inserted(PackageFile, given)
+        return StoredFile(made["id"], name, sha256, size, made["created_at"])
 
     def add_files(self, package_id: int, files: Sequence[tuple[str, str, int]], creator_id: int | None) -> None:
         """Insert files by name, digest and bytes; their blobs must be known."""
@@ -191,7 +193,7 @@ class PackageRepository(Repository):
         # A statement for each would have PostgreSQL count the project's bytes for each, in ever more copies of a row.
         names, digests, sizes = zip(*files, strict=True) if files else ((), (), ())
         columns = {"name": list(names), "sha256": list(digests), "size": list(sizes)}
-        self.session.connection().execute(_ADD_MANY, {**common, **{f"{key}s": all_ for key, all_ in columns.items()}})
+        self.connection.execute(_ADD_MANY, {**common, **{f"{key}s": all_ for key, all_ in columns.items()}})
 
     def delete_named(self, package_id: int, names: Sequence[str]) -> None:
         """Remove the files of those names with all their predecessors."""

@@ -84,7 +84,7 @@ class ResumableRepository(Repository):
     def size_beside(self, upload_id: int, number: int) -> int:
         """The bytes of all parts of an upload but one."""
         values = {"upload": upload_id, "number": number}
-        return int(self.session.connection().execute(_SIZE_BESIDE, values).scalar_one())
+        return int(self.connection.execute(_SIZE_BESIDE, values).scalar_one())
 
     def is_part(self, sha256: str) -> bool:
         """Whether a blob is a part of an upload that may be finished."""
@@ -113,12 +113,12 @@ class ResumableRepository(Repository):
 
     def open_of_token(self, token_id: int, at: Milliseconds) -> int:
         """How many uploads that were begun with a token are open."""
-        return int(self.session.connection().execute(_OF_TOKEN, {"token": token_id, "at": at}).scalar_one())
+        return int(self.connection.execute(_OF_TOKEN, {"token": token_id, "at": at}).scalar_one())
 
     def reserved(self, project_id: int, at: Milliseconds, but: int = 0) -> int:
         """The bytes that the open uploads of a project will have, as far as they have told, without one of them."""
         values = {"project": project_id, "at": at, "but": but}
-        return int(self.session.connection().execute(_RESERVED, values).scalar_one())
+        return int(self.connection.execute(_RESERVED, values).scalar_one())
 
     def has_ended(self, at: Milliseconds) -> bool:
         """Whether there is one to `prune`: a look takes no lock, and no room."""

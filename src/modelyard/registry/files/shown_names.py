@@ -23,7 +23,7 @@ class ShownNameRepository(Repository):
 
         It is like `path` up to its first `%`, so ranges of the index on names find it: the longest beginnings first.
         """
-        depth, connection = path.count("/") + 1, self.session.connection()
+        depth, connection = path.count("/") + 1, self.connection
         beginnings = [path[:length] for length in range(len(path), -1, -1)]
         for at in range(0, len(beginnings), BEGINNINGS):
             some = beginnings[at : at + BEGINNINGS]

@@ -29,7 +29,7 @@ class StorageRepository(Repository):
 
     def used(self, project_id: int) -> int:
         """The bytes of all files of a project."""
-        return int(self.session.connection().execute(_USED, {"id": project_id}).scalar_one())
+        return int(self.connection.execute(_USED, {"id": project_id}).scalar_one())
 
     def used_by(self, project_ids: Sequence[int]) -> dict[int, int]:
         """The bytes of all files of each project."""
@@ -40,16 +40,16 @@ class StorageRepository(Repository):
 
     def total(self) -> int:
         """The bytes of all files of all projects."""
-        return int(self.session.connection().execute(_TOTAL).scalar_one())
+        return int(self.connection.execute(_TOTAL).scalar_one())
 
     def stored(self) -> tuple[int, int]:
         """How many blobs are known, and their bytes: files with the same content share one."""
-        count, size = self.session.connection().execute(_STORED).one()
+        count, size = self.connection.execute(_STORED).one()
         return count, int(size)
 
     def limit(self, project_id: int) -> int | None:
         """The bytes that an administrator allows a project: 0 is no limit, None the server's default."""
-        found: int | None = self.session.connection().execute(_LIMIT, {"id": project_id}).scalar_one()
+        found: int | None = self.connection.execute(_LIMIT, {"id": project_id}).scalar_one()
         return found
 
     def miscounted(self) -> list[Count]:

@@ -99,11 +99,11 @@ class CommitRepository(Repository):
 
     def stamp(self, version_id: int) -> Stamp:
         """Which files a version has now, in numbers."""
-        row = self.session.connection().execute(_STAMP, {"version": version_id}).one_or_none()
+        row = self.connection.execute(_STAMP, {"version": version_id}).one_or_none()
         if row is None:
             return Stamp(None, 0, 0, 0, 0)
         package_id, files, last_id, total = row
-        changed_at = self.session.connection().execute(_CHANGED_AT, {"id": last_id}).scalar_one()
+        changed_at = self.connection.execute(_CHANGED_AT, {"id": last_id}).scalar_one()
         return Stamp(package_id, files, last_id, int(total), changed_at)
 
     def files(self, package_id: int, limit: int) -> list[CurrentFile]:
@@ -113,12 +113,12 @@ class CommitRepository(Repository):
 
     def told(self, model_id: int, oid: str) -> Told | None:
         """The commit of that id, if it was told of a version of the model."""
-        row = self.session.connection().execute(_OF_MODEL, {"model": model_id, "oid": oid}).one_or_none()
+        row = self.connection.execute(_OF_MODEL, {"model": model_id, "oid": oid}).one_or_none()
         return Told(*row) if row else None
 
     def manifest(self, oid: str) -> bytes | None:
         """The files of a commit, as they are kept."""
-        found: bytes | None = self.session.connection().execute(_MANIFEST, {"oid": oid}).scalar_one_or_none()
+        found: bytes | None = self.connection.execute(_MANIFEST, {"oid": oid}).scalar_one_or_none()
         return found
 
     def is_kept(self, oid: str) -> bool:

@@ -59,7 +59,7 @@ class UploadRepository(Repository):
     def note_object(self, sender: Sender, sha256: str, size: int) -> None:
         """Know that bytes have come, which are durable."""
         row = {"project_id": sender.project_id, "user_id": sender.user_id, "sha256": sha256, "size": size}
-        self.session.connection().execute(_note_object(self.dialect), {**row, "created_at": now()})
+        self.connection.execute(_note_object(self.dialect), {**row, "created_at": now()})
 
     def sizes(self, sender: Sender, digests: Sequence[str]) -> dict[str, int]:
         """The bytes of those objects that a user may name in a commit to a project: which they have sent there, or
@@ -85,7 +85,7 @@ class UploadRepository(Repository):
             "hashes": piece.hashes,
             "created_at": now(),
         }
-        self.session.connection().execute(_keep_piece(self.dialect), row)
+        self.connection.execute(_keep_piece(self.dialect), row)
 
     def pieces(self, sender: Sender, session: str, names: Sequence[str]) -> dict[str, Piece]:
         """Those of the pieces that have come, by their names."""

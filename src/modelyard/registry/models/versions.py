@@ -81,7 +81,7 @@ class VersionRepository(Repository):
 
     def highest_number(self, model_id: int) -> tuple[int, int, int] | None:
         """Major, minor and patch of the highest version."""
-        row = self.session.connection().execute(_LATEST, {"model_id": model_id}).one_or_none()
+        row = self.connection.execute(_LATEST, {"model_id": model_id}).one_or_none()
         return (row.major, row.minor, row.patch) if row else None
 
     def latest_of_stages(self, model_ids: Sequence[int]) -> list[ModelVersion]:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import orjson
-from sqlalchemy import Select, delete, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, delete, select
 
 from modelyard import origin
 from modelyard.access.identity import ANONYMOUS, Identity
 from modelyard.access.policy import ProjectFacts
 from modelyard.access.tokens import TokenKind
 from modelyard.clock import Milliseconds, now
-from modelyard.registry.asking import POSTPONED
 from modelyard.registry.base import Ends, Repository, between, storable
 from modelyard.registry.tables import (
     AuditEvent,
@@ -37,9 +35,10 @@ from modelyard.registry.tables import (
     Upload,
     User,
 )
+from modelyard.registry.transaction import Transaction
 from modelyard.terms.paging import Page, PageRequest
 
-PROJECT = "Project"
+PROJECT, FILE = "Project", "Packages::PackageFile"
 Entity = Literal["User", "Project", "Issuer", "SignOnProvider"]  # what an event may be of
 ENTITIES: Sequence[str] = get_args(Entity)
 NOBODY = -1  # GitLab's author id where no account is behind a change
@@ -72,6 +71,21 @@ _TOKEN_TYPES = {
     TokenKind.JOB: "JobToken",
     TokenKind.SESSION: "UserSession",
 }
+
+
+class Target(NamedTuple):
+    """What an event tells of its target."""
+
+    id: int
+    type: str
+    name: str
+
+    @classmethod
+    def file(cls, id_: int, name: str) -> Target:
+        """A file of a package, of which no row is at hand."""
+        return cls(id_, FILE, name)
+
+
 # What the target of an event is called, and the name by which people know it.
 _TARGETS: dict[type[Base], Callable[[Any], tuple[str, str]]] = {
     User: lambda user: ("User", user.username),
@@ -81,15 +95,17 @@ _TARGETS: dict[type[Base], Callable[[Any], tuple[str, str]]] = {
     ModelVersion: lambda version: ("Ml::ModelVersion", version.version),
     LoggedModel: lambda model: ("Ml::LoggedModel", model.eid),
     Package: lambda package: ("Packages::Package", f"{package.name}/{package.version}"),
-    PackageFile: lambda file: ("Packages::PackageFile", file.name),
+    PackageFile: lambda file: (FILE, file.name),
     Issuer: lambda issuer: ("Issuer", issuer.name),
     TrustedPublisher: lambda publisher: ("TrustedPublisher", publisher.name),
     SignOnProvider: lambda provider: ("SignOnProvider", provider.name),
     Upload: lambda upload: ("Upload", upload.name),
 }
 
-# Past the session's entities, and built once: it is part of every upload.
-_INSERT = insert(AuditEvent.__table__).inline()  # type: ignore[arg-type] # a Table, though typed as any FromClause
+
+def _target(row: Base) -> Target:
+    id_: int = row.id  # type: ignore[attr-defined] # as each row that is told of has
+    return Target(id_, *_TARGETS[type(row)](row))
 
 
 def changed(what: str, before: object, after: object) -> dict[str, object]:
@@ -100,23 +116,23 @@ def changed(what: str, before: object, after: object) -> dict[str, object]:
 class AuditRepository(Repository):
     """Events, written for whoever acts in the transaction."""
 
-    def __init__(self, session: Session, acting: Acting) -> None:
-        super().__init__(session)
+    def __init__(self, transaction: Transaction, acting: Acting) -> None:
+        super().__init__(transaction)
         self._acting = acting
 
-    def note(self, name: str, target: Base, facts: Mapping[str, object], *, entity: Base | None = None) -> None:
-        """Write that something was done to `target`, a row with an id.
+    def note(
+        self, name: str, target: Base | Target, facts: Mapping[str, object], *, entity: Base | None = None
+    ) -> None:
+        """Write that something was done to `target`, a row with an id or what is told of one.
 
         `name` is the event's in GitLab's manner (`project_created`), `facts` what GitLab says besides (`add`, `change`
         with `from` and `to`, `remove`), and never a secret. The entity is by default the project that was entered, else
         the target itself.
         """
         caller, place = self._acting.caller, self._acting.project
-        target_type, target_name = _TARGETS[type(target)](target)
-        target_id: int = target.id  # type: ignore[attr-defined] # as each row that is told of has
+        target_id, target_type, target_name = target if isinstance(target, Target) else _target(target)
         if entity is not None:
-            entity_type, path = _TARGETS[type(entity)](entity)
-            entity_id: int = entity.id  # type: ignore[attr-defined] # as above
+            entity_id, entity_type, path = _target(entity)
         elif place is not None:
             entity_type, entity_id, path = PROJECT, place.id, place.path
         else:
@@ -141,7 +157,7 @@ class AuditRepository(Repository):
             "details": orjson.dumps(details).decode(),
             "created_at": now(),
         }
-        self.session.connection().execute(_INSERT, values, execution_options=POSTPONED)
+        self.insert_unkeyed(AuditEvent, values)
 
     def note_changes(
         self,

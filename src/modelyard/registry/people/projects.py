@@ -131,7 +131,7 @@ class ProjectRepository(Repository):
         self.session.execute(statement.values(default_experiment_id=experiment_id, updated_at=Project.updated_at))
 
     def _count_on(self, counting: Executable, project_id: int) -> int:
-        count: int = self.session.connection().execute(counting, {"project_id": project_id}).scalar_one()
+        count: int = self.connection.execute(counting, {"project_id": project_id}).scalar_one()
         return count
 
 

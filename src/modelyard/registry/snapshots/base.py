@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.orm import Session
 
 from modelyard.registry.files.blobs import BlobRepository
 from modelyard.registry.revisions import revision_of
+from modelyard.registry.transaction import Transaction
 
 LEFT_OUT = ("upload_parts", "uploads")  # tables whose rows are no part of a copy: their bytes are none of a backup
 
@@ -28,8 +28,8 @@ class Snapshot:
 
     def blobs(self) -> Iterator[tuple[str, int]]:
         """Digest and size of every blob that a file in the copy points at, in the order of digests."""
-        with Session(self._connection) as session:
-            yield from BlobRepository(session).referenced()
+        with closing(Transaction(self._connection)) as transaction:
+            yield from BlobRepository(transaction).referenced()
 
 
 class Snapshots(ABC):

@@ -130,7 +130,7 @@ class MetricRepository(Repository):
         if not added:
             return
         self.write_rows(_ADD_POINTS, added)
-        RowRepository(self.session).add_points(candidate.project_id, len(added))
+        RowRepository(self.transaction).add_points(candidate.project_id, len(added))
         latest: dict[str, Point] = {}
         for point in points:
             if point.name not in latest or point.age >= latest[point.name].age:

@@ -10,7 +10,6 @@ from random import random
 
 from sqlalchemy import Insert, bindparam, func, literal, select
 
-from modelyard.registry.asking import POSTPONED
 from modelyard.registry.base import Repository
 from modelyard.registry.dialects import upsert
 from modelyard.registry.statements import built_once
@@ -26,7 +25,7 @@ class RowRepository(Repository):
 
     def used(self, project_id: int) -> int:
         """The bytes of all rows of a project."""
-        return int(self.session.connection().execute(_USED, {"id": project_id}).scalar_one())
+        return int(self.connection.execute(_USED, {"id": project_id}).scalar_one())
 
     def add_points(self, project_id: int, count: int) -> None:
         """Count points that are added: exactly where they are many, else now and then a hundred for all that came since
@@ -37,7 +36,7 @@ class RowRepository(Repository):
                 return
             count = POINTS_AT_ONCE
         added = {"project_id": project_id, "size": count * ROW_BYTES}
-        self.session.connection().execute(_add(self.dialect), added, execution_options=POSTPONED)
+        self.write(_add(self.dialect), added)
 
 
 _USED = select(func.coalesce(func.sum(ProjectRows.size), 0)).where(ProjectRows.project_id == bindparam("id"))

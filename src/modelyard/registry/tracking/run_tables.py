@@ -190,7 +190,7 @@ class RunTableRepository(Repository):
         narrowed = [topmost(selection.view, selection.ring)] if selection.nested else []
         if selection.parent is not None:
             narrowed.append(child_of(selection.experiment_id, selection.parent))
-        scope = RunRepository(self.session).scope([selection.experiment_id], selection.clauses)
+        scope = RunRepository(self.transaction).scope([selection.experiment_id], selection.clauses)
         orders = selection.orders if ordered else ()
         return run_sections(scope, selection.view, selection.clauses, orders, selection.uris, narrowed)
 

@@ -55,7 +55,7 @@ class RunRepository(Repository):
     def add(self, candidate: Candidate, tags: Mapping[str, str]) -> Candidate:
         """Insert a candidate with its tags."""
         self.insert(candidate)
-        RunDataRepository(self.session).set_tags(candidate, tags)
+        RunDataRepository(self.transaction).set_tags(candidate, tags)
         return candidate
 
     def delete(self, candidate: Candidate) -> None:

@@ -12,14 +12,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 from modelyard.blobs.store import BlobStore, BlobWriter, Buffer, WriterClosed
 from modelyard.errors import BadRequest
+from modelyard.hops import hand_on
 from modelyard.memory_pages import give_back
 from modelyard.terms.digests import DigestCheck
-
-T = TypeVar("T")
 
 Hold = Callable[[int], None]  # raises for a file of more bytes than it may have
 
@@ -68,7 +67,7 @@ class Batches:
         self._batched += len(piece)
         if self._batched >= BATCH_BYTES:
             await self.landed()
-            self._in_flight = self._hand_on(self.rest())
+            self._in_flight = hand_on(self._executor, partial(self._write, self.rest()))
 
     async def landed(self) -> None:
         """Return when all batches but the one that is being gathered are written. Raises what that has raised."""
@@ -80,35 +79,6 @@ class Batches:
         """What is gathered so far, which is the caller's to write from then on."""
         batch, self._batch, self._batched = self._batch, [], 0
         return batch
-
-    def _hand_on(self, batch: list[Buffer]) -> asyncio.Future[None]:
-        """Let a thread write a batch, of which the loop hears by one call: `wrap_future` makes several, and locks."""
-        loop = asyncio.get_running_loop()
-        written = loop.create_future()
-        self._executor.submit(self._write_and_tell, batch, loop, written)
-        return written
-
-    def _write_and_tell(
-        self, batch: list[Buffer], loop: asyncio.AbstractEventLoop, written: asyncio.Future[None]
-    ) -> None:
-        if written.cancelled():  # before its turn came
-            return
-        try:
-            self._write(batch)
-        except BaseException as error:  # which is for whoever waits, not for this thread
-            loop.call_soon_threadsafe(_tell, written, error)
-        else:
-            loop.call_soon_threadsafe(_tell, written, None)
-
-
-def _tell(written: asyncio.Future[None], error: BaseException | None) -> None:
-    if written.done():  # who waited for it was cancelled
-        return
-    if error is None:
-        written.set_result(None)
-    else:
-        written.set_exception(error)
-        written.exception()  # so that asyncio does not complain where nobody waits any more
 
 
 class Crowd:
@@ -147,7 +117,7 @@ class Ingest:
     def __init__(self, store: BlobStore, executor: Executor, expectations: Expectations, hold: Hold) -> None:
         self.size = 0
         self._store = store
-        self._executor = executor
+        self.executor = executor
         self._expected = expectations
         self._hold = hold
         self._checks = [DigestCheck(expected) for expected in (expectations.representation, expectations.content)]
@@ -161,6 +131,11 @@ class Ingest:
 
         Raises what `hold` does as soon as a limit is passed, DigestMismatch, BlobError, and whatever `pieces` raises.
         """
+        await self.take(pieces)
+        return await hand_on(self.executor, self.finish)
+
+    async def take(self, pieces: AsyncIterator[Buffer]) -> None:
+        """Take the whole file, whose last bytes are not written yet; `finish` is next. Raises as `receive` does."""
         async for piece in pieces:
             self.size += len(piece)
             self._hold(self.size)
@@ -169,7 +144,15 @@ class Ingest:
                 _crowd.comes()
             await self._batches.add(piece)
         await self._batches.landed()
-        return await self._run(self._finish)
+
+    def finish(self) -> str:
+        """Verify what was taken and make it durable; blocks. The answer is its SHA-256. Raises as `receive` does."""
+        self._write(self._batches.rest())
+        writer = self._open()
+        sha256 = writer.digest()
+        self._verify(sha256)
+        writer.publish()
+        return sha256
 
     def publish_again(self) -> None:
         """Put the bytes back into the store if they were collected as garbage since; blocks."""
@@ -177,10 +160,8 @@ class Ingest:
 
     async def close(self) -> None:
         """Let go of everything; waits for a write in flight, also when the request is being cancelled."""
-        await asyncio.shield(asyncio.wrap_future(self._executor.submit(self._close)))
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        if not self._closed:
+            await asyncio.shield(hand_on(self.executor, self.release))
 
     def _open(self) -> BlobWriter:
         with self._opening:
@@ -196,14 +177,6 @@ class Ingest:
             for piece in batch if check.algorithms else ():
                 check.update(piece)
 
-    def _finish(self) -> str:
-        self._write(self._batches.rest())
-        writer = self._open()
-        sha256 = writer.digest()
-        self._verify(sha256)
-        writer.publish()
-        return sha256
-
     def _verify(self, sha256: str) -> None:
         representation, content = self._checks
         body = self._expected.body
@@ -212,7 +185,8 @@ class Ingest:
         if not representation.matches(sha256) or not (content.matches(sha256) or (body and body.matches())):
             raise DigestMismatch
 
-    def _close(self) -> None:
+    def release(self) -> None:
+        """`close` from a thread; blocks, and may be called again."""
         with self._opening:  # A write that is opening one just now ends that first: nobody else would close it.
             self._closed = True
             if self._writer is not None:

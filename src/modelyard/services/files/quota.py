@@ -72,7 +72,7 @@ def within(registry: Registry, project_id: int, limit: int) -> Iterator[None]:
     registry.locks.storage(project_id)
     before = registry.storage.used(project_id)
     yield
-    registry.session.flush()
+    registry.transaction.flush()
     after = registry.storage.used(project_id)
     if after > before and after + registry.resumable.reserved(project_id, now()) > limit:
         raise OverQuota(limit)

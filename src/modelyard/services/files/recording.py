@@ -11,6 +11,7 @@ from modelyard.access.policy import Action
 from modelyard.blobs.store import BlobStore, Buffer
 from modelyard.registry.engine import Database
 from modelyard.registry.files.locations import Location, StoredFile
+from modelyard.registry.people.audit import Target
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import PackageFile
 from modelyard.services.files import following, packages
@@ -71,6 +72,17 @@ class Recorder:
         Raises as `Located.judge`, whatever the precondition raises, and OverQuota.
         """
 
+        return await self._database.write(self._keeping(arrival, beside), brief=True)
+
+    async def keep_arrived(self, ingest: Ingest, arrival: Callable[[Content], Arrival]) -> StoredFile:
+        """`keep` the file that `ingest` has taken whole, once it is durable. Raises as `Ingest.finish` and `keep`."""
+
+        def durable() -> Callable[[Registry], StoredFile]:
+            return self._keeping(arrival(_finished(ingest)))
+
+        return await self._database.write_after(ingest.executor, durable, ingest.release)
+
+    def _keeping(self, arrival: Arrival, beside: Beside | None = None) -> Callable[[Registry], StoredFile]:
         def work(registry: Registry) -> StoredFile:
             registry.locks.blob(arrival.content.sha256, at_once=False)
             admitted = self.admit(registry, arrival)
@@ -79,7 +91,7 @@ class Recorder:
                     beside(registry)
                 return record(registry, admitted)
 
-        return await self._database.write(work, brief=True)
+        return work
 
     def admit(self, registry: Registry, arrival: Arrival) -> Admitted:
         """Judge an arrival in a write transaction that holds its blob: nobody else changes the file from now on.
@@ -107,15 +119,19 @@ class Recorder:
         Parts of an upload that has ended are removed at once: those that come again just then are put back.
         Raises as `Ingest.receive`, and whatever `record` raises.
         """
-        try:
-            sha256 = await ingest.receive(pieces)
-            content = Content(sha256, ingest.size, ingest.publish_again)
+
+        def durable() -> Callable[[Registry], T]:
+            content = _finished(ingest)
 
             def work(registry: Registry) -> T:
                 self.hold(registry, content)
                 return record(registry, content)
 
-            return await self._database.write(work, brief=True)
+            return work
+
+        try:
+            await ingest.take(pieces)
+            return await self._database.write_after(ingest.executor, durable, ingest.release)
         finally:
             await ingest.close()
 
@@ -127,6 +143,10 @@ class Recorder:
     def _restore(self, content: Content) -> None:
         if self._store.stat(content.sha256) is None:
             content.publish_again()
+
+
+def _finished(ingest: Ingest) -> Content:
+    return Content(ingest.finish(), ingest.size, ingest.publish_again)
 
 
 def record(registry: Registry, admitted: Admitted) -> StoredFile:
@@ -148,11 +168,10 @@ def _newest(registry: Registry, admitted: Admitted) -> StoredFile:
     registry.blobs.ensure(sha256, size)
     if location.file is not None and location.file.sha256 == sha256:
         return replace(location.file, damaged=False)
-    file = registry.packages.add_file(
-        PackageFile(package_id=package_id, name=address.name, sha256=sha256, size=size, creator_id=caller.user_id)
-    )
-    registry.audit.note("package_file_created", file, {"add": "file", "sha256": sha256, "size": size})
-    return StoredFile(file.id, file.name, sha256, size, file.created_at)
+    file = registry.packages.add_file(package_id, address.name, sha256, size, caller.user_id)
+    facts = {"add": "file", "sha256": sha256, "size": size}
+    registry.audit.note("package_file_created", Target.file(file.id, file.name), facts)
+    return file
 
 
 def _set_status(registry: Registry, package_id: int, status: str) -> None:

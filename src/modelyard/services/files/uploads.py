@@ -13,7 +13,7 @@ from modelyard.registry.files.locations import StoredFile
 from modelyard.services.files.ingest import Expectations, Ingest
 from modelyard.services.files.locating import FileLookup, FileRequest, Located
 from modelyard.services.files.quota import Quota, Room, require_room
-from modelyard.services.files.recording import Arrival, Content, Precondition, Recorder
+from modelyard.services.files.recording import Arrival, Precondition, Recorder
 from modelyard.services.files.uses import InFlight, Uses
 
 
@@ -83,16 +83,15 @@ class Uploads:
     ) -> StoredFile:
         """Keep a file. It is durable, and its record committed, when this returns.
 
-        Raises as `Ingest.receive` and `Recorder.keep` do.
+        Raises as `Ingest.take` and `Recorder.keep_arrived` do.
         """
-        ingest = Ingest(self._store, self._executor, expectations, permit.hold)
+        ingest, located = Ingest(self._store, self._executor, expectations, permit.hold), permit.located
         self._in_flight("up", 1)
         try:
-            sha256 = await ingest.receive(pieces)
-            content = Content(sha256, ingest.size, ingest.publish_again)
-            located = permit.located
-            arrival = Arrival(located.request, content, precondition, status, located.location)
-            return await self._recorder.keep(arrival)
+            await ingest.take(pieces)
+            return await self._recorder.keep_arrived(
+                ingest, lambda content: Arrival(located.request, content, precondition, status, located.location)
+            )
         finally:
             self._in_flight("up", -1)
             await ingest.close()
