@@ -48,6 +48,7 @@ from modelyard.routes.http import failures
 from modelyard.routes.http.bodies import Bodies
 from modelyard.routes.http.browsing import REFUSAL_PAGE, RefusalPage
 from modelyard.routes.http.known import Known
+from modelyard.routes.http.routing import Route
 from modelyard.routes.http.transfers import precondition_of
 from modelyard.routes.hub.routers import ROUTERS as HUB
 from modelyard.routes.mlflow import (
@@ -156,6 +157,9 @@ class Application(FastAPI):
             from modelyard.routes.openapi.completing import complete  # noqa: PLC0415 - most starts are never asked for it
 
             everything = self.all_routes()
+            for route in everything:
+                if isinstance(route, Route):
+                    route.complete()
             document = get_openapi(
                 title=self.title, version=self.version, description=self.description, routes=everything
             )
@@ -226,8 +230,7 @@ def create_app(settings: Settings, store: BlobStore | None = None, shared: Share
     app.state.bodies = Bodies()
     app.state.known = Known()
     app.state.routes = [route for module in ROUTERS for route in module.router.routes]
-    for module in ROUTERS:
-        app.include_router(module.router)
+    app.router.routes.extend(app.state.routes)  # as they are: FastAPI would make each anew for where it is included
     app.state.pages = Pages() if settings.pages else None
     # After all else: what is hot is looked for first.
     app.state.later = Later(app.state.pages or app.router.default)

@@ -26,7 +26,7 @@ MAX_TEXT = 10_000  # characters of a text that has no bound of its own
 class Parameters(BaseModel):
     """What all parameters of requests are read into: there is no text without a bound in them."""
 
-    model_config = ConfigDict(str_max_length=MAX_TEXT)
+    model_config = ConfigDict(str_max_length=MAX_TEXT, defer_build=True)
 
 
 @dataclass(frozen=True)

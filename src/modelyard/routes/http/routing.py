@@ -18,6 +18,8 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 from fastapi import Response
 from fastapi.dependencies.utils import get_typed_return_annotation
 from fastapi.routing import APIRoute
+from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
 from modelyard.routes.http.answers import Answer, Listing
 from modelyard.routes.http.params import FromRequest, Parameters
@@ -67,20 +69,38 @@ _NONE = Traits()
 class Route(APIRoute):
     """A route whose endpoint returns an `Answer` of a shape, or a dict that has the shape; else its class says it all.
 
-    FastAPI is told of no shape: it would build a validator for it at each start, and run that on each answer.
+    FastAPI is told of no shape: it would build a validator for it at each start, and run that on each answer. What it
+    makes of the endpoint's signature, a tenth of a start for all routes, it makes when the first request comes.
     """
 
     face: ClassVar[Face | None] = None
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         self.traits = _TRAITS.get(endpoint, _NONE)
-        self.returned = _kinds(get_typed_return_annotation(endpoint))
-        responds = all(issubclass(kind, Response) for kind, _shape in self.returned)
-        declared = options.get("responses") or {}
+        self.path, self.endpoint = path, endpoint
+        self.path_regex, self.path_format, self.param_convertors = compile_path(path)
+        self.methods = set(options["methods"])
+        self.include_in_schema = options["include_in_schema"]
+        self._options: dict[str, Any] | None = options
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of this path."""
+        self.complete()
+        await super().handle(scope, receive, send)
+
+    def complete(self) -> None:
+        """Have FastAPI read the signature, unless it has done so."""
+        if (options := self._options) is None:
+            return
+        declared = options["responses"] or {}
+        self.returned = _kinds(get_typed_return_annotation(self.endpoint))
         self.shapes = {status: told[SHAPE] for status, told in declared.items() if SHAPE in told}
-        options["responses"] = {status: {k: told[k] for k in told if k != SHAPE} for status, told in declared.items()}
-        options["response_description"] = "Done."
-        super().__init__(path, endpoint, **options | {"response_model": None if responds else JSON_OBJECT})
+        responses = {status: {k: told[k] for k in told if k != SHAPE} for status, told in declared.items()}
+        responds = all(issubclass(kind, Response) for kind, _shape in self.returned)
+        own = {"responses": responses, "response_description": "Done."}
+        model = None if responds else JSON_OBJECT
+        super().__init__(self.path, self.endpoint, **options | own | {"response_model": model})
+        self._options = None  # at the end: two threads may both be here, and make the same
 
     @property
     def direct(self) -> bool:

@@ -9,9 +9,10 @@ import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from modelyard.routes.http.counted import counted
+from modelyard.routes.http.routing import Route
 from modelyard.terms.paths import OPENAPI
 
-router = APIRouter(include_in_schema=False, dependencies=[counted()])
+router = APIRouter(include_in_schema=False, dependencies=[counted()], route_class=Route)
 
 
 @router.get(OPENAPI)
