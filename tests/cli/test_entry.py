@@ -16,7 +16,8 @@ from modelyard.cli import accounts, entry
 @pytest.fixture(autouse=True)
 def _left_as_found(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What the command sets for its process is the tests' own afterwards."""
-    monkeypatch.setitem(sys.modules, "rich", sys.modules.get("rich"))
+    for name in entry.UNUSED:
+        monkeypatch.setitem(sys.modules, name, sys.modules.get(name))
     mask = os.umask(0)
     os.umask(mask)
     yield

@@ -23,7 +23,7 @@ from modelyard.terms.addresses import in_url, reachable
 @click.option("--workers", type=int, help="Server processes.")
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Migrate the database, then serve; the first start makes the administrator `root`."""
-    gc.disable()  # a start makes no garbage, and looking for it took a sixth of the time; the server enables it
+    gc.disable()  # for the rest of the start as for its imports; the server enables it
     from modelyard.process.server import serve as run  # noqa: PLC0415 - no other command needs the web stack
 
     settings = load_settings(host=host, port=port, workers=workers)
