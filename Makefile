@@ -59,7 +59,7 @@ PLAIN := $(BIN)/python -m $(PYTEST)
 ON_POSTGRESQL := MODELYARD_TEST_DATABASE=postgresql
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test unit crash fuzz bench check format pictures pins clean
+.PHONY: help serve test unit crash fuzz bench check format schema pictures pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ check: $(DEV) ## Check format, lint, types and layers
 format: $(DEV) ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schema: $(DEV) ## Write migrations/newest_sqlite.sql anew, behind a new revision
+	$(BIN)/python -m tests.newest_schema
 
 pictures: $(DEV) ## Make the pictures of docs/pages.md anew
 	$(BIN)/python -m tests.pictures

@@ -17,9 +17,11 @@ from structlog.testing import capture_logs
 
 from modelyard.registry import schema
 from modelyard.registry.engine import make_engine
+from modelyard.registry.newest_schema import written
 from modelyard.registry.revisions import NewerDatabase, is_current, newest_revision
 from modelyard.registry.schema import alembic_config, changing, migrate
 from modelyard.registry.tables import Base
+from tests import newest_schema
 from tests.databases import ON_POSTGRESQL, database_url
 
 
@@ -28,6 +30,41 @@ def test_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
     migrate(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+
+
+@pytest.mark.skipif(ON_POSTGRESQL, reason="PostgreSQL's is made by the revisions themselves")
+def test_a_new_database_of_sqlite_has_the_very_schema_and_rows_that_all_revisions_make(tmp_path: Path) -> None:
+    made = newest_schema.of_all_revisions()
+    assert written().read_text() == made, "a revision is new: `make schema` writes what it makes"
+    engine = make_engine(database_url(tmp_path))
+    migrate(engine)
+    engine.dispose()
+    assert newest_schema.script_of(tmp_path / "modelyard.db") == made
+
+
+@pytest.mark.skipif(ON_POSTGRESQL, reason="as above")
+def test_revisions_make_what_is_not_written_down_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "old").mkdir()
+    engine = make_engine(database_url(tmp_path / "old"))
+    with changing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0021")
+    engine.dispose()
+    (tmp_path / "old.sql").write_text(newest_schema.script_of(tmp_path / "old" / "modelyard.db"))
+    monkeypatch.setattr("modelyard.registry.newest_schema.written", lambda: tmp_path / "old.sql")
+    engine = make_engine(database_url(tmp_path))
+    migrate(engine)
+    engine.dispose()
+    assert newest_schema.script_of(tmp_path / "modelyard.db") == newest_schema.of_all_revisions()
+
+
+def test_a_database_with_tables_of_others_is_migrated_beside_them(tmp_path: Path) -> None:
+    engine = make_engine(database_url(tmp_path, migrated=False))
+    with changing(engine) as connection:
+        connection.execute(text("CREATE TABLE others (id INTEGER PRIMARY KEY)"))
+    migrate(engine)
+    assert is_current(engine)
+    assert {"others", "projects"} <= set(inspect(engine).get_table_names())
     engine.dispose()
 
 

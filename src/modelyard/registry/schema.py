@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError
 
+from modelyard.registry import newest_schema
 from modelyard.registry.revisions import migrations_folder, newest_revision, revision_of
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = structlog.get_logger()
 
@@ -35,7 +38,9 @@ def migrate(engine: Engine) -> None:
         try:
             with changing(engine) as connection:
                 before = revision_of(connection)
-                command.upgrade(alembic_config(connection), "head")
+                newest_schema.create(connection)
+                if revision_of(connection) != newest_revision():
+                    _upgrade(connection)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:
                 raise
@@ -45,6 +50,12 @@ def migrate(engine: Engine) -> None:
             if before != newest_revision():
                 log.info("schema migrated", before=before, now=newest_revision())
             return
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - a new database of SQLite needs none of it
+
+    command.upgrade(alembic_config(connection), "head")
 
 
 @contextmanager
@@ -85,6 +96,8 @@ def _changing_postgresql(connection: Connection) -> Iterator[None]:
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """Alembic's configuration, to act on a connection that has begun to write."""
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     config.attributes["connection"] = connection
