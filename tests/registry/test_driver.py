@@ -38,7 +38,7 @@ def registry(database: Database) -> Iterator[Registry]:
 
 
 def tables() -> list[type[Base]]:
-    return [mapper.class_ for mapper in Base.registry.mappers]
+    return sorted((mapper.class_ for mapper in Base.registry.mappers), key=lambda table: str(table.__tablename__))
 
 
 def test_a_row_is_as_the_driver_has_it(registry: Registry) -> None:
