@@ -29,16 +29,20 @@ class Reply(Generic[T]):
         """Whether nobody waits any more; may be asked by any thread."""
         return self.awaited.cancelled()
 
-    def tell(self, work: Callable[[], T]) -> None:
-        """Do it, unless nobody waits for it any more, and tell what it returns or raises; never raises itself."""
+    def tell(self, work: Callable[[], T]) -> bool:
+        """Do it, unless nobody waits for it any more, and tell what it returns or raises; never raises itself.
+
+        Whether it was done, and raised nothing.
+        """
         if self.is_unwanted:  # before its turn came
-            return
+            return False
         try:
             result = work()
         except BaseException as error:  # which is for whoever waits, not for this thread
             self.fail(error)
-        else:
-            self.succeed(result)
+            return False
+        self.succeed(result)
+        return True
 
     def succeed(self, result: T) -> None:
         """Tell a result, from any thread."""

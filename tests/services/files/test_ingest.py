@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
 from modelyard.blobs.local import LocalBlobStore
+from modelyard.blobs.store import WriterClosed
 from modelyard.services.files import ingest
 from modelyard.services.files.ingest import BATCH_BYTES, LARGE_BYTES, MANY, Batches, Crowd, Expectations, Ingest
 
@@ -59,6 +61,11 @@ def test_an_upload_that_ends_while_its_first_write_begins_leaves_nothing_open(tm
     assert list((tmp_path / "blobs").glob("incoming/*")) == []  # where gc would see none that still has an owner
 
 
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Batches, "_busy", WeakSet())  # without those that other tests have left
+
+
 class _Gate:
     """Takes batches once it is let go on, but none of zeros."""
 
@@ -85,8 +92,10 @@ def test_a_batch_that_failed_is_told_of_by_whatever_comes_next(told: str) -> Non
         batches = Batches(executor, gate.write)
         await batches.add(_batch(0))
         gate.go_on.set()
+        if told == "add":
+            await batches.add(_batch(1))  # lies ready before the failure is known
         with pytest.raises(OSError, match="zeros"):
-            await (batches.landed() if told == "landed" else batches.add(_batch(1)))
+            await (batches.landed() if told == "landed" else batches.add(_batch(2)))
 
     with ThreadPoolExecutor(1) as executor:
         asyncio.run(write(executor))
@@ -137,6 +146,70 @@ def test_a_batch_that_was_given_up_before_its_turn_is_not_written() -> None:
     with ThreadPoolExecutor(1) as executor:
         asyncio.run(write(executor))
     assert gate.written == []
+
+
+async def _waits(batches: Batches, number: int) -> bool:
+    """Whether a batch waits until those before it are written, which none is."""
+    try:
+        await asyncio.wait_for(batches.add(_batch(number)), 0.05)
+    except TimeoutError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside-another"])
+def test_one_batch_lies_ready_for_the_thread_while_nobody_else_has_any(alone: bool) -> None:
+    gate = _Gate()
+
+    async def write(executor: ThreadPoolExecutor) -> None:
+        one, other = Batches(executor, gate.write), Batches(executor, gate.write)
+        if not alone:
+            await other.add(_batch(9))
+        numbers = (1, 2, 3) if alone else (1, 2)
+        assert [await _waits(one, number) for number in numbers] == [*[False] * (len(numbers) - 1), True]
+        gate.go_on.set()
+
+    with ThreadPoolExecutor(4) as executor:
+        asyncio.run(write(executor))
+
+
+@pytest.mark.parametrize("how", ["fails", "is-given-up"])
+def test_nothing_is_written_behind_a_batch_that_was_not(how: str) -> None:
+    gate = _Gate()
+
+    async def write(executor: ThreadPoolExecutor) -> None:
+        executor.submit(gate.go_on.wait, 10)  # the one thread is busy
+        batches = Batches(executor, gate.write)
+        await batches.add(_batch(0 if how == "fails" else 1))
+        await batches.add(_batch(2))
+        if how == "is-given-up":
+            assert await _waits(batches, 3)
+        gate.go_on.set()
+        for _ in range(2):
+            with pytest.raises((OSError, asyncio.CancelledError, WriterClosed)):
+                await batches.landed()
+            batches._in_flight.popleft()
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(write(executor))
+    assert gate.written == []
+
+
+def test_a_batch_that_no_thread_takes_any_more_is_told_of() -> None:
+    gate = _Gate()
+
+    async def write(executor: ThreadPoolExecutor) -> None:
+        batches = Batches(executor, gate.write)
+        await batches.add(_batch(1))
+        await batches.add(_batch(2))
+        executor.shutdown(wait=False)
+        gate.go_on.set()
+        with pytest.raises(RuntimeError, match="shutdown"):
+            await batches.landed()
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(write(executor))
+    assert gate.written == [1]
 
 
 def test_memory_is_given_back_behind_the_last_of_a_crowd_and_not_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
