@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from modelyard.cli.amounts import BYTES
-from modelyard.cli.entry import COMMANDS
+from modelyard.cli.entry import COMMANDS, SUMMARIES, cli
 from tests import postgres
 from tests.commands import COMMAND, environment_of, run
 from tests.databases import ON_POSTGRESQL, execute
@@ -41,6 +43,16 @@ def test_a_database_of_a_newer_program_is_named_in_one_line(folder: Path) -> Non
 def test_a_token_that_is_given_is_not_written_down(tmp_path: Path) -> None:
     assert run(tmp_path, "migrate", ROOT_TOKEN="given-by-the-administrator").returncode == 0
     assert not (tmp_path / "data" / "root-token").exists()
+
+
+@pytest.mark.once
+def test_help_tells_of_each_command_what_it_says_itself_and_imports_none() -> None:
+    assert {name: cli.commands[name].get_short_help_str(limit=1000) for name in COMMANDS} == SUMMARIES
+    program = "import atexit, sys; from modelyard.cli import main; sys.argv = ['modelyard', '--help']\n"
+    program += "atexit.register(lambda: print(sorted(name for name in sys.modules if 'modelyard.' in name))); main()"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^  ([a-z][a-z-]*)  ", told, re.MULTILINE) == sorted(COMMANDS)
+    assert told.endswith("['modelyard.cli', 'modelyard.cli.entry']\n")
 
 
 @pytest.mark.once

@@ -49,7 +49,37 @@ COMMANDS = {
 }
 
 
-@click.group(commands=_Lazily(COMMANDS))
+# The first sentence of each, as itself tells it too.
+SUMMARIES = {
+    "serve": "Migrate the database, then serve; the first start makes the administrator `root`.",
+    "health": "Ask the server of these settings whether it answers, past any proxy; exit 1 when it does not.",
+    "migrate": "Migrate the database and exit.",
+    "user": "Manage accounts.",
+    "project": "Manage projects.",
+    "token": "Manage access tokens.",
+    "issuer": "Manage issuers of id tokens.",
+    "provider": "Manage where people sign in by OpenID Connect.",
+    "check": "Compare database and blob store; exit 0 when all is well, 1 with a list otherwise, 75 if a check is "
+    "running.",
+    "gc": "Remove what nothing refers to and is older than the grace period; safe beside a running server.",
+    "backup": "Make DIR a backup of the registry, or bring the one that is there up to date; beside a running server.",
+    "restore": "Restore the backup in DIR into the empty database and blob store that the settings name.",
+    "copy-blobs": "Copy and verify every blob that is not there yet; FROM and TO are file:///path or s3://bucket/prefix.",
+    "copy-database": "Copy all rows between databases, say from SQLite to PostgreSQL; FROM and TO are as "
+    "MODELYARD_DATABASE_URL.",
+}
+
+
+class _Commands(click.Group):
+    """The group, which tells what its commands do without the import of any."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write them down by name."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[name]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_Commands, commands=_Lazily(COMMANDS))
 @click.version_option(__version__, prog_name="modelyard")
 def cli() -> None:
     """A self-hosted model registry that speaks the APIs of GitLab, MLflow and Hugging Face."""
