@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 
 import click
+from pydantic import BaseModel
 
 from modelyard import __version__, logs
 from modelyard.blobs.open import open_store
@@ -24,6 +25,8 @@ from modelyard.terms.addresses import in_url, reachable
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Migrate the database, then serve; the first start makes the administrator `root`."""
     gc.disable()  # for the rest of the start as for its imports; the server enables it
+    # FastAPI has forty models of OpenAPI, which are built when the document is first asked for: 25 ms of a start.
+    BaseModel.model_config["defer_build"] = True
     from modelyard.process.server import serve as run  # noqa: PLC0415 - no other command needs the web stack
 
     settings = load_settings(host=host, port=port, workers=workers)
