@@ -7,9 +7,10 @@ common, as its refusals, is its `Face`. What is left is told by `Traits`, and by
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from http import HTTPStatus
 from operator import or_
 from types import UnionType
@@ -18,7 +19,8 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 from fastapi import Response
 from fastapi.dependencies.utils import get_typed_return_annotation
 from fastapi.routing import APIRoute
-from starlette.routing import compile_path
+from starlette.convertors import Convertor
+from starlette.routing import Match, compile_path
 from starlette.types import Receive, Scope, Send
 
 from modelyard.routes.http.answers import Answer, Listing
@@ -78,10 +80,14 @@ class Route(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
         self.traits = _TRAITS.get(endpoint, _NONE)
         self.path, self.endpoint = path, endpoint
-        self.path_regex, self.path_format, self.param_convertors = compile_path(path)
+        self._head = path.partition("{")[0]
         self.methods = set(options["methods"])
         self.include_in_schema = options["include_in_schema"]
         self._options: dict[str, Any] | None = options
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is this route's. Most are told from it by how their path begins, without its pattern."""
+        return super().matches(scope) if scope["path"].startswith(self._head) else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request of this path."""
@@ -101,6 +107,21 @@ class Route(APIRoute):
         model = None if responds else JSON_OBJECT
         super().__init__(self.path, self.endpoint, **options | own | {"response_model": model})
         self._options = None  # at the end: two threads may both be here, and make the same
+
+    @cached_property
+    def path_regex(self) -> re.Pattern[str]:  # type: ignore[override] # FastAPI sets it, too
+        """The pattern of its path, compiled when the first path begins as it does."""
+        return compile_path(self.path)[0]
+
+    @cached_property
+    def path_format(self) -> str:  # type: ignore[override] # FastAPI sets it, too
+        """Its path without how its parameters are read."""
+        return compile_path(self.path)[1]
+
+    @cached_property
+    def param_convertors(self) -> dict[str, Convertor[Any]]:  # type: ignore[override] # FastAPI sets it, too
+        """How they are."""
+        return compile_path(self.path)[2]
 
     @property
     def direct(self) -> bool:
