@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, event, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from modelyard.registry import driver, reads
@@ -84,8 +84,8 @@ def test_a_row_has_what_sqlalchemy_would_give_it(registry: Registry, table: type
 
 
 def test_a_row_s_key_is_the_one_that_was_drawn(registry: Registry) -> None:
-    connection, event = registry.transaction.connection, {"author_id": 1, "entity_type": "User", "entity_id": 1}
-    given = {**event, "event_name": "e", "details": "{}", "created_at": 1}
+    connection, of = registry.transaction.connection, {"author_id": 1, "entity_type": "User", "entity_id": 1}
+    given = {**of, "event_name": "e", "details": "{}", "created_at": 1}
     rows = [driver.insert_row(connection, AuditEvent, given) for _ in range(2)]
     ids = [row and row["id"] for row in rows]
     assert ids == list(connection.execute(select(AuditEvent.id).order_by(AuditEvent.id)).scalars())
@@ -117,6 +117,14 @@ def test_a_read_that_is_to_end_asks_nothing_more(registry: Registry) -> None:
     with pytest.raises(Stopped):
         Repository(registry.transaction).row(BY_NAME, {"name": "one"})
     reads._running.set(None)
+
+
+def test_a_statement_is_told_of_as_sqlalchemy_s_own_are(database: Database) -> None:
+    told: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *context: told.append(context[2]))
+    with database.writing() as registry:
+        registry.blobs.ensure(DIGEST, 1)
+    assert [statement.split()[:3] for statement in told] == [["INSERT", "INTO", "blobs"]]
 
 
 def test_a_list_among_the_parameters_is_refused(registry: Registry) -> None:

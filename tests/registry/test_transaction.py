@@ -86,3 +86,18 @@ def test_an_entity_that_is_forgotten_is_read_anew(database: Database) -> None:
         user = registry.users.add("one")
         registry.transaction.forget()
         assert registry.session.get(User, user.id) is not user
+
+
+def test_a_connection_whose_commit_failed_is_as_good_as_new(database: Database) -> None:
+    failures = iter([ValueError("no room")])
+
+    def fail(_connection: object) -> None:
+        if error := next(failures, None):
+            raise error
+
+    event.listen(database.engine, "commit", fail)
+    with pytest.raises(ValueError, match="no room"):
+        database.write_now(lambda registry: registry.users.add("one"))
+    assert database.read_now(lambda registry: registry.users.any()) is False
+    database.write_now(lambda registry: registry.users.add("two"))
+    assert database.read_now(lambda registry: list(registry.session.scalars(select(User.username)))) == ["two"]

@@ -16,7 +16,6 @@ from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
-from modelyard.registry import reads
 from modelyard.registry.statements import built_once
 from modelyard.registry.tables import Base
 
@@ -74,7 +73,8 @@ class _Insertion:
 
 def _run(connection: Connection, plain: _Plain, values: Mapping[str, object]) -> sqlite3.Cursor:
     arguments = plain.arguments(values)
-    reads.check()
+    for told in connection.dispatch.before_cursor_execute:  # as of SQLAlchemy's own statements
+        told(connection, None, plain.text, arguments, None, False)
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment] # of SQLite
     try:
         return driver.execute(plain.text, arguments)

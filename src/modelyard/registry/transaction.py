@@ -45,10 +45,14 @@ class Transaction:
         self.asked.clear()
 
     def commit(self) -> None:
-        """Write what is not written yet, and keep all of it."""
+        """Write what is not written yet, and keep all of it; where that fails, nothing is kept."""
         self.flush()
         if self._connection.in_transaction():
-            self._connection.commit()
+            try:
+                self._connection.commit()
+            except BaseException:
+                self._connection.rollback()  # else the connection would be taken back in a transaction that has failed
+                raise
 
     def close(self) -> None:
         """End the session."""
