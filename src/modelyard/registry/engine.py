@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
-from contextvars import Context, copy_context
-from functools import partial
-from typing import Any, TypeVar
+from contextvars import copy_context
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Engine, event, inspect, text
@@ -23,12 +21,12 @@ from modelyard.errors import ApiError, TooDear, Unavailable
 from modelyard.hops import Reply
 from modelyard.registry import reads
 from modelyard.registry.backends import backend_for
-from modelyard.registry.groups import Member, commit_together, taken
 from modelyard.registry.marks import Marks
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Base
 from modelyard.registry.transaction import Transaction
 from modelyard.registry.usage import Usage
+from modelyard.registry.writes import Writes
 
 T = TypeVar("T")
 
@@ -41,10 +39,6 @@ READ_SECONDS = 30.0  # for any read
 
 
 def _unobserved(_kind: str, _seconds: float) -> None:
-    pass
-
-
-def _nothing() -> None:
     pass
 
 
@@ -81,8 +75,7 @@ class Database:
         self._file_readers = ThreadPoolExecutor(self._backend.file_reader_threads, "registry-file")
         self._long_readers = ThreadPoolExecutor(self._backend.long_reader_threads, "registry-long-read")
         self._stopper = ThreadPoolExecutor(1, "registry-stop")
-        self._writers = ThreadPoolExecutor(self._backend.writer_threads, "registry-write")
-        self._waiting = deque[Member[Any]]()  # to share a commit
+        self._writes = Writes(self._backend, self.usage, self.write_now, observe)
 
     @contextmanager
     def reading(self) -> Iterator[Registry]:
@@ -138,13 +131,7 @@ class Database:
         `brief`: it takes no longer than the commit itself, and may be committed together with others like it, where
         the database has one writer at a time.
         """
-        # Log lines keep their request id in the other thread.
-        reply, context, begun = Reply[T](), copy_context(), time.perf_counter()
-        try:
-            self._queue(reply, context, work, brief=brief)
-            return await reply.awaited
-        finally:
-            self._observe("write", time.perf_counter() - begun)
+        return await self._writes.write(work, brief=brief)
 
     async def write_after(
         self, executor: Executor, prepare: Callable[[], Callable[[Registry], T]], kept: Callable[[], None]
@@ -153,24 +140,7 @@ class Database:
 
         `kept` is called on a thread when that is committed, and nobody is told yet. It must not raise.
         """
-        reply, context, queued = Reply[T](), copy_context(), list[float]()
-
-        def queue() -> None:
-            if reply.is_unwanted:
-                return
-            try:
-                work = context.run(prepare)
-                queued.append(time.perf_counter())
-                self._queue(reply, context, work, brief=True, kept=kept)
-            except BaseException as error:
-                reply.fail(error)
-
-        try:
-            executor.submit(queue)
-            return await reply.awaited
-        finally:
-            if queued:
-                self._observe("write", time.perf_counter() - queued[0])
+        return await self._writes.write_after(executor, prepare, kept)
 
     def read_now(self, work: Callable[[Registry], T], *, single: bool = False) -> T:
         """Run `work` inside `reading`, and again on another connection if that was lost. `single`: see `read_file`."""
@@ -221,7 +191,7 @@ class Database:
         """Let running transactions end and give every connection back."""
         for executor in (self._readers, self._file_readers, self._long_readers, self._stopper):
             executor.shutdown()
-        self._writers.shutdown()
+        self._writes.close()
         self._watch.close()
         self._backend.close()
 
@@ -273,39 +243,6 @@ class Database:
             return await awaited.result()
         finally:
             self._observe("read", time.perf_counter() - begun)
-
-    def _queue(
-        self,
-        reply: Reply[T],
-        context: Context,
-        work: Callable[[Registry], T],
-        *,
-        brief: bool,
-        kept: Callable[[], None] = _nothing,
-    ) -> None:
-        """Have a writer thread do it, from whichever thread this is."""
-        queued = time.monotonic()
-
-        def alone() -> T:
-            self._backend.refuse_late(time.monotonic() - queued)
-            result = self.write_now(work)
-            kept()
-            return result
-
-        if brief and self._backend.one_writer:
-            self._waiting.append(Member(work, alone, context, reply, kept))
-            self._writers.submit(self._write_together)
-        else:
-            self._writers.submit(reply.tell, partial(context.run, alone))
-
-    def _write_together(self) -> None:
-        """Commit all that have come by now and may share a commit; nothing, if those before have done so."""
-        members = taken(self._waiting)
-        if len(members) > 1:
-            with self._backend.turn():
-                commit_together(members, self._backend.writer.begin(), self.usage)
-        for member in members:
-            member.settle()
 
 
 def _stuck(seconds: float) -> Unavailable:
