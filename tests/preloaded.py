@@ -45,6 +45,7 @@ MODULES = (
     "modelyard.process.server",
     "modelyard.process.mistakes",
     "modelyard.registry.schema",
+    "alembic.command",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.dialects.postgresql.psycopg",
     "boto3",
