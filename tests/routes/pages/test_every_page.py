@@ -15,7 +15,7 @@ from playwright.sync_api import Request
 
 from modelyard.access.policy import LEAST_ROLE, Action
 from modelyard.routes.pages.routers import ROUTES
-from tests.browsers import axe
+from tests.browsers import LOOKS, axe
 from tests.conftest import MLFLOW, Account
 from tests.live import LiveServer, running
 from tests.routes.pages.conftest import AS_BROWSER, Open, SignIn
@@ -417,7 +417,7 @@ def test_pages_are_within_their_budgets_in_a_browser_in_both_themes_and_without_
         **dict.fromkeys((f"{of_version}/{kind}/{file}" for kind in ("blob", "delete_files")), FEW),
     }
     shown: dict[str, str] = {}
-    for theme, width in (("light", 1280), ("dark", 360)):
+    for theme, width in LOOKS:
         with browse(viewport={"width": width, "height": 800}) as watched:
             watched.context.add_cookies([yard.cookie(server), yard.cookie(server, "modelyard_theme", theme)])
             page = watched.page()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from modelyard.registry.engine import Database
 from modelyard.routes.pages import assets, rendering
 from modelyard.routes.pages.routers import ROUTES
-from tests.browsers import axe
+from tests.browsers import LOOKS, axe
 from tests.conftest import Account
 from tests.live import LiveServer, running
 from tests.routes.pages.conftest import AS_BROWSER, Open, SignIn
@@ -98,6 +98,15 @@ def test_what_is_vendored_is_as_it_was_published_and_brings_its_licence() -> Non
 
 def test_the_style_sheet_is_small() -> None:
     assert len(gzip.compress((assets.STATIC / "app.css").read_bytes())) <= 12_000
+
+
+def test_no_colour_changes_with_the_width_of_a_page() -> None:
+    """So that each theme is looked at in one width alone."""
+    styles = (assets.STATIC / "app.css").read_text()
+    narrow = re.findall(r"@media \([^)]*width.*?\n\}", styles, re.DOTALL)
+    assert narrow
+    for block in narrow:
+        assert re.findall(r"color|background|opacity|filter|--[\w-]+:", block) == []
 
 
 def test_templates_have_no_script_no_style_and_nothing_that_htmx_would_evaluate() -> None:
@@ -218,8 +227,7 @@ def test_what_begins_paths_of_the_server_is_no_namespace(
         assert (refused.status_code, refused.json()) == (400, {"message": {"namespace_path": ["is a reserved name"]}})
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_axe_and_the_browser_find_nothing_against_the_first_pages(
     browse: Open, server: LiveServer, make_project: Callable[..., dict[str, Any]], scheme: str, width: int
 ) -> None:

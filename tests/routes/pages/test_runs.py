@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from modelyard.registry.tables import Candidate, CandidateMetric, CandidateParam, LatestMetric
-from tests.browsers import axe
+from tests.browsers import LOOKS, axe
 from tests.live import LiveServer
 from tests.routes.pages.conftest import Open
 from tests.routes.pages.test_every_page import ATTACKS, acting
@@ -384,7 +384,7 @@ def test_axe_and_the_browser_find_nothing_against_pages_of_runs(world: World, sh
         *(f"candidates/{parent['iid']}?tab={tab}" for tab in ("metrics", "params", "tags", "files", "children")),
         f"candidates/{parent['iid']}?tab=metrics&key=loss",
     )  # fmt: skip
-    for theme, width in (("light", 1280), ("dark", 360)):
+    for theme, width in LOOKS:
         with browse(color_scheme=theme, viewport={"width": width, "height": 800}) as watched:
             watched.expected = ("status of 400",)
             watched.context.add_cookies([shown.cookie])

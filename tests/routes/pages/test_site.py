@@ -13,7 +13,7 @@ from sqlalchemy import insert
 
 from modelyard.clock import now
 from modelyard.registry.tables import AuditEvent, UpkeepRun
-from tests.browsers import axe
+from tests.browsers import LOOKS, axe
 from tests.conftest import Account
 from tests.live import LiveServer
 from tests.routes.pages.conftest import Open, SignIn
@@ -337,28 +337,27 @@ def test_a_hundred_scripts_are_texts_on_these_pages_too(
     assert (typed.status_code, acting(typed.text)) == (400, [])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_axe_finds_nothing_against_these_pages(
-    yard: Yard, server: LiveServer, browse: Open, admin: httpx2.Client, root: httpx2.Client, scheme: str
+    yard: Yard, server: LiveServer, browse: Open, admin: httpx2.Client, root: httpx2.Client, scheme: str, width: int
 ) -> None:
     yard.api.post(f"/projects/{yard.id}/access_tokens", json={"name": "ci", "scopes": ["api"]})
     root.put(f"/projects/{yard.id}", json={"storage_limit": 1024})
     model, version = yard.model("iris"), yard.version("iris")
-    for width in (1280, 360):
-        with browse(color_scheme=scheme, viewport={"width": width, "height": 800}) as watched:
-            watched.context.add_cookies([yard.cookie(server, value=admin.cookies["modelyard_session"])])
-            page = watched.page()
-            for path in (
-                *("/admin", "/admin/users", "/admin/projects", "/admin/audit_logs", "/admin/storage", TOKENS),
-                *("/-/user_settings/profile", "/search?search=iris", yard.shown(model, version, "/upload")),
-                *(yard.url(f"/-/{each}") for each in ("project_members", "settings/access_tokens", "usage_quotas")),
-                yard.url("/-/audit_events"),
-            ):
-                page.goto(path)
-                for summary in page.locator("main details > summary").all():
-                    summary.click()
-                assert axe(page) == [], path
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    with browse(color_scheme=scheme, viewport={"width": width, "height": 800}) as watched:
+        watched.context.add_cookies([yard.cookie(server, value=admin.cookies["modelyard_session"])])
+        page = watched.page()
+        for path in (
+            *("/admin", "/admin/users", "/admin/projects", "/admin/audit_logs", "/admin/storage", TOKENS),
+            *("/-/user_settings/profile", "/search?search=iris", yard.shown(model, version, "/upload")),
+            *(yard.url(f"/-/{each}") for each in ("project_members", "settings/access_tokens", "usage_quotas")),
+            yard.url("/-/audit_events"),
+        ):
+            page.goto(path)
+            for summary in page.locator("main details > summary").all():
+                summary.click()
+            assert axe(page) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 def test_a_second_person_is_invited_in_browsers_alone_without_scripts(
