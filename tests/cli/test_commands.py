@@ -58,7 +58,9 @@ def test_help_tells_of_each_command_what_it_says_itself_and_imports_none() -> No
 @pytest.mark.once
 @pytest.mark.parametrize("name", {place.partition(":")[0]: name for name, place in COMMANDS.items()}.values())
 def test_a_module_of_commands_imports_what_it_needs(tmp_path: Path, name: str) -> None:
-    """Which is not told by the other tests: their processes have imported all commands."""
+    """Which is not told by the other tests: their processes have imported all commands, and so it is here alone that
+    coverage sees them imported.
+    """
     done = subprocess.run(
         [COMMAND, name, "--help"],
         cwd=tmp_path,

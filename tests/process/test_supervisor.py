@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 from modelyard.process import listening, supervisor
 from modelyard.process.supervisor import Supervisor
 from modelyard.process.workers import HUNG_SECONDS, START_SECONDS, Worker
-from tests.commands import environment_of
+from tests.commands import Command, environment_of, finished
 from tests.e2e.processes import ServerProcess, wait_until_ready
 from tests.ports import free_port
 from tests.waiting import eventually
@@ -61,9 +59,7 @@ def test_a_server_none_of_whose_workers_can_start_ends_with_a_status_of_its_own(
 ) -> None:
     program = tmp_path / "program.py"
     program.write_text(SERVE.format(application=application))
-    done = subprocess.run(
-        [sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=SECONDS
-    )
+    done = finished(("--workers",), program=program, cwd=tmp_path)  # so that its workers are forks as well
     assert done.returncode == STARTUP_FAILURE
     assert said in done.stderr
     assert ("Traceback" in done.stderr) is ("bug" in said)
@@ -139,13 +135,11 @@ def test_where_the_system_lets_no_worker_be_made_the_server_ends(monkeypatch: py
 
 
 TOGETHER = """
-import sys
 from modelyard.process import supervisor
 from modelyard.cli import main
 
 if __name__ == "__main__":
     supervisor._SPREADS = False
-    sys.argv = ["modelyard", "serve", "--workers", "2", "--port", sys.argv[1]]
     main()
 """
 
@@ -154,13 +148,9 @@ def test_where_the_system_does_not_spread_connections_workers_share_a_socket(tmp
     (tmp_path / "program.py").write_text(TOGETHER)
     port = free_port()
     with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "program.py", str(port)],
-            cwd=tmp_path,
-            env=environment_of(tmp_path),
-            stdout=log,
-            stderr=log,
-        )
+        arguments = ("serve", "--workers", "2", "--port", str(port))
+        program, environment = tmp_path / "program.py", environment_of(tmp_path)
+        process = Command(arguments, program, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     server = ServerProcess(tmp_path, port, process)
     try:
         wait_until_ready(server)

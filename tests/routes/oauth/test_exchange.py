@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from sqlalchemy import update
 
 from modelyard.clock import now
 from modelyard.registry.tables import Token
+from tests.commands import unmeasured
 from tests.conftest import MLFLOW
 from tests.issuers import running_issuer
 from tests.live import running
@@ -414,7 +416,8 @@ with running(Path({str(tmp_path)!r})) as live, live.client(live.root_token) as r
     assert root.get("/issuers").json() == []
     print("modelyard.routes.gitlab.issuers" in imported(), file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    command, environment = [sys.executable, "-c", program], unmeasured(os.environ)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == ["[]", "[]", "True"]
 
 
