@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import coverage
@@ -38,6 +40,7 @@ from tests.swift import require_swift, running_swift
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
 
+PROCESSES = Path(__file__).with_name("processes.coveragerc")
 CLIENT_SECONDS = 60
 LEFT_OUT_ON_POSTGRESQL = {"sqlite": "it is about SQLite itself", "once": "it ran on SQLite, and is the same here"}
 BROWSER = "chromium"  # the fixture of tests that see what a browser makes of a page, whatever database it came from
@@ -57,6 +60,7 @@ def pytest_configure() -> None:
     xdist kills a worker that takes more than 10 seconds to end; on a busy machine one takes longer to write down what
     it has covered, all of which was lost without a word.
     """
+    _measure_processes()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     NodeManager.EXIT_TIMEOUT = 300
@@ -69,6 +73,14 @@ def pytest_configure() -> None:
     pytest.MonkeyPatch().setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
     for waits_for in ("connect", "read", "write", "pool"):
         setattr(DEFAULT_TIMEOUT_CONFIG, waits_for, CLIENT_SECONDS)
+
+
+def _measure_processes() -> None:
+    """Have those that are started measured, if this one is, by what is configured for them."""
+    measuring = coverage.Coverage.current()
+    if measuring and os.environ.pop("COVERAGE_PROCESS_CONFIG", None):  # which goes before a file
+        os.environ["COVERAGE_PROCESS_START"] = str(PROCESSES)
+        os.environ["COVERAGE_FILE"] = str(Path(str(measuring.get_option("run:data_file"))).absolute())
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
+import inspect
 import os
 import pickle
 import runpy
@@ -186,6 +187,7 @@ def main() -> None:
     for name in MODULES:
         with suppress(ModuleNotFoundError):  # of an extra that is not installed
             import_module(name)
+    inspect.stack()  # which looks at the files of all modules, once; coverage asks for it as it begins in each fork
     gc.freeze()
     _serve(channel)
 
