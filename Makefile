@@ -23,7 +23,7 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_upl
 	$(addprefix routes/hub/test_,commits.py managing.py names.py other_clients.py resolve.py) \
 	$(addprefix routes/mlflow/test_,artifacts.py elsewhere.py general.py json_mapping.py making.py messages.py parts.py sources.py) \
 	$(addprefix routes/pages/test_,api_documents.py frame.py hub_links.py in_a_browser.py in_place.py passwords.py \
-		previews.py providers.py resumed_uploads.py texts.py tus_in_a_page.py uploads.py wheel.py) \
+		previews.py providers.py resumed_uploads.py scripts.py texts.py tus_in_a_page.py uploads.py wheel.py) \
 	$(addprefix routes/uploads/test_,draft.py tus.py) \
 	$(addprefix services/,backup/test_copying.py files/test_ingest.py files/test_offers.py identity previews \
 		$(addprefix traffic/test_,body_budget.py searching.py throttling.py) \
@@ -32,13 +32,13 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_upl
 		shared_counts.py))
 # Tests that reach hardly a line but what the others reach: to measure them as well takes more than half as long again.
 UNMEASURED := $(call but,tests/e2e,nginx stopping) \
-	$(addprefix tests/,client/test_wheel.py registry/test_schema.py remote/test_transfers.py \
+	$(addprefix tests/,blobs/test_bucket_conformance.py client/test_wheel.py registry/test_schema.py remote/test_transfers.py \
 	$(addprefix crash/test_,cuts.py kill.py kill_uploads.py session_steps.py steps.py) \
 	$(addprefix faults/test_,counting.py disk.py file_systems.py full_disk.py odd_storage.py) \
 	$(addprefix hostile/test_,bounds.py forms.py large_requests.py odd_values.py openapi.py order_of_work.py rfc_models.py) \
 	$(addprefix routes/,front/test_pacing.py http/test_announced.py) \
 	$(addprefix routes/mlflow/test_,elsewhere.py json_mapping.py names.py repeats.py) \
-	$(addprefix routes/pages/test_,api_documents.py in_a_browser.py many_runs.py resumed_uploads.py wheel.py) \
+	$(addprefix routes/pages/test_,api_documents.py in_a_browser.py many_runs.py resumed_uploads.py scripts.py wheel.py) \
 	$(addprefix services/,backup/test_backup.py files/test_recent.py upkeep/test_upkeep.py) \
 	$(addprefix test_,chart.py closed_to_others.py deployment.py named_paths.py pictures.py readme.py root_s_files.py))
 # What is measured on PostgreSQL: it reaches all code that is PostgreSQL's alone. To measure takes as long again as the

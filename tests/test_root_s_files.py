@@ -136,10 +136,11 @@ def test_a_restore(folder: Path, owner: str, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.once
 def test_blobs_and_a_database_that_are_copied(folder: Path) -> None:
     upload(folder)
     assert run(folder, "copy-blobs", f"file://{folder}/data/blobs", f"file://{folder}/data/copy").returncode == 0
-    source = database_url(folder / "data") if ON_POSTGRESQL else f"sqlite:///{folder}/data/modelyard.db"
+    source = f"sqlite:///{folder}/data/modelyard.db"
     assert run(folder, "copy-database", source, f"sqlite:///{folder}/data/copy.db").returncode == 0
     assert of_others(folder / "data") == []
     moved = {"DATABASE_URL": f"sqlite:///{folder}/data/copy.db", "BLOB_URL": f"file://{folder}/data/copy"}

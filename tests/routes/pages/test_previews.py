@@ -12,8 +12,8 @@ import pytest
 from modelyard.routes.pages import raw
 from tests.browsers import axe
 from tests.live import LiveServer
+from tests.routes.pages.attacks import acting
 from tests.routes.pages.conftest import Open
-from tests.routes.pages.test_every_page import acting
 from tests.routes.pages.yard import Yard
 from tests.services.previews.test_previewing import MLMODEL, gguf, info, npy, safetensors, string, tensor
 

@@ -17,7 +17,6 @@ from modelyard.registry.tables import Candidate, CandidateMetric, CandidateParam
 from tests.browsers import LOOKS, axe
 from tests.live import LiveServer
 from tests.routes.pages.conftest import Open
-from tests.routes.pages.test_every_page import ATTACKS, acting
 from tests.routes.pages.tracked import NASTY, World
 from tests.statements import statements
 
@@ -458,45 +457,3 @@ def test_a_live_table_keeps_what_is_unfolded_typed_and_seen_and_waits_for_who_se
         asked.clear()
         page.clock.run_for(60_000)
         assert asked == []
-
-
-@pytest.mark.slow
-@pytest.mark.once
-def test_a_hundred_scripts_in_every_text_of_runs_are_shown_as_texts(world: World, admin: httpx2.Client) -> None:
-    texts = [text for text in ATTACKS if len(text) <= 250]
-    tags = dict(zip(texts, texts, strict=True))
-    metrics: dict[str, list[float]] = {text: [1, 2] for text in texts}
-    place = world.experiment("".join(ATTACKS[:4]))
-    for text in ATTACKS[:25]:
-        world.experiment(text)
-    runs = [
-        world.run(place, run_name=text, metrics=metrics, params=tags, tags=tags | {"mlflow.note.content": text})
-        for text in (ATTACKS[0], ATTACKS[3])
-    ]
-    first, second = (run["iid"] for run in runs)
-    for text in ATTACKS[:25]:
-        dataset = {"name": text, "digest": "d", "source_type": text, "source": text, "schema": text}
-        world.call("runs/log-inputs", run_id=runs[0]["run_id"], datasets=[{"dataset": dataset, "tags": []}])
-    tabs = ("overview", "metrics", "params", "tags", "files", "children")
-    places: list[tuple[str, dict[str, Any]]] = [
-        *(("experiments", {}), (f"experiments/{place}/compare", {"runs": f"{first},{second}", "all": "1"})),
-        *((f"candidates/{first}", {"tab": tab}) for tab in tabs),
-        *(
-            (f"experiments/{place}", {"filter": text, "tab": tab})
-            for text in ATTACKS[:25]
-            for tab in ("runs", "charts")
-        ),
-        *((f"candidates/{first}", {"tab": tab, "key": text}) for text in ATTACKS[:25] for tab in ("metrics", "params")),
-    ]
-    for begin in range(0, len(texts), 40):
-        part = texts[begin : begin + 40]
-        for kind in ("metric", "param", "tag", "min", "course"):
-            places.append((f"experiments/{place}", {"c": [f"{kind}.{text}" for text in part]}))
-        places.append((f"experiments/{place}", {"tab": "charts", "metric": part[:20]}))
-    for place in (f"/{world.path}", "/"):
-        assert acting(admin.get(place).text) == [], place
-    for path, query in places:
-        answer = admin.get(f"{world.pages}/{path}", params=query)
-        assert answer.status_code in (200, 400), (path, query)
-        assert acting(answer.text) == [], (path, query)
-    assert "&lt;script&gt;alert(0)" in admin.get(f"{world.pages}/candidates/{first}?tab=tags").text
