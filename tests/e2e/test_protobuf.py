@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -29,6 +30,7 @@ LEFT_OUT = ("/traces", "/unified-traces", "/get-online-trace-details", "/artifac
 each_client = pytest.mark.parametrize("client", ["mlflow2", "mlflow3"])
 
 
+@cache
 def messages_of(client: str) -> dict[str, Any]:
     """By method and path, the fields of every request that a client defines."""
     run = subprocess.run([str(client_python(client)), str(SCRIPT)], capture_output=True, text=True, check=True)
