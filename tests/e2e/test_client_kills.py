@@ -22,6 +22,7 @@ TARGET = "root/kills/net@1.0.0"
 SLACK = 6 * MIB  # that kills may cost: what was on its way, and what was not noted yet
 RECEIVED = re.compile(r'^modelyard_http_received_bytes_total\{method="PATCH".*\} (\S+)$', re.MULTILINE)
 SENT = re.compile(r'^modelyard_http_sent_bytes_total\{method="GET".*/files/.*\} (\S+)$', re.MULTILINE)
+UNDER_WAY = re.compile(r'^modelyard_transfers_in_flight\{direction="down"\} (\S+)$', re.MULTILINE)
 
 
 @pytest.fixture
@@ -105,10 +106,12 @@ def test_a_pull_that_is_killed_twice_brings_only_the_rest(
     for share in (1, 2):
         process = begun(server, *pull, "--limit-rate", "16Mi")
         eventually(lambda: _noted(tmp_path / "out") > SIZE * share // 3)  # noqa: B023 - it is asked at once
+        assert counted(server, UNDER_WAY) > 0
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert not (tmp_path / "out" / "w.bin").exists()
     noted = _noted(tmp_path / "out")
+    eventually(lambda: counted(server, UNDER_WAY) == 0)  # what was sent to the dead is counted when that is noticed
     before = counted(server, SENT)
     assert "going on" in done(server, *pull)
     assert counted(server, SENT) - before <= SIZE - noted
