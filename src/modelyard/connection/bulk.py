@@ -2,7 +2,7 @@
 
 uvicorn copies a byte four times on its way to the application, 64 KiB at a time, and stops the socket in between.
 Here the kernel writes it where it is hashed from, and where it goes to the disk from (`blobs/_direct.py`). CPU seconds
-per GiB on one core, 0.61 of them for the hash: 0.99, and 0.80 for bare loops, of which one receives and hashes and one
+per GiB on one core, 0.61 of them for the hash: 0.93, and 0.83 for bare loops, of which one receives and hashes and one
 writes (the floor of `put-raw` in `bench/`). A thread that reads the socket itself was tried: its uploads were
 2.5 % faster, which is too little for a second way with its bound on threads and its way back.
 
