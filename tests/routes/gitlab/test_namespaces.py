@@ -19,7 +19,7 @@ _serial = itertools.count(1)
 
 @pytest.fixture
 def space() -> str:
-    return f"space-{next(_serial)}"
+    return f"space-{next(_serial)}x"  # whose name is no part of a later one's
 
 
 def paths(client: httpx2.Client, **query: Any) -> list[str]:
