@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +15,11 @@ from modelyard.registry.engine import Database
 from modelyard.registry.reads import Stopped, Unit
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import AuditEvent, Base, Blob, User
-from tests.databases import migrated_database
 
 pytestmark = pytest.mark.sqlite
 
 BY_NAME = select(User.id, User.admin).where(User.username == bindparam("name"), User.state == "active")
 DIGEST = "a" * 64
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(migrated_database(tmp_path))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
@@ -19,7 +18,6 @@ from modelyard.hops import hand_on
 from modelyard.registry import groups
 from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
-from tests.databases import migrated_database
 
 pytestmark = pytest.mark.sqlite  # elsewhere there are many writers at once
 
@@ -38,13 +36,6 @@ def adding(sha256: str) -> Callable[[Registry], str]:
 def refused(registry: Registry) -> str:
     adding("refused")(registry)
     raise Forbidden("no")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(migrated_database(tmp_path))
-    yield made
-    made.close()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import event, func, select
@@ -12,14 +11,6 @@ from modelyard.registry.engine import Database
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import User
 from modelyard.terms.paths import OwnerKind, OwnerRef
-from tests.databases import migrated_database
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(migrated_database(tmp_path))
-    yield made
-    made.close()
 
 
 @pytest.fixture
