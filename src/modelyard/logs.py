@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 import structlog
 
+from modelyard import origin
+
 Event = MutableMapping[str, Any]
 
 
@@ -33,7 +35,7 @@ def configure(level: str, form: str | None) -> None:
     """Log events of at least `level`, as `text` or `json`; None: text on a terminal, else json."""
     text = form == "text" or (form is None and sys.stderr.isatty())
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -71,6 +73,14 @@ def _capture_library_logs(level: str, shared: list[Any], last: list[Any]) -> Non
     logging.getLogger("botocore.credentials").setLevel(logging.ERROR)  # gives a traceback with what is then raised
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # says what else a lost connection made fail
     logging.getLogger("alembic").setLevel(logging.WARNING)  # says which database it found, at every look
+
+
+def _add_request_id(_logger: object, _method: str, event: Event) -> Event:
+    """Say which request an event belongs to; structlog's own variables would take 6 µs of each request for it."""
+    request_id = origin.current().request_id
+    if request_id is not None:
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def _add_logger(_logger: object, _method: str, event: Event) -> Event:

@@ -17,7 +17,7 @@ SECRET_BYTES = 32
 SECRET_DIGITS = 43  # base 62 digits that hold 256 bits
 SESSION_IDLE = DAY // 3  # after which a session that is not used ends
 SESSION_LONGEST = DAY  # after which any session ends
-_BARE_HEADERS = ("private-token", "job-token")
+_BARE_HEADERS = frozenset({b"private-token", b"job-token"})
 
 
 class TokenKind(StrEnum):
@@ -67,7 +67,7 @@ def read_credential(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 def _token_in(name: bytes, value: bytes) -> str | None:
     if name == b"authorization":
         return _authorization_token(value.decode("latin-1"))
-    if name.decode("latin-1") in _BARE_HEADERS:
+    if name in _BARE_HEADERS:
         return value.decode("latin-1").strip()
     return None
 

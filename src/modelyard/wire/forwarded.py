@@ -22,8 +22,9 @@ class Forwarded(ProxyHeadersMiddleware):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - as above
         """Hand on one request, and whether a proxy passes it on."""
         client = scope.get("client")
-        scope[FROM_PROXY] = client is not None and client[0] in self.trusted_hosts
-        await super().__call__(scope, receive, send)
+        trusted = client is not None and client[0] in self.trusted_hosts
+        scope[FROM_PROXY] = trusted
+        await (super().__call__ if trusted else self.app)(scope, receive, send)
 
 
 class _Proxies(_TrustedHosts):
