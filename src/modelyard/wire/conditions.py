@@ -10,6 +10,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from enum import Enum, auto
 from functools import lru_cache
 
+CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"})
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _ELEMENT = re.compile(rf"[ \t]*({_ENTITY_TAG})?[ \t]*(?:,|$)")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from modelyard.errors import PreconditionFailed, RangeNotSatisfiable
-from modelyard.wire.conditions import Outcome, Validators, evaluate, http_date, range_applies
+from modelyard.wire.conditions import CONDITIONS, Outcome, Validators, evaluate, http_date, range_applies
 from modelyard.wire.digests import answered_digests, etag_of, format_repr_digest
 from modelyard.wire.disposition import attachment
 from modelyard.wire.headers import RawHeaders, encoded
@@ -17,6 +17,8 @@ from modelyard.wire.ranges import ByteRange, MultipartRanges, UnsatisfiableRange
 CONTENT_TYPE = "application/octet-stream"
 # Caches ask each time, and only the client's own may keep it: the next one may not be allowed to read.
 CACHING = {"Cache-Control": "private, no-cache"}
+# Without any of these a request is for the whole file, whatever it is.
+_ASKING = CONDITIONS | {"range", "want-digest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Answer:
 
     status: int
     headers: RawHeaders
-    parts: list[ByteRange]
+    parts: Sequence[ByteRange]
     framing: MultipartRanges | None = None
 
 
@@ -63,6 +65,8 @@ def answer_download(method: str, headers: Mapping[str, str], file: Representatio
 
     Raises PreconditionFailed and RangeNotSatisfiable.
     """
+    if _ASKING.isdisjoint(headers):
+        return _whole(file)
     outcome = evaluate(method, headers, file.validators)
     if outcome is Outcome.PRECONDITION_FAILED:
         raise PreconditionFailed
@@ -71,7 +75,8 @@ def answer_download(method: str, headers: Mapping[str, str], file: Representatio
         return Answer(304, encoded(file.validator_headers | CACHING) + asked_for, [])
     parts = _requested_parts(method, headers, file)
     if parts is None:
-        return Answer(200, _headers(file, CONTENT_TYPE, file.size) + asked_for, [ByteRange(0, file.size)])
+        whole = _whole(file)
+        return Answer(whole.status, whole.headers + asked_for, whole.parts)
     if len(parts) == 1:
         asked_for += encoded({"Content-Range": parts[0].content_range(file.size)})
         return Answer(206, _headers(file, CONTENT_TYPE, parts[0].length) + asked_for, parts)
@@ -98,6 +103,11 @@ def _requested_parts(method: str, headers: Mapping[str, str], file: Representati
         return parse_range(headers.get("range"), file.size)
     except UnsatisfiableRange as error:
         raise RangeNotSatisfiable(file.size) from error
+
+
+@lru_cache(maxsize=4096)
+def _whole(file: Representation) -> Answer:
+    return Answer(200, _headers(file, CONTENT_TYPE, file.size), (ByteRange(0, file.size),))
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,6 @@ from modelyard.access.tokens import digest_of, read_credential
 from modelyard.connection.bulk import FILE_BEGINS
 from modelyard.errors import BadRequest, ChecksumMismatch, ParameterError
 from modelyard.routes.http.known import known_first
-from modelyard.routes.http.transfers import CONDITIONS
 from modelyard.routes.http.urls import base_url
 from modelyard.routes.http.verified import check_of
 from modelyard.services.files.ingest import DigestMismatch
@@ -22,6 +21,7 @@ from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.terms.digests import DigestCheck
 from modelyard.terms.paths import API, CANDIDATE, UPLOADS, OwnerKind, file_path
 from modelyard.wire import resumption, tus
+from modelyard.wire.conditions import CONDITIONS
 from modelyard.wire.digests import MalformedDigest, announced_digests, etag_of, format_repr_digest
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.receive import is_form

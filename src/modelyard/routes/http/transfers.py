@@ -24,7 +24,7 @@ from modelyard.services.files.transfers import Transfers
 from modelyard.services.files.uploads import Permit
 from modelyard.services.traffic.throttling import UploadSlots
 from modelyard.terms.digests import DigestCheck
-from modelyard.wire.conditions import Outcome, evaluate
+from modelyard.wire.conditions import CONDITIONS, Outcome, evaluate
 from modelyard.wire.digests import MalformedDigest, announced_digests, answered_digests, united
 from modelyard.wire.encodings import refuse_encoded
 from modelyard.wire.forwarded import FROM_PROXY
@@ -36,7 +36,6 @@ from modelyard.wire.send import BytesResponse, FileResponse
 
 OFFER_HEADER = "x-modelyard-upload"
 PROXY_HEADER = "x-sendfile-type"
-CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"})
 
 
 class UploadOptions(Parameters):
