@@ -50,6 +50,7 @@ RESUMED_DEATHS = (  # of the last piece of an upload: step, and how many of the 
     *((step, 0) for step in UPLOAD_STEPS),
     *((f"{when} the {call}", 1) for call in (FILE_SYNC, COMMIT) for when in ("before", "after")),
 )
+BUCKET_PART_BYTES = 1 << 20  # of the first parts, so that an upload of several need not be large
 BUCKET_CALLS = ("put", "create_upload", "upload_part", "complete_upload", "delete")
 BUCKET_DEATHS = (  # of the last piece of an upload to a bucket, as of one to a folder
     *(
@@ -113,8 +114,10 @@ class _Machine:
 
     def install_in_bucket(self) -> None:
         """Wrap the requests to a bucket, too."""
-        from modelyard.blobs.s3.bucket import Bucket  # noqa: PLC0415 - with a large library, which others do not need
+        from modelyard.blobs.s3 import writer  # noqa: PLC0415 - with a large library, which others do not need
+        from modelyard.blobs.s3.bucket import Bucket  # noqa: PLC0415
 
+        writer.FIRST_PART_BYTES = BUCKET_PART_BYTES
         for name in BUCKET_CALLS:
             setattr(Bucket, name, self._asking(name, getattr(Bucket, name)))
 

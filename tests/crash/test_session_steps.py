@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from modelyard.blobs.s3 import writer
 from tests.crash import dying
-from tests.crash.contents import KIB, MIB
+from tests.crash.contents import KIB
 from tests.crash.test_steps import Mortal
 from tests.crash.verify import only_the_unreferenced_goes, upkeep_within
 from tests.e2e.processes import new_version
@@ -26,9 +27,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 @pytest.mark.parametrize(("step", "survives"), dying.BUCKET_DEATHS)
 def test_what_was_told_of_an_upload_to_a_bucket_is_there_and_it_goes_on(
-    moto: S3Server, tmp_path: Path, step: str, survives: int
+    moto: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, survives: int
 ) -> None:
-    content, told, prefix = os.urandom(20 * MIB), 9 * MIB, secrets.token_hex(8)
+    part, prefix = dying.BUCKET_PART_BYTES, secrets.token_hex(8)
+    monkeypatch.setattr(writer, "FIRST_PART_BYTES", part)
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", part)
+    content, told = os.urandom(5 * part // 2), 9 * part // 8
     blob_url = f"s3://{BUCKET}/{prefix}"
     variables = {"MODELYARD_BLOB_URL": blob_url, "MODELYARD_S3_ADDRESSING": "path", **moto.environment}
     mortal = Mortal(tmp_path, step, power=False, variables=variables)
