@@ -41,6 +41,16 @@ class Beginnings:
         """A private project's id."""
         return self._write(_add_project)
 
+    def within(self, project_id: int, work: Callable[[Registry, Identity], T]) -> T:
+        """What `work` makes in a project, as whoever may write there."""
+
+        def entered(registry: Registry, _root: Identity) -> T:
+            caller, _id = enter_project(registry, self._root, project_id, Action.WRITE)
+            self._state.rows.hold(registry, project_id)
+            return work(registry, caller)
+
+        return self._write(entered)
+
     def version(self, project_id: int | None = None) -> tuple[int, int]:
         """The ids of a project, a new one unless it is named, and of a version of a new model there."""
 

@@ -26,6 +26,7 @@ from modelyard.routes.mlflow import (
 )
 from modelyard.routes.mlflow.common import REST, ROOT
 from modelyard.routes.mlflow.messages import Message, OfRun
+from tests.beginnings import Beginnings
 from tests.routes.mlflow.conftest import Mlflow, code_of
 from tests.routes.mlflow.endpoints import ENDPOINTS, Endpoint
 from tests.routes.mlflow.spellings import SPELLINGS, Body, leaves, with_enums_by_number
@@ -41,8 +42,8 @@ INVALID = "INVALID_PARAMETER_VALUE"
 
 
 @pytest.fixture
-def make_world(root: httpx2.Client, make_project: Callable[..., dict[str, Any]]) -> Callable[[], World]:
-    return lambda: filled(Mlflow(root, make_project()["id"]))
+def make_world(root: httpx2.Client, beginnings: Beginnings) -> Callable[[], World]:
+    return lambda: filled(Mlflow(root, beginnings.project()), beginnings)
 
 
 def each_world(make_world: Callable[[], World], endpoint: Endpoint) -> Callable[[], World]:
@@ -72,6 +73,7 @@ def test_an_answer_has_the_fields_that_are_declared_and_no_others(
 ) -> None:
     path = f"{PREFIX}/{endpoint.path.replace('{logged}', '{model_id}')}"
     (route,) = (each for each in ROUTES if each.path == path and endpoint.method in (each.methods or ()))
+    route.complete()  # which otherwise only the document asks for
     answer = make_world().send(endpoint, endpoint.body).json()
     TypeAdapter(route.all_shapes()[200]).validate_python(answer, strict=True, extra="forbid")
 

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 
 from modelyard.registry.repository import Registry
 from modelyard.registry.tables import Candidate, CandidateMetric, LoggedModel
+from tests.beginnings import Beginnings
 from tests.live import LiveServer
 from tests.routes.mlflow.conftest import Mlflow
 from tests.routes.mlflow.endpoints import ENDPOINTS, Endpoint
@@ -41,8 +42,8 @@ def name_of(endpoint: Endpoint) -> str:
 
 
 @pytest.mark.parametrize("endpoint", WRITES, ids=name_of)
-def test_a_repeated_request_changes_nothing_more(mlflow: Mlflow, endpoint: Endpoint) -> None:
-    world = filled(mlflow)
+def test_a_repeated_request_changes_nothing_more(mlflow: Mlflow, beginnings: Beginnings, endpoint: Endpoint) -> None:
+    world = filled(mlflow, beginnings)
     first = world.send(endpoint, endpoint.body)
     assert first.status_code == 200, first.text
     after = world.look()

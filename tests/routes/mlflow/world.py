@@ -9,6 +9,14 @@ from typing import Any
 
 import httpx2
 
+from modelyard.access.identity import Identity
+from modelyard.registry.repository import Registry
+from modelyard.services.models.logged_models import NewLoggedModel, create_logged_model
+from modelyard.services.models.new_versions import NewVersion, create_version
+from modelyard.services.models.registered import create_model, set_alias
+from modelyard.services.tracking import experiments
+from modelyard.services.tracking.runs import NewRun, create_run
+from tests.beginnings import Beginnings
 from tests.routes.mlflow.conftest import Mlflow
 from tests.routes.mlflow.endpoints import Endpoint
 from tests.routes.mlflow.spellings import Body
@@ -72,16 +80,25 @@ def _anonymous(answer: httpx2.Response) -> str:
     return re.sub(r'(\\?"version\\?": ?"?|mlflow-artifacts:/projects/<project>/)[0-9]+', r"\1<version>", text)
 
 
-def filled(mlflow: Mlflow) -> World:
-    """The world that an empty project becomes."""
-    experiment, deleted = mlflow.experiment(), mlflow.experiment("deleted")
-    mlflow.ok("POST", "experiments/delete", experiment_id=deleted)
-    mlflow.ok("POST", "experiments/set-experiment-tag", experiment_id=experiment, key="t", value="v")
-    tag = {"key": "t", "value": "v"}
-    run = mlflow.run(experiment, tags=[tag], start_time=1, run_name="r")
-    logged = mlflow.logged_model(experiment_id=experiment)["info"]["model_id"]
-    mlflow.model(tags=[tag])
-    version = mlflow.version(tags=[tag], source="elsewhere")["version"]
-    mlflow.ok("POST", "registered-models/alias", name="m", alias="a", version=version)
-    parts = {"experiment": experiment, "deleted_experiment": deleted, "run": run, "logged": logged}
-    return World(mlflow, parts | {"version": version})
+def filled(mlflow: Mlflow, beginnings: Beginnings) -> World:
+    """The world that an empty project becomes, by the services, as ten requests took half of the time of each world."""
+    project, tags = int(mlflow.project), {"t": "v"}
+
+    def work(registry: Registry, caller: Identity) -> dict[str, str]:
+        experiment, deleted = (
+            str(experiments.create_experiment(registry, caller, project, name, {}).iid) for name in ("e", "deleted")
+        )
+        experiments.delete_experiment(registry, project, deleted)
+        experiments.set_tag(registry, project, experiment, "t", "v")
+        begun = NewRun(experiment, name="r", start_time=1, tags=tags)
+        run = create_run(registry, caller, project, begun).candidate.eid
+        announced = NewLoggedModel(experiment, "model", "", "", {}, {})
+        logged = create_logged_model(registry, caller, project, announced).model.eid
+        create_model(registry, caller, project, "m", "", tags)
+        made = NewVersion("m", source="elsewhere", tags=tags)
+        version = str(create_version(registry, caller, project, made, lambda _elsewhere: None).version.id)
+        set_alias(registry, project, "m", "a", version)
+        parts = {"experiment": experiment, "deleted_experiment": deleted, "run": run, "logged": logged}
+        return parts | {"version": version}
+
+    return World(mlflow, beginnings.within(project, work))
