@@ -1,11 +1,12 @@
 """What the real MLflow client gets as answers, told in words that any server can say: no ids, no times.
 
-Run with the tracking URI of a server, it prints each answer as JSON, to be compared with those of another server.
+Run with the tracking URIs of two servers and the names of answers, it prints each answer of each server as JSON.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -187,16 +188,21 @@ def answer_logged_models(client: MlflowClient, experiment: str) -> Any:
     return [model.source_run_id, told, [each.model_id == model.model_id for each in found]]
 
 
-def main(uri: str, wanted: list[str]) -> None:
+def tell(uri: str, wanted: list[str]) -> None:
+    """One server's answers, as they are to somebody who knows no other."""
     mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    mlflow.tracking.fluent._active_experiment_id = None
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # where `set_experiment` leaves its id
     client = MlflowClient()
     for name in wanted:
         try:
             answer = globals()[name](client, client.create_experiment(unique(name)))
         except Exception:
             answer = traceback.format_exc()
-        print("RESULT " + json.dumps({"name": name, "answer": answer}), flush=True)
+        print("RESULT " + json.dumps({"uri": uri, "name": name, "answer": answer}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    for server in sys.argv[1:3]:
+        tell(server, sys.argv[3:])
