@@ -31,7 +31,7 @@ def environment(swift: S3Server, prefix: str) -> dict[str, str]:
 def test_a_kill_leaves_parts_that_nobody_sees_and_that_gc_leaves_alone_for_a_day(
     tmp_path: Path, swift: S3Server, prefix: str, environment: dict[str, str]
 ) -> None:
-    content = os.urandom(40 * MIB)
+    content = os.urandom(20 * MIB)  # three parts
     with serving(tmp_path, environment=environment) as server, server.client as client:
         url = new_version(client)
         assert client.put(f"{url}/kept", content=content).status_code == 201
