@@ -17,6 +17,7 @@ from tests.commands import environment_of
 from tests.databases import ON_POSTGRESQL, database_url
 from tests.documents import DOCUMENTS, EVERYTHING, README, ROOT
 from tests.live import running
+from tests.shell_commands import forked_commands
 
 
 @pytest.mark.slow
@@ -27,12 +28,12 @@ def test_every_shell_block_runs_against_a_live_server(tmp_path: Path) -> None:
         where = next(number for number, block in enumerate(blocks) if "modelyard restore" in block)
         blocks[where] = f"(export MODELYARD_DATABASE_URL='{empty}'\n{blocks[where]})"
     assert len(blocks) > 8
-    with running(tmp_path / "data") as live:
+    with running(tmp_path / "data") as live, forked_commands() as commands:
         script = "\n".join(["set -euo pipefail", *blocks]).replace("http://127.0.0.1:8080", live.url)
         environment = environment_of(tmp_path)
         environment |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config")}  # where myd keeps tokens
         environment |= {"XDG_STATE_HOME": str(tmp_path / ".state"), "XDG_CACHE_HOME": str(tmp_path / ".cache")}
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        environment["PATH"] = f"{commands}:{Path(sys.executable).parent}:{environment['PATH']}"
         done = subprocess.run(
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )

@@ -21,6 +21,7 @@ from tests.documents import DOCUMENTS
 from tests.e2e.environments import client_python
 from tests.live import LiveServer, running
 from tests.oidc_provider import SECRET, Provider, running_provider
+from tests.shell_commands import forked_commands
 
 PAGE = DOCUMENTS["docs/sign-on.md"]
 ROOT = "root"  # the administrator's name
@@ -49,13 +50,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with (
         running(folder / "data", loopback_issuers=True) as live,
         running_provider(folder, live.url, people=PEOPLE) as provider,
+        forked_commands() as shell,
     ):
         commands = [block for block in blocks if "hf auth" not in block]
         assert len(commands) == len(blocks) - 1
         script = "\n".join(["set -euo pipefail", *commands])
         script = script.replace("https://id.example.com", provider.issuer).replace("the-secret-of-the-client", SECRET)
         environment = environment_of(folder, {"MODELYARD_LOOPBACK_ISSUERS": "true"})
-        environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+        environment["PATH"] = f"{shell}:{Path(sys.executable).parent}:{environment['PATH']}"
         options = {"cwd": folder, "env": environment, "capture_output": True, "text": True}
         done = subprocess.run(["bash", "-c", script], check=False, **options)  # type: ignore[call-overload]
         assert done.returncode == 0, done.stderr[-2000:]
