@@ -22,6 +22,7 @@ from tests.e2e.environments import client_python
 from tests.issuers import FakeIssuer, running_issuer, say
 from tests.live import running
 from tests.routes.oauth import ci
+from tests.shell_commands import forked_commands
 
 ROOT = "root"  # the administrator, whose namespace it is
 PAGE = DOCUMENTS["docs/jobs.md"]
@@ -47,10 +48,12 @@ def test_the_page_runs(tmp_path: Path) -> None:
             script = script.replace(url, played[kind].url)
         # The audience stays what the settings say.
         script = script.replace(ci.AUDIENCE, live.url)
+        environment = _environment(tmp_path, live.settings.effective_database_url, played)
+        environment["PATH"] = f"{stack.enter_context(forked_commands())}:{environment['PATH']}"
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=tmp_path,
-            env=_environment(tmp_path, live.settings.effective_database_url, played) | {"TOKEN": live.root_token},
+            env=environment | {"TOKEN": live.root_token},
             capture_output=True,
             text=True,
             check=False,
