@@ -8,6 +8,7 @@ import secrets
 import httpx2
 import pytest
 
+from modelyard.blobs.s3 import direct
 from modelyard.blobs.s3.bucket import Bucket, Part
 from modelyard.blobs.s3.direct import COPIED_PART_BYTES, MAX_PARTS, S3UploadedData, direct_part_size
 from modelyard.blobs.s3.store import S3BlobStore
@@ -17,6 +18,7 @@ from tests.s3 import BUCKET, S3Server
 from .tools import sha256
 
 MIB = 1 << 20
+SMALL_COPIES = 5 * MIB  # as small as S3 has parts
 
 
 @pytest.fixture
@@ -46,12 +48,16 @@ def test_the_parts_of_an_offer_are_few_and_hold_everything(size: int) -> None:
     assert -(-size // part) <= MAX_PARTS
 
 
-@pytest.mark.parametrize("name", ["moto", "swift", "s3rver"])
-@pytest.mark.parametrize("size", [7, COPIED_PART_BYTES + 7])
+@pytest.mark.parametrize(
+    ("name", "copied"), [("moto", SMALL_COPIES), ("swift", COPIED_PART_BYTES), ("s3rver", SMALL_COPIES)]
+)
+@pytest.mark.parametrize("in_parts", [False, True])
 def test_published_data_is_a_blob_as_any_other(
-    request: pytest.FixtureRequest, prefix: str, name: str, size: int
+    request: pytest.FixtureRequest, prefix: str, name: str, copied: int, in_parts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(direct, "COPIED_PART_BYTES", copied)
     server: S3Server = request.getfixturevalue(name)
+    size = copied + 7 if in_parts else 7
     store, content = server.store(prefix), os.urandom(size)
     data = uploaded(store, content)
     assert (data.size, data.digest()) == (size, sha256(content))
@@ -90,7 +96,8 @@ def test_a_copy_that_fails_is_aborted(swift: S3Server, prefix: str, monkeypatch:
             raise StoreUnavailable("the way is blocked")
         return copy_part(bucket, source, start, stop, key, upload_id, number)
 
-    data = uploaded(swift.store(prefix), bytes(COPIED_PART_BYTES + 7))
+    monkeypatch.setattr(direct, "COPIED_PART_BYTES", SMALL_COPIES)
+    data = uploaded(swift.store(prefix), bytes(SMALL_COPIES + 7))
     monkeypatch.setattr(Bucket, "copy_part", failing)
     with pytest.raises(StoreUnavailable, match="the way is blocked"):
         data.publish()

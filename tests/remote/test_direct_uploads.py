@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import httpx2
 import pytest
 
 from modelyard.access.promises import Promises
+from modelyard.blobs.s3 import direct
 from modelyard.blobs.s3.bucket import Bucket
 from modelyard.services.files.offers import OpenOffers
 from tests.live import LiveServer, running
@@ -68,11 +70,19 @@ def take_over(client: httpx2.Client, url: str, remote: dict[str, Any], **headers
     return client.put(url, headers={OFFER: remote["ID"]} | headers, timeout=120)
 
 
-@pytest.mark.parametrize(("megabytes", "parts", "claims_digest"), [(100, 7, True), (32, 3, False)])
+@pytest.mark.parametrize(
+    ("s3", "megabytes", "parts", "claims_digest"),
+    [
+        ("swift", 100, 7, True),
+        *itertools.product(("moto", "s3rver"), (32,), (3,), (True,)),
+        *itertools.product(("moto", "swift", "s3rver"), (16,), (2,), (False,)),
+    ],
+    indirect=["s3"],
+)
 def test_a_hundred_megabytes_reach_the_bucket_without_passing_through(
     root: httpx2.Client, file_url: str, megabytes: int, parts: int, claims_digest: bool
 ) -> None:
-    """And fewer where the digest is not told before."""
+    """And fewer on other servers than a real one, and where the digest is not told before."""
     content = os.urandom(megabytes * MIB + 13)
     claim = {"sha256": sha256(content).upper()} if claims_digest else {}
     remote = authorize(root, file_url, size=len(content), **claim)
@@ -175,8 +185,13 @@ def completion(etags: Sequence[str]) -> str:
     return f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>"
 
 
-@pytest.mark.parametrize("size", [17 * MIB, 81 * MIB])
-def test_once_taken_over_no_url_changes_the_bytes_any_more(root: httpx2.Client, file_url: str, size: int) -> None:
+@pytest.mark.parametrize("copied", [direct.COPIED_PART_BYTES, 5 * MIB])
+def test_once_taken_over_no_url_changes_the_bytes_any_more(
+    root: httpx2.Client, file_url: str, copied: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are copied as one or in parts; by parts of 64 MiB in tests/blobs/test_s3_direct.py."""
+    monkeypatch.setattr(direct, "COPIED_PART_BYTES", copied)
+    size = 17 * MIB
     content = os.urandom(size)
     remote = authorize(root, file_url, size=size)
     upload = remote["MultipartUpload"]
