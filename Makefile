@@ -29,7 +29,7 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_upl
 		$(addprefix traffic/test_,body_budget.py searching.py throttling.py) \
 		upkeep/test_pace.py) \
 	$(addprefix test_,chart.py departures.py deployment.py logs.py memory_pages.py permissions.py pictures.py project.py readme.py settings.py \
-		shared_counts.py shell_commands.py))
+		shared_counts.py shell_commands.py tracing.py))
 # Tests that reach hardly a line but what the others reach: to measure them as well takes more than half as long again.
 UNMEASURED := $(call but,tests/e2e,nginx stopping) \
 	$(addprefix tests/,blobs/test_bucket_conformance.py client/test_wheel.py registry/test_schema.py remote/test_transfers.py \

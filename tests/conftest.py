@@ -37,6 +37,7 @@ from tests.s3 import S3Server, running_moto
 from tests.s3rver import running_s3rver
 from tests.scheduling import Scheduling
 from tests.swift import require_swift, running_swift
+from tests.tracing import TracesTestsAlone, trace_no_clients_and_servers_of_tests
 
 MLFLOW = "ml/mlflow/api/2.0/mlflow"
 
@@ -46,7 +47,7 @@ LEFT_OUT_ON_POSTGRESQL = {"sqlite": "it is about SQLite itself", "once": "it ran
 BROWSER = "chromium"  # the fixture of tests that see what a browser makes of a page, whatever database it came from
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Log into a file that stays, with tracebacks as the server's, and load the certificates of authorities once.
 
     By itself structlog prints, and Python 3.11 crashes when pytest puts another sys.stdout in place while a server's
@@ -60,7 +61,7 @@ def pytest_configure() -> None:
     xdist kills a worker that takes more than 10 seconds to end; on a busy machine one takes longer to write down what
     it has covered, all of which was lost without a word.
     """
-    _measure_processes()
+    _measure_processes(config)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     NodeManager.EXIT_TIMEOUT = 300
@@ -75,9 +76,12 @@ def pytest_configure() -> None:
         setattr(DEFAULT_TIMEOUT_CONFIG, waits_for, CLIENT_SECONDS)
 
 
-def _measure_processes() -> None:
+def _measure_processes(config: pytest.Config) -> None:
     """Have those that are started measured, if this one is, by what is configured for them."""
     measuring = coverage.Coverage.current()
+    if measuring:
+        trace_no_clients_and_servers_of_tests()
+        config.pluginmanager.register(TracesTestsAlone())
     if measuring and os.environ.pop("COVERAGE_PROCESS_CONFIG", None):  # which goes before a file
         os.environ["COVERAGE_PROCESS_START"] = str(PROCESSES)
         os.environ["COVERAGE_FILE"] = str(Path(str(measuring.get_option("run:data_file"))).absolute())

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.tracing import untraced
+
 PIECE = 64 * 1024
 
 
@@ -168,7 +170,7 @@ def meddling(upstream: int, hook: Hook = lambda _request: None) -> Iterator[Medd
             with suppress(OSError):
                 while True:
                     client, _ = listener.accept()
-                    threading.Thread(target=meddler.serve, args=(client,), daemon=True).start()
+                    threading.Thread(target=untraced(meddler.serve), args=(client,), daemon=True).start()
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
