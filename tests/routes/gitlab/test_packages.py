@@ -122,6 +122,7 @@ def test_readers_list_and_developers_delete(
     assert anonymous.get(url).json() == {"message": "404 Not Found"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("visibility", ["private", "internal", "public"])
 @pytest.mark.parametrize("role", [*ROLES, "stranger", "anonymous"])
 def test_who_lists_and_who_deletes(

@@ -213,6 +213,7 @@ def test_nobody_gets_the_bytes_of_others_by_their_digest(
     assert files(hub, secret.id) == digests(secret=b"secret")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "lines",
     [
@@ -284,6 +285,7 @@ def test_a_commit_is_held_against_its_digest(hub: httpx2.Client, make_repo: Call
     assert files(hub, repo.id) == digests(a=b"a" * 100_000, b=b"b")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "path",
     [

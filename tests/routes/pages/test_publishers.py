@@ -119,6 +119,7 @@ def test_an_administrator_lists_and_deletes_issuers(admin: httpx2.Client, root: 
     assert admin.post(delete, data={"name": "other"}).status_code == 404
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize(
     ("changed", "status", "said"),
@@ -264,6 +265,7 @@ def test_all_that_binds_a_publisher_is_taken_shown_and_ended(
     assert trusted(root, project) == []
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("listed")
 @pytest.mark.parametrize(
     ("form", "status", "said"),
