@@ -33,6 +33,8 @@ ONCE := $(call but,tests/e2e,backup hub_between hub_replicas races resumable_upl
 # Tests that reach hardly a line but what the others reach: to measure them as well takes more than half as long again.
 UNMEASURED := $(call but,tests/e2e,nginx stopping) \
 	$(addprefix tests/,blobs/test_bucket_conformance.py client/test_wheel.py registry/test_schema.py remote/test_transfers.py \
+	client/test_rows.py registry/test_page_cost.py registry/test_search_plans.py routes/test_written_once.py \
+	routes/front/test_head.py routes/http/test_challenges.py services/files/test_storage_counts.py wire/test_disposition.py \
 	$(addprefix crash/test_,cuts.py kill.py kill_uploads.py session_steps.py steps.py) \
 	$(addprefix faults/test_,counting.py disk.py file_systems.py full_disk.py odd_storage.py) \
 	$(addprefix hostile/test_,bounds.py forms.py large_requests.py odd_values.py openapi.py order_of_work.py rfc_models.py) \
