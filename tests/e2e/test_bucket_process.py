@@ -61,7 +61,7 @@ def test_a_kill_leaves_parts_that_nobody_sees_and_that_gc_leaves_alone_for_a_day
 
 @pytest.mark.slow
 def test_large_files_pass_through_little_memory(tmp_path: Path, environment: dict[str, str]) -> None:
-    blocks, digest = 192, hashlib.sha256()
+    blocks, digest = 384, hashlib.sha256()
 
     def content() -> Iterator[bytes]:
         for _ in range(blocks):

@@ -18,8 +18,8 @@ from tests.browsers import running_chromium, watched
 from tests.e2e.processes import MIB, launched, new_version, serving, wait_until_ready
 from tests.waiting import eventually
 
-# 1024 and 5120 were tried as well: as much memory.
-SIZE = int(os.environ.get("MODELYARD_LARGE_UPLOAD", "512")) * MIB
+# 5120 was tried as well: as much memory.
+SIZE = int(os.environ.get("MODELYARD_LARGE_UPLOAD", "1024")) * MIB
 MEMORY = 200 * MIB  # that either may take more than before
 OWNER = "root"  # the administrator, whose namespace it is
 OWN = {"Sec-Fetch-Site": "same-origin"}
